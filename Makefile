@@ -1,0 +1,63 @@
+# make lab         the environment, then JupyterLab on the first lesson (ARGS= goes to jupyter lab)
+# make test        lint, every test, every notebook against its committed outputs
+# make help        the rest
+
+# A Python with pip, 3.11 to 3.13. Another one: make PYTHON=python3.12 lab
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(not (3,11) <= sys.version_info[:2] <= (3,13))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+# uv then trusts what the system trusts, as pip does.
+export UV_SYSTEM_CERTS := 1
+# A kernel or a test must never find this project's environment variables of another one.
+unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
+
+.PHONY: lab setup test lint test-notebooks notebooks histories bench browser-test conda-test lock help clean
+
+lab: setup
+	$(BIN)/jupyter lab $(ARGS) notebooks/00_start_here.ipynb
+
+setup: $(VENV)/.made
+
+$(VENV)/.made: requirements.lock pyproject.toml
+	@case "$$(uname -s)" in MINGW*|MSYS*|CYGWIN*) \
+		echo "The Temporal server has no Windows build on PyPI: open WSL (wsl --install) and run make there."; exit 1;; esac
+	@test -n "$(PYTHON)" || { echo "No Python from 3.11 to 3.13 was found on the PATH. Install one, or name it: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -m venv --clear $(VENV) || { echo "$(PYTHON) -m venv failed: on Debian and Ubuntu, install python3-venv; then run make again."; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
+	VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --require-hashes -r requirements.lock
+	VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-deps -e .
+	@touch $@
+
+test: setup lint
+	$(BIN)/pytest
+
+lint: setup
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+notebooks: setup  ## execute every lesson and rewrite its outputs
+	$(BIN)/python -m tests.tools.notebooks $(ARGS)
+
+histories: setup  ## record the tests' histories anew
+	$(BIN)/python -m tests.histories.record $(ARGS)
+
+bench: setup  ## the measurements of the README
+	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+browser-test: setup  ## lessons 00 and 03 in JupyterLab, in a real browser
+	$(BIN)/python -m tests.browser $(ARGS)
+
+conda-test: setup  ## an environment from environment.yml's pip part, with pip alone, and a turn in it
+	PYTHON=$(PYTHON) $(BIN)/python -m tests.tools.conda
+
+lock: setup  ## pin every package anew
+	$(UV) pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--quiet pyproject.toml --group dev -o requirements.lock
+
+clean:
+	rm -rf $(VENV) *.egg-info
+
+help:
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 16
