@@ -1,0 +1,184 @@
+"""The business operations. Each is a Temporal activity with a real effect.
+
+An activity runs at least once: its worker can die after the effect and before the report. So each effect
+carries a key that names the intent (`task_id`: workflow id, turn; the step is the activity itself), and
+the service refuses a repeat. They are sync functions: they block on I/O, and the worker runs them on
+threads.
+"""
+
+from typing import Any
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+from typing_extensions import TypedDict  # pydantic wants this one before Python 3.12
+
+from course.services import KeyReused, RefundRefused, current_services, database
+
+
+class TurnRecord(TypedDict, total=False):
+    """One turn of a conversation, as it is kept."""
+
+    conversation: str
+    turn: int
+    customer: str
+    message: str
+    answer: str
+    outcome: str
+
+
+def refused(error: Exception) -> ApplicationError:
+    """An error that the same attempt would only meet again: Temporal is told not to retry it."""
+    return ApplicationError(str(error), type=type(error).__name__, non_retryable=True)
+
+
+@activity.defn
+def save_to_database(task_id: str, data: TurnRecord) -> str:
+    """Keep the record of one turn.
+
+    Args:
+        task_id: The key of the record. The same key twice is one row.
+        data: What to keep. Fields that the table does not know go to its `details`.
+    """
+    columns = database.turns.columns.keys()
+    row: dict[str, Any] = {name: value for name, value in data.items() if name in columns}
+    details = {name: value for name, value in data.items() if name not in columns}
+    try:
+        new = current_services().database.insert_once(
+            database.turns, {**row, "task_id": task_id, "details": details or None}
+        )
+    except KeyReused as error:
+        raise refused(error) from error
+    return "saved" if new else "already saved"
+
+
+@activity.defn
+def record_tool_call(task_id: str, tool: str, arguments: str) -> str:
+    """Keep an audit row of one tool call.
+
+    Args:
+        task_id: The key of the row: the turn, and the id of the call.
+        tool: The tool that the model called.
+        arguments: With what, as JSON text.
+    """
+    row = {"task_id": task_id, "tool": tool, "arguments": arguments}
+    try:
+        new = current_services().database.insert_once(database.tool_calls, row)
+    except KeyReused as error:
+        raise refused(error) from error
+    return "recorded" if new else "already recorded"
+
+
+@activity.defn
+def send_notification(task_id: str, message: str, channel: str = "email") -> str:
+    """Tell Juniper's team what happened.
+
+    Args:
+        task_id: The key of the notice. The same key twice is delivered once.
+        message: The text of the notice.
+        channel: `email` or `webhook`.
+    """
+    services = current_services()
+    if channel == "email":
+        services.mail.send(f"{task_id}/email", subject=message, text=message)
+    elif channel == "webhook":
+        services.webhook.post(f"{task_id}/webhook", text=message)
+    else:
+        raise ApplicationError(
+            f"There is no channel {channel!r}: choose 'email' or 'webhook'. Nobody was told.",
+            type="UnknownChannel",
+            non_retryable=True,
+        )
+    return f"sent by {channel}"
+
+
+@activity.defn
+def process_batch(task_id: str, items: list[str], batch_num: int) -> dict[str, Any]:
+    """Learn from a batch of messages: what were they about, which orders, how many questions?
+
+    Args:
+        task_id: The key of the batch.
+        items: The customers' messages.
+        batch_num: The number of the batch in its conversation, from 1.
+    """
+    from course.services.insight import learn_from
+
+    learned = learn_from(items)
+    row = {**learned, "topics": ", ".join(learned["topics"]), "orders": ", ".join(learned["orders"])}
+    try:
+        current_services().database.insert_once(
+            database.batches, {"task_id": task_id, "batch_num": batch_num, **row}
+        )
+    except KeyReused as error:
+        raise refused(error) from error
+    return {"batch_num": batch_num, **learned}
+
+
+@activity.defn
+def generate_report(task_id: str, summary_data: dict[str, Any]) -> str:
+    """Write the report of a conversation: an HTML file with a table and a figure. Returns the file's name.
+
+    Args:
+        task_id: The key of the report. The same key writes the same file.
+        summary_data: `customer`, and `turns`: a list of `TurnRecord`.
+    """
+    from course.services.report import write_report
+
+    services = current_services()
+    file = write_report(services.reports, task_id, summary_data)
+    turns = summary_data.get("turns", [])
+    answered = sum(turn.get("outcome") == "answered" for turn in turns)
+    try:
+        services.database.insert_once(
+            database.reports,
+            {"task_id": task_id, "turns": len(turns), "answered": answered, "file": file.name},
+        )
+    except KeyReused as error:
+        raise refused(error) from error
+    return file.name
+
+
+@activity.defn
+def look_up_order(order_id: str) -> str:
+    """Look up an order of the shop: what, how many, paid, and its state.
+
+    Args:
+        order_id: The order's number, such as 1042.
+    """
+    return current_services().shop.order(order_id)
+
+
+@activity.defn
+def check_stock(plant: str) -> str:
+    """Check how many of a plant are in stock, and its price.
+
+    Args:
+        plant: The plant's name, such as Monstera.
+    """
+    return current_services().shop.stock(plant)
+
+
+@activity.defn
+def issue_refund(refund_id: str, order_id: str, amount_cents: int) -> str:
+    """Pay money back for an order.
+
+    Args:
+        refund_id: The refund's own number: the same number twice is paid once.
+        order_id: The order's number, such as 1042.
+        amount_cents: How much, in cents.
+    """
+    try:
+        return current_services().shop.refund(refund_id, order_id, amount_cents)
+    except (RefundRefused, KeyReused) as error:
+        raise refused(error) from error
+
+
+ALL = [
+    save_to_database,
+    record_tool_call,
+    send_notification,
+    process_batch,
+    generate_report,
+    look_up_order,
+    check_stock,
+    issue_refund,
+]

@@ -1,0 +1,329 @@
+"""A conversation: what a notebook sends messages to, and asks what happened."""
+
+import asyncio
+import math
+import uuid
+from collections.abc import Awaitable, Generator
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from temporalio.api.enums.v1 import PendingActivityState
+from temporalio.client import (
+    WorkflowContinuedAsNewError,
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+    WorkflowHandle,
+    WorkflowHistory,
+    WorkflowQueryFailedError,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
+
+from course.history import activity_table, event_table, timeline, transcript_table
+from course.lab.errors import LabError
+from course.workflows.answering import why
+from course.workflows.messages import check_message
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from course.lab.lab import Lab
+
+
+class Conversation:
+    """One workflow that is talked to by updates. Made by `lab.converse` and `lab.conversation`."""
+
+    def __init__(self, lab: "Lab", handle: WorkflowHandle[Any, Any], update: str, close: str) -> None:
+        self._lab = lab
+        self.handle = handle
+        self.id = handle.id
+        self._update, self._close = update, close
+        self._moving = asyncio.Lock()
+
+    def __repr__(self) -> str:
+        return f"<Conversation {self.id}>"
+
+    # Talking
+
+    async def send(self, text: str, *, timeout: float = 30) -> str:
+        """One turn: sends a message and returns the agent's reply.
+
+        Args:
+            text: The message. What cannot be sent is refused with `ValueError` before it leaves.
+            timeout: Real seconds to wait. The message itself is not withdrawn.
+
+        Raises:
+            LabError: The conversation has ended, refused the message, failed, or did not reply in time.
+        """
+        return await self.begin(text, timeout=timeout)
+
+    def begin(self, text: str, *, timeout: float = 30) -> "Reply":
+        """Starts a turn and returns at once. Awaiting what it returns gives the reply."""
+        return Reply(self._send(check_message(text), timeout))
+
+    async def _send(self, text: str, timeout: float) -> str:
+        message_id = str(uuid.uuid4())
+        try:
+            async with asyncio.timeout(timeout):
+                return await self.handle.execute_update(self._update, text, id=message_id)
+        except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
+            raise await self._no_reply(f"No reply to {_short(text)} after {timeout:g} s.") from None
+        except WorkflowUpdateFailedError as error:
+            cause = error.cause
+            if isinstance(cause, ApplicationError) and cause.type == "AcceptedUpdateCompletedWorkflow":
+                raise LabError(f"{self.id} ended before it replied to {_short(text)}: {cause.message}") from None
+            raise LabError(f"{self.id} did not answer {_short(text)}: {why(error)}") from None
+        except RPCError as error:
+            raise await self._unreachable(error) from None
+
+    async def close(self, *, timeout: float = 30) -> Any:
+        """Ends the conversation and returns the workflow's result. Closing twice gives the same result.
+
+        Raises:
+            LabError: The workflow failed, or was not done in time. It names what it waits for.
+        """
+        try:
+            async with asyncio.timeout(timeout):
+                description = await self._describe()
+                if description.status == WorkflowExecutionStatus.RUNNING:
+                    if self._lab.has_update(description.workflow_type, self._close):
+                        await self.handle.execute_update(self._close)
+                    else:
+                        await self.handle.signal(self._close)
+                return await self.handle.result(rpc_timeout=timedelta(seconds=timeout + 5))
+        except TimeoutError:
+            raise await self._no_reply(f"{self.id} has not ended after {timeout:g} s.") from None
+        except (WorkflowFailureError, WorkflowContinuedAsNewError, WorkflowUpdateFailedError) as error:
+            raise LabError(f"{self.id} did not end well: {why(error)}") from None
+        except RPCError as error:
+            raise await self._unreachable(error) from None
+
+    # Time
+
+    async def fast_forward(self, duration: timedelta, *, timeout: float = 30) -> datetime:
+        """Moves this conversation's virtual clock, and its children's; returns its time (UTC).
+
+        Every timer and every retry on the way runs. While a child workflow stays open (it waits for a
+        person, say), Temporal holds its parent's clock: then the child's clock has moved and this one not.
+
+        Args:
+            duration: How far. Not negative.
+            timeout: Real seconds. Past them the move is withdrawn, and the error names what held the clock.
+        """
+        if not isinstance(duration, timedelta):
+            raise LabError(f"fast_forward takes a timedelta, such as timedelta(hours=6), and got {duration!r}.")
+        if duration < timedelta(0):
+            raise LabError("Time does not run backwards: fast_forward takes a positive timedelta.")
+        if self._lab.clock is None:
+            raise LabError(
+                f"The server at {self._lab.address} does not let clients move a workflow's clock. "
+                "Use the lab's own server (Lab.start() without address=)."
+            )
+        if not await self._runs():
+            raise LabError(f"{self.id} has ended, so its clock stands still.")
+        async with self._moving:
+            try:
+                async with asyncio.timeout(timeout):
+                    if duration > timedelta(0):
+                        await self._quiet()
+                        await self._lab.clock.move(self.handle, duration)
+            except TimeoutError:
+                raise await self._no_reply(
+                    f"The clock of {self.id} did not get {duration} ahead in {timeout:g} s; the move is withdrawn. "
+                    "A clock stands while an activity runs."
+                ) from None
+            await self._quiet()
+            return await self._now()
+
+    async def pending(self) -> pd.DataFrame:
+        """Activities in flight or waiting for their next attempt.
+
+        Returns columns `activity`, `attempt`, `last failure`, and `next attempt in` (virtual time, rounded;
+        missing while it runs).
+        """
+        now = await self._now()
+        rows = []
+        for activity in await self._pending_activities():
+            waits = activity.HasField("next_attempt_schedule_time") and not _in_flight(activity)
+            due = activity.next_attempt_schedule_time.ToDatetime(UTC) - now if waits else None
+            rows.append(
+                {
+                    "activity": activity.activity_type.name,
+                    "attempt": activity.attempt,
+                    "last failure": _failure(activity.last_failure) if activity.HasField("last_failure") else None,
+                    "next attempt in": _rounded(due) if due is not None else pd.NaT,
+                }
+            )
+        table = pd.DataFrame(rows, columns=["activity", "attempt", "last failure", "next attempt in"])
+        return table.astype({"next attempt in": "timedelta64[s]"})
+
+    # The record
+
+    async def transcript(self) -> pd.DataFrame:
+        """What was said: columns `turn`, `role` (customer, agent, system) and `text`.
+
+        Asks the workflow's `transcript` query. A workflow without one gets what its history shows.
+        """
+        await self._quiet()
+        try:
+            lines = await self.handle.query("transcript")
+        except WorkflowQueryFailedError:
+            return transcript_table(await self._histories())
+        except RPCError as error:
+            raise await self._unreachable(error) from None
+        table = pd.DataFrame([dict(line) for line in lines], columns=["turn", "role", "text"])
+        return table.astype({"turn": "Int64"})
+
+    async def activities(self, times: bool = False) -> pd.DataFrame:
+        """Who decided what: `course.history.activity_table` of all runs of this conversation.
+
+        Waits until nothing is in flight but what waits for a retry.
+        """
+        await self._quiet(say=True)
+        return activity_table(await self._histories(), times=times)
+
+    async def events(self) -> pd.DataFrame:
+        """`course.history.event_table` of all runs of this conversation."""
+        await self._quiet(say=True)
+        return event_table(await self._histories())
+
+    async def timeline(self) -> "Figure":
+        """A figure of this conversation: who decided what, and where the clock jumped."""
+        await self._quiet(say=True)
+        return timeline(await self._histories(), title=f"Conversation {self.id}: who decided what")
+
+    async def history(self, run: str | None = None) -> WorkflowHistory:
+        """The event history of the last run, or of the one named by its id."""
+        handle = self._lab.client.get_workflow_handle(self.id, run_id=run)
+        try:
+            return await handle.fetch_history()
+        except RPCError as error:
+            raise await self._unreachable(error) from None
+
+    async def _histories(self) -> list[WorkflowHistory]:
+        """All runs, the first first: a run that was continued as new names its predecessor."""
+        histories = [await self.history()]
+        while earlier := _continued_from(histories[0]):
+            histories.insert(0, await self.history(earlier))
+        return histories
+
+    # What is going on
+
+    async def _describe(self) -> Any:
+        try:
+            return await self._lab.client.get_workflow_handle(self.id).describe()
+        except RPCError as error:
+            raise await self._unreachable(error) from None
+
+    async def _runs(self) -> bool:
+        return (await self._describe()).status == WorkflowExecutionStatus.RUNNING
+
+    async def _pending_activities(self) -> list[Any]:
+        return list((await self._describe()).raw_description.pending_activities)
+
+    async def _now(self) -> datetime:
+        return await self._lab.clock.now(self.handle) if self._lab.clock else datetime.now(UTC)
+
+    async def _quiet(self, patience: float = 10, say: bool = False) -> None:
+        """Waits until nothing is in flight but what waits for a retry, for `patience` seconds at most."""
+        deadline = asyncio.get_running_loop().time() + patience
+        while True:
+            raw = (await self._describe()).raw_description
+            busy = [a.activity_type.name for a in raw.pending_activities if _in_flight(a)]
+            if raw.HasField("pending_workflow_task"):
+                busy.append("a workflow task")
+            if not busy:
+                return
+            if asyncio.get_running_loop().time() > deadline:
+                if say:
+                    print(f"{self.id} is not quiet after {patience:g} s: {', '.join(busy)} still in flight.")
+                return
+            await asyncio.sleep(0.005)
+
+    async def _no_reply(self, happened: str) -> LabError:
+        """The error for a wait that took too long: what is pending, and what to do."""
+        waiting = []
+        for a in await self._pending_activities():
+            failure = f", last failure: {_failure(a.last_failure)}" if a.HasField("last_failure") else ""
+            waiting.append(f"{a.activity_type.name} (attempt {a.attempt}{failure})")
+        task = (await self._describe()).raw_description.pending_workflow_task
+        if self._lab.worker_failure:
+            cause = f"The lab's worker has ended: {why(self._lab.worker_failure)} Start a new lab."
+        elif waiting:
+            cause = (
+                f"Still pending: {'; '.join(waiting)}. Nothing is lost: Temporal goes on trying. Mend the cause and "
+                "wait, or move the clock to the next attempts with "
+                "`await chat.fast_forward(timedelta(minutes=10))`; `await chat.pending()` shows them."
+            )
+        elif task.attempt > 1:
+            cause = (
+                f"Its workflow task has failed {task.attempt - 1} times: the workflow's own code raises. The message "
+                "is kept, and is answered when a worker runs mended code. `await chat.events()` shows the error."
+            )
+        else:
+            cause = (
+                "No activity is pending: the workflow itself waits, for a lock, a timer or a person. What it "
+                "accepted is kept. `await chat.events()` shows how far it came."
+            )
+        return LabError(f"{happened} {cause}")
+
+    async def _unreachable(self, error: RPCError) -> LabError:
+        if error.status == RPCStatusCode.NOT_FOUND:
+            if "already completed" in error.message:
+                return LabError(
+                    f"{self.id} has ended and takes no more messages. Its record is kept: `await chat.activities()`. "
+                    "Start another with lab.converse()."
+                )
+            return LabError(f"The server at {self._lab.address} knows no workflow {self.id!r}.")
+        if self._lab.stopped:
+            return LabError("This lab has been stopped. Start another: lab = await Lab.start()")
+        return LabError(f"The server at {self._lab.address} did not do it: {error.message}{self._lab.server_hint()}")
+
+
+class Reply(Awaitable[str]):
+    """A turn under way. Await it for the reply; it runs on whether or not somebody waits."""
+
+    def __init__(self, turn: Any) -> None:
+        self._task = asyncio.create_task(turn)
+        self._task.add_done_callback(lambda task: task.cancelled() or task.exception())  # seen, if not awaited
+
+    def __await__(self) -> Generator[Any, None, str]:
+        return self._task.__await__()
+
+    def done(self) -> bool:
+        return self._task.done()
+
+    def __repr__(self) -> str:
+        return f"<Reply {'there' if self.done() else 'under way: await it'}>"
+
+
+def _in_flight(activity: Any) -> bool:
+    """Running, or about to: not one that waits for its next attempt."""
+    backs_off = activity.attempt > 1 and activity.HasField("last_failure")
+    return not (activity.state == PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED and backs_off)
+
+
+def _failure(failure: Any) -> str:
+    while failure.HasField("cause"):
+        failure = failure.cause
+    kind = failure.application_failure_info.type or "Error"
+    return f"{kind}: {failure.message}".splitlines()[0][:200]
+
+
+def _rounded(duration: timedelta) -> timedelta:
+    """To what a person would say: whole seconds below two minutes, minutes below two hours, then hours."""
+    seconds = max(duration.total_seconds(), 0)
+    unit = 1 if seconds < 120 else 60 if seconds < 7200 else 3600
+    return timedelta(seconds=math.ceil(seconds / unit) * unit)
+
+
+def _continued_from(history: WorkflowHistory) -> str:
+    return history.events[0].workflow_execution_started_event_attributes.continued_execution_run_id
+
+
+def _short(text: str) -> str:
+    shown = repr(text)
+    return shown if len(shown) <= 60 else shown[:57] + "…'"

@@ -1,0 +1,338 @@
+"""The lab: a Temporal server, a worker, a database and a mailbox, all in the hands of one notebook."""
+
+import asyncio
+import atexit
+import os
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import pandas as pd
+from agents import Model
+from sqlalchemy.exc import SQLAlchemyError
+from temporalio import workflow
+from temporalio.client import Client, WorkflowHandle
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError
+
+import course.activities
+import course.workflows
+from course.lab.clock import Clock
+from course.lab.conversation import Conversation
+from course.lab.errors import LabError
+from course.lab.server import Folder, Server, lock_file
+from course.lab.worker import RunningWorker, agents_plugin, runtime
+from course.models import model_provider
+from course.services import Database, Mail, Mailbox, Services, Shop, Webhook, WebhookReceiver
+from course.workflows.answering import why
+
+TASK_QUEUE = "juniper"
+
+
+class Lab:
+    """Everything that a lesson needs, started with `await Lab.start()` and ended with `await lab.stop()`.
+
+    Attributes:
+        address: host:port of the Temporal server.
+        ui_url: The URL of its Web UI, or None.
+        client: A `temporalio.client.Client` with the Agents plugin on it.
+        task_queue: The queue of the lab's worker.
+        model: The model that was handed in, or the lab's own offline model.
+        reports: The folder with the reports that were written.
+        webhooks: The receiver of webhooks; `.posts` is what came.
+    """
+
+    def __init__(self) -> None:
+        self.address = ""
+        self.ui_url: str | None = None
+        self.client: Client
+        self.task_queue = TASK_QUEUE
+        self.model: Any = None
+        self.clock: Clock | None = None
+        self.stopped = False
+        self.webhooks: WebhookReceiver
+        self.reports: Path
+        self._workflows: Sequence[type] = []
+        self._handlers: dict[str, tuple[str, str]] = {}
+        self._folder: Folder | None = None
+        self._server: Server | None = None
+        self._worker: RunningWorker | None = None
+        self._mailbox = Mailbox()
+        self._persist_lock: int | None = None
+        self._services: Services
+
+    @classmethod
+    async def start(
+        cls,
+        *,
+        workflows: Sequence[type] | None = None,
+        activities: Sequence[Callable[..., Any]] | None = None,
+        model: Model | str | None = None,
+        database_url: str | None = None,
+        ui: bool = True,
+        persist: str | os.PathLike[str] | None = None,
+        address: str | None = None,
+    ) -> "Lab":
+        """Starts all of it.
+
+        Args:
+            workflows: Workflow classes of the worker. Default: every workflow of the course.
+            activities: Activities of the worker. Default: every activity of the course.
+            model: Nothing (the offline model), any `agents.Model`, or the name of a live model. A name is
+                asked for at OPENAI_BASE_URL with OPENAI_API_KEY, and costs what that endpoint charges.
+            database_url: Any SQLAlchemy URL. Default: SQLite in the lab's own folder.
+            ui: Whether the server brings its Web UI.
+            persist: The server's database file. A lab that is started on it again goes on where it was.
+            address: host:port of a server that is already there, in place of one of the lab's own.
+
+        Raises:
+            LabError: Something could not be started. The message says what to do; nothing is left running.
+        """
+        lab = cls()
+        try:
+            await lab._start(workflows, activities, model, database_url, ui, persist, address)
+        except BaseException:
+            await lab.stop()
+            raise
+        return lab
+
+    async def _start(
+        self,
+        workflows: Sequence[type] | None,
+        activities: Sequence[Callable[..., Any]] | None,
+        model: Model | str | None,
+        database_url: str | None,
+        ui: bool,
+        persist: str | os.PathLike[str] | None,
+        address: str | None,
+    ) -> None:
+        self._workflows = course.workflows.ALL if workflows is None else workflows
+        try:
+            self.model, provider = model_provider(model)
+        except (ValueError, TypeError) as error:
+            raise LabError(str(error)) from None
+        if address and persist:
+            raise LabError("persist= is for the lab's own server and address= for another one: choose one of them.")
+        self._folder = Folder()
+        atexit.register(self._end)
+        if address is None:
+            file = self._claim(Path(persist)) if persist is not None else None
+            starting = asyncio.create_task(Server.start(self._folder.path, ui=ui, persist=file))
+            try:
+                await self._start_services(database_url)
+            finally:
+                self._server = await starting
+            self.address, self.ui_url = self._server.address, self._server.ui_url
+        else:
+            await self._start_services(database_url)
+            self.address = address
+
+        client = await self._connect(agents_plugin(provider))
+        self.clock = Clock(client)
+        self.client = self.clock.client
+        try:
+            self._worker = RunningWorker(
+                self.client,
+                self.task_queue,
+                self._workflows,
+                course.activities.ALL if activities is None else activities,
+                self._services,
+            )
+            await self._worker.start()
+        except Exception as error:
+            raise LabError(f"The worker did not start: {why(error)}") from error
+
+    async def _start_services(self, database_url: str | None) -> None:
+        assert self._folder
+        database = self._open_database(database_url or f"sqlite:///{self._folder.path / 'desk.db'}")
+        shop = Shop(database)
+        self.reports = self._folder.path / "reports"
+        self.reports.mkdir()
+        self.webhooks = WebhookReceiver()
+        await self._mailbox.start()
+        self._services = Services(
+            database=database,
+            shop=shop,
+            mail=Mail("127.0.0.1", self._mailbox.port),
+            webhook=Webhook(self.webhooks.url),
+            reports=self.reports,
+        )
+
+    @staticmethod
+    def _open_database(url: str) -> Database:
+        try:
+            database = Database(url)
+        except (SQLAlchemyError, ImportError) as error:
+            raise LabError(
+                f"database_url is not one that SQLAlchemy can open here: {error}. An example is "
+                "'sqlite:///desk.db'; PostgreSQL needs `pip install psycopg[binary]` and "
+                "'postgresql+psycopg://user:password@host/name'."
+            ) from None
+        try:
+            database.create()
+            Shop(database).open()
+        except SQLAlchemyError as error:
+            raise LabError(
+                f"The database {database.name} cannot be used: {why(error)} Start it, or mend the URL."
+            ) from None
+        return database
+
+    def _claim(self, file: Path) -> Path:
+        """Locks the server's database file: a second server on it would start, and spoil it."""
+        file = file.expanduser().absolute()
+        try:
+            self._persist_lock = lock_file(file.with_name(file.name + ".lock"))
+            with file.open("ab"):
+                pass
+        except BlockingIOError:
+            raise LabError(f"{file} is in use by another lab. Stop that one, or name another file.") from None
+        except OSError as error:
+            raise LabError(f"{file} cannot be written: {error.strerror}. Name a file that you may write to.") from None
+        if file.stat().st_size == 0:
+            file.unlink()  # the server wants to make it
+        return file
+
+    async def _connect(self, plugin: Any) -> Client:
+        """Connects, and waits until the server knows its namespace."""
+        for attempt in range(200):
+            try:
+                return await Client.connect(self.address, plugins=[plugin], runtime=runtime())
+            except (RuntimeError, RPCError) as error:
+                if self._server is None or not self._server.running or attempt == 199:
+                    raise LabError(
+                        f"There is no Temporal server at {self.address}: {error}. "
+                        "Start one there, or leave address= away for the lab's own."
+                    ) from None
+                await asyncio.sleep(0.02)
+        raise AssertionError
+
+    async def stop(self) -> None:
+        """Ends the conversations' worker, the server, the database and the mailbox. Twice is once."""
+        if self.stopped:
+            return
+        self.stopped = True
+        if self._worker:
+            await self._worker.stop()
+        await self._mailbox.stop()
+        if hasattr(self, "webhooks"):
+            self.webhooks.stop()
+        if hasattr(self, "_services"):
+            self._services.database.close()
+        await asyncio.to_thread(self._end)
+
+    def _end(self) -> None:
+        """What must never be left behind: also at the kernel's end, when nobody has called stop()."""
+        atexit.unregister(self._end)
+        if self._server:
+            self._server.stop()
+        if self._persist_lock is not None:
+            os.close(self._persist_lock)
+            self._persist_lock = None
+        if self._folder:
+            self._folder.remove()
+            self._folder = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.stop()
+
+    # Conversations
+
+    async def converse(
+        self, workflow_class: type, customer: str, *, update: str = "send", close: str = "close"
+    ) -> Conversation:
+        """Starts a conversation.
+
+        Args:
+            workflow_class: A workflow of this lab, whose `run` takes the customer as its only argument.
+            customer: The customer's name.
+            update: The update handler that takes a message and returns the reply.
+            close: The signal or update handler that ends the conversation.
+        """
+        if self.stopped:
+            raise LabError("This lab has been stopped. Start another: lab = await Lab.start()")
+        definition = self._definition(workflow_class)
+        if not isinstance(customer, str) or not customer.strip() or len(customer) > 100 or not customer.isprintable():
+            raise LabError(f"A customer has a name of 1 to 100 printable characters, and not {str(customer)[:40]!r}.")
+        if update not in definition.updates:
+            known = ", ".join(str(name) for name in definition.updates) or "none"
+            raise LabError(
+                f"{workflow_class.__name__} has no update {update!r} (it has: {known}). "
+                "Name the one that takes messages: lab.converse(…, update='…')."
+            )
+        slug = re.sub(r"[^a-z0-9]+", "-", customer.lower()).strip("-") or "customer"
+        number = 1
+        while True:
+            try:
+                handle = await self._start_workflow(definition, customer, f"{slug}-{number}")
+                self._handlers[handle.id] = (update, close)
+                return self.conversation(handle.id)
+            except WorkflowAlreadyStartedError:
+                number += 1
+
+    async def _start_workflow(self, definition: Any, customer: str, id: str) -> WorkflowHandle[Any, Any]:
+        try:
+            return await self.client.start_workflow(
+                definition.name,
+                customer,
+                id=id,
+                result_type=definition.ret_type,
+                task_queue=self.task_queue,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+            )
+        except RPCError as error:
+            if self.clock and "time skipping" in error.message.lower():  # somebody else's server
+                self.clock = None
+                self.client = await self._connect_plain()
+                return await self._start_workflow(definition, customer, id)
+            raise LabError(f"The conversation did not start: {error.message}{self.server_hint()}") from None
+
+    def conversation(self, id: str) -> Conversation:
+        """Finds a conversation again by its id."""
+        update, close = self._handlers.get(id, ("send", "close"))
+        return Conversation(self, self.client.get_workflow_handle(id), update, close)
+
+    def has_update(self, workflow_type: str, name: str) -> bool:
+        """Whether a workflow of this lab takes `name` as an update. (If not, it is a signal.)"""
+        definitions = [workflow._Definition.from_class(one) for one in self._workflows]
+        return any(d and d.name == workflow_type and name in d.updates for d in definitions)
+
+    def _definition(self, workflow_class: Any) -> Any:
+        definition = workflow._Definition.from_class(workflow_class) if isinstance(workflow_class, type) else None
+        if definition is None:
+            raise LabError(f"{workflow_class!r} is not a workflow: a class with @workflow.defn is.")
+        if workflow_class not in self._workflows:
+            raise LabError(
+                f"This lab's worker does not run {workflow_class.__name__}. "
+                f"Start a lab that does: Lab.start(workflows=[{workflow_class.__name__}])."
+            )
+        return definition
+
+    # What services saw
+
+    def inbox(self) -> pd.DataFrame:
+        """The delivered mail: columns `to`, `subject`, `text`, in the order of arrival."""
+        return pd.DataFrame(self._mailbox.mails, columns=["to", "subject", "text"])
+
+    def table(self, name: str) -> pd.DataFrame:
+        """A table of the desk's database."""
+        from course.services.database import metadata
+
+        if name not in metadata.tables:
+            raise LabError(f"There is no table {name!r}. There are: {', '.join(metadata.tables)}.")
+        rows = self._services.database.rows(name)
+        return pd.DataFrame(rows, columns=metadata.tables[name].columns.keys())
+
+    @property
+    def worker_failure(self) -> BaseException | None:
+        return self._worker.failure if self._worker else None
+
+    def server_hint(self) -> str:
+        if self._server and not self._server.running:
+            return f" The server has ended: {self._server.failure()} Its log: {self._server.log}"
+        return ""

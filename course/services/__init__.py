@@ -1,0 +1,79 @@
+"""The real things that activities talk to, and how an activity finds them.
+
+A worker is started with `ServicesInterceptor(services)`; an activity asks `current_services()`. So the
+activities stay plain functions that anybody can import and register, and two workers in one process
+can talk to two databases.
+"""
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
+
+from .database import Database, KeyReused
+from .mail import Mail, Mailbox
+from .shop import RefundRefused, Shop
+from .webhook import Webhook, WebhookReceiver
+
+__all__ = [
+    "Database",
+    "KeyReused",
+    "Mail",
+    "Mailbox",
+    "RefundRefused",
+    "Services",
+    "ServicesInterceptor",
+    "Shop",
+    "Webhook",
+    "WebhookReceiver",
+    "current_services",
+]
+
+
+@dataclass(frozen=True)
+class Services:
+    """What one desk works with."""
+
+    database: Database
+    shop: Shop
+    mail: Mail
+    webhook: Webhook
+    reports: Path
+    """The folder for report files."""
+
+
+_current: ContextVar[Services] = ContextVar("services")
+
+
+def current_services() -> Services:
+    """The services of the worker that runs this activity. Raises `RuntimeError` outside of one."""
+    try:
+        return _current.get()
+    except LookupError:
+        raise RuntimeError(
+            "This activity needs the desk's services: start its worker with "
+            "interceptors=[ServicesInterceptor(services)]."
+        ) from None
+
+
+class ServicesInterceptor(Interceptor):
+    """Gives every activity of a worker the same services."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
+        return _WithServices(next, self.services)
+
+
+class _WithServices(ActivityInboundInterceptor):
+    def __init__(self, next: ActivityInboundInterceptor, services: Services) -> None:
+        super().__init__(next)
+        self.services = services
+
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:
+        # A sync activity runs in a thread with a copy of this context.
+        _current.set(self.services)
+        return await super().execute_activity(input)

@@ -1,0 +1,137 @@
+"""The desk's database: SQLAlchemy Core, so that SQLite and PostgreSQL are one URL apart.
+
+Every row that a duty writes has a primary key that names the intent. Inserting the same key again
+changes nothing; inserting it with other content is refused. That makes a retried activity harmless.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sql
+from sqlalchemy.engine import make_url
+
+metadata = sql.MetaData()
+
+turns = sql.Table(
+    "turns",
+    metadata,
+    sql.Column("task_id", sql.String, primary_key=True),
+    sql.Column("conversation", sql.String),
+    sql.Column("turn", sql.Integer),
+    sql.Column("customer", sql.String),
+    sql.Column("message", sql.Text),
+    sql.Column("answer", sql.Text),
+    sql.Column("outcome", sql.String),
+    sql.Column("details", sql.JSON),
+)
+tool_calls = sql.Table(
+    "tool_calls",
+    metadata,
+    sql.Column("task_id", sql.String, primary_key=True),
+    sql.Column("tool", sql.String),
+    sql.Column("arguments", sql.Text),
+)
+batches = sql.Table(
+    "batches",
+    metadata,
+    sql.Column("task_id", sql.String, primary_key=True),
+    sql.Column("batch_num", sql.Integer),
+    sql.Column("messages", sql.Integer),
+    sql.Column("questions", sql.Integer),
+    sql.Column("topics", sql.String),
+    sql.Column("orders", sql.String),
+)
+reports = sql.Table(
+    "reports",
+    metadata,
+    sql.Column("task_id", sql.String, primary_key=True),
+    sql.Column("turns", sql.Integer),
+    sql.Column("answered", sql.Integer),
+    sql.Column("file", sql.String),
+)
+refunds = sql.Table(
+    "refunds",
+    metadata,
+    sql.Column("refund_id", sql.String, primary_key=True),
+    sql.Column("order_id", sql.String),
+    sql.Column("amount_cents", sql.Integer),
+)
+orders = sql.Table(
+    "orders",
+    metadata,
+    sql.Column("order_id", sql.String, primary_key=True),
+    sql.Column("plant", sql.String),
+    sql.Column("quantity", sql.Integer),
+    sql.Column("paid_cents", sql.Integer),
+    sql.Column("status", sql.String),
+)
+stock = sql.Table(
+    "stock",
+    metadata,
+    sql.Column("plant", sql.String, primary_key=True),
+    sql.Column("quantity", sql.Integer),
+    sql.Column("price_cents", sql.Integer),
+)
+
+
+class KeyReused(ValueError):
+    """The same key came again with other content: two intents share one name."""
+
+
+class Database:
+    """A connection pool on one database, with the desk's tables in it.
+
+    `url` is any SQLAlchemy URL: `sqlite:///desk.db`, `postgresql+psycopg://user:password@host/name`.
+    """
+
+    def __init__(self, url: str) -> None:
+        options: dict[str, Any] = {"hide_parameters": True}  # what a customer wrote stays out of error texts
+        if make_url(url).get_backend_name() == "sqlite":
+            options["connect_args"] = {"timeout": 2}  # seconds to wait for another writer
+        self.engine = sql.create_engine(url, **options)
+
+    @property
+    def name(self) -> str:
+        """The URL with its password hidden."""
+        return self.engine.url.render_as_string(hide_password=True)
+
+    def create(self) -> None:
+        """Creates the tables that are missing. Raises `sqlalchemy.exc.SQLAlchemyError` when it cannot."""
+        if self.engine.dialect.name == "sqlite":
+            with self.engine.connect() as connection:
+                connection.execute(sql.text("PRAGMA journal_mode=WAL"))  # readers do not wait for a writer
+        metadata.create_all(self.engine)
+
+    def insert_once(self, table: sql.Table, row: Mapping[str, Any]) -> bool:
+        """Inserts a row unless its primary key is there already; returns whether it was new.
+
+        Raises `KeyReused` when the row that is there differs.
+        """
+        with self.engine.connect() as connection:
+            try:
+                connection.execute(table.insert().values(**row))
+                connection.commit()
+                return True
+            except sql.exc.IntegrityError:
+                connection.rollback()
+            key = [column for column in table.primary_key]
+            kept = connection.execute(
+                sql.select(table).where(*(column == row[column.name] for column in key))
+            ).mappings().one()
+        changed = [name for name, value in row.items() if kept[name] != value]
+        if changed:
+            raise KeyReused(
+                f"{table.name} already holds {row[key[0].name]!r} with another {', '.join(changed)}. "
+                "Nothing was changed."
+            )
+        return False
+
+    def rows(self, table: sql.Table | str) -> list[dict[str, Any]]:
+        """All rows of a table, in the order they were written. Raises `KeyError` for an unknown name."""
+        if isinstance(table, str):
+            table = metadata.tables[table]
+        with self.engine.connect() as connection:
+            return [dict(row) for row in connection.execute(sql.select(table)).mappings()]
+
+    def close(self) -> None:
+        self.engine.dispose()

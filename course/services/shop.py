@@ -1,0 +1,96 @@
+"""Juniper's orders, stock and refunds."""
+
+import sqlalchemy as sql
+
+from . import database as db
+
+ORDERS = [
+    ("1042", "Monstera", 1, 3400, "shipped"),
+    ("1043", "Ficus", 2, 5800, "being packed"),
+    ("1044", "Calathea", 1, 2600, "delivered"),
+    ("1045", "Aloe", 3, 2700, "delivered"),
+    ("1046", "Fern", 1, 1900, "cancelled"),
+]
+STOCK = [
+    ("Monstera", 4, 3400),
+    ("Ficus", 12, 2900),
+    ("Calathea", 0, 2600),
+    ("Aloe", 30, 900),
+    ("Fern", 7, 1900),
+    ("Pothos", 18, 1200),
+]
+
+
+class RefundRefused(ValueError):
+    """The shop's rules do not allow this refund."""
+
+
+def euros(cents: int) -> str:
+    return f"{cents / 100:.2f} EUR"
+
+
+class Shop:
+    """What the shop knows. Reads and refunds go to the database at once; nothing is cached."""
+
+    def __init__(self, database: db.Database) -> None:
+        self.database = database
+
+    def open(self) -> None:
+        """Fills an empty shop with its orders and plants."""
+        with self.database.engine.begin() as connection:
+            for table, rows in ((db.orders, ORDERS), (db.stock, STOCK)):
+                if connection.execute(sql.select(sql.func.count()).select_from(table)).scalar() == 0:
+                    names = table.columns.keys()
+                    connection.execute(table.insert(), [dict(zip(names, row, strict=True)) for row in rows])
+
+    def order(self, order_id: str) -> str:
+        with self.database.engine.connect() as connection:
+            order = connection.execute(
+                sql.select(db.orders).where(db.orders.c.order_id == order_id)
+            ).one_or_none()
+        if order is None:
+            return f"There is no order {order_id!r}."
+        return f"Order {order_id}: {order.quantity} × {order.plant}, {euros(order.paid_cents)}, {order.status}."
+
+    def stock(self, plant: str) -> str:
+        with self.database.engine.connect() as connection:
+            row = connection.execute(
+                sql.select(db.stock).where(sql.func.lower(db.stock.c.plant) == plant.strip().lower())
+            ).one_or_none()
+        if row is None:
+            return f"Juniper does not sell {plant!r}."
+        if row.quantity == 0:
+            return f"{row.plant} is sold out."
+        return f"{row.plant}: {row.quantity} in stock, {euros(row.price_cents)} each."
+
+    def refund(self, refund_id: str, order_id: str, amount_cents: int) -> str:
+        """Pays once per `refund_id`. Raises `RefundRefused`, or `KeyReused` for a changed repeat."""
+        refund = {"refund_id": refund_id, "order_id": order_id, "amount_cents": amount_cents}
+        paid = f"Refund {refund_id} of {euros(amount_cents)} for order {order_id} is paid."
+        with self.database.engine.begin() as connection:
+            known = connection.execute(
+                sql.select(db.refunds).where(db.refunds.c.refund_id == refund_id)
+            ).mappings().one_or_none()
+            if known:
+                if dict(known) != refund:
+                    raise db.KeyReused(f"Refund {refund_id} was already paid, with other details.")
+                return paid
+            # Written before it is judged: from here to the commit no other refund of this order can slip
+            # between the sum and the payment. A refusal rolls it back.
+            connection.execute(db.refunds.insert().values(**refund))
+            order = connection.execute(
+                sql.select(db.orders).where(db.orders.c.order_id == order_id).with_for_update()
+            ).one_or_none()
+            if order is None:
+                raise RefundRefused(f"There is no order {order_id!r}, so nothing was refunded.")
+            if amount_cents <= 0:
+                raise RefundRefused(f"A refund of {euros(amount_cents)} makes no sense. Nothing was paid.")
+            total = connection.execute(
+                sql.select(sql.func.sum(db.refunds.c.amount_cents)).where(db.refunds.c.order_id == order_id)
+            ).scalar()
+            if total > order.paid_cents:
+                raise RefundRefused(
+                    f"Order {order_id} was paid with {euros(order.paid_cents)}; refunds of "
+                    f"{euros(total)} would be more. Nothing was paid."
+                )
+        return paid

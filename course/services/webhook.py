@@ -1,0 +1,64 @@
+"""Webhooks: an HTTP POST that says what happened, which is what Slack and Discord take."""
+
+import json
+import threading
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import httpx2
+
+
+@dataclass(frozen=True)
+class Webhook:
+    url: str
+
+    def post(self, key: str, text: str) -> None:
+        """Posts `{"text": …}`. `key` goes along as the `Idempotency-Key`, by which a receiver knows a repeat.
+
+        Raises `httpx2.HTTPError` when the receiver is not there or refuses.
+        """
+        reply = httpx2.post(
+            self.url, json={"text": text}, headers={"Idempotency-Key": json.dumps(key)}, timeout=5, trust_env=False
+        )
+        reply.raise_for_status()
+
+
+class WebhookReceiver:
+    """A real HTTP server on loopback that keeps what is posted to it, once for every key."""
+
+    def __init__(self) -> None:
+        self.posts: list[dict[str, str]] = []
+        self.repeats = 0
+        self._seen: set[str] = set()
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                receiver._receive(self.headers.get("Idempotency-Key"), json.loads(body))
+                self.send_response(204)
+                self.end_headers()
+
+            def log_message(self, *args: object) -> None:
+                """Keeps the access log out of the notebook."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}/"
+
+    def _receive(self, key: str | None, post: dict[str, str]) -> None:
+        if key is not None and key in self._seen:
+            self.repeats += 1
+            return
+        self._seen.add(key or "")
+        self.posts.append({"text": post.get("text", "")})
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()

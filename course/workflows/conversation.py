@@ -1,0 +1,246 @@
+"""Lesson 03: one conversation of the support desk.
+
+A turn is `_turn`, top to bottom: answer (or apologise), save, reply; then tell the team, and learn from
+every third message. The customer waits for the answer and its record, for nothing else.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+from agents import Agent, TResponseInputItem
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.openai_agents.workflow import activity_as_tool
+
+with workflow.unsafe.imports_passed_through():
+    from course import activities
+
+from course.workflows.answering import ask, why
+from course.workflows.messages import check_message
+from course.workflows.policies import BACKGROUND, RECORD, TOOL
+
+BATCH = 3
+"""The desk learns from every third message."""
+
+INSTRUCTIONS = """You are the support agent of Juniper, a shop for house plants. Answer in a few plain
+sentences. Look up what you do not know. You cannot pay refunds: say that a colleague will decide."""
+
+
+@dataclass
+class Turn:
+    """One accepted message, and what became of it."""
+
+    number: int
+    message: str
+    answer: str | None = None
+    outcome: str = "in progress"
+    notes: dict[str, str] = field(default_factory=dict)
+    """What the system did, by step: `saved`, `notice`, `batch`."""
+
+
+@dataclass
+class Line:
+    """One line of the transcript. `turn` is None for what belongs to the whole conversation."""
+
+    turn: int | None
+    role: str
+    text: str
+
+
+@dataclass
+class Summary:
+    """The workflow's result."""
+
+    customer: str
+    turns: int
+    answered: int
+    report: str | None
+
+
+@workflow.defn
+class ConversationWorkflow:
+    @workflow.init
+    def __init__(self, customer: str) -> None:
+        self._customer = customer
+        self._agent = Agent(
+            name="Juniper",
+            instructions=INSTRUCTIONS,
+            tools=[
+                activity_as_tool(activities.look_up_order, **TOOL),
+                activity_as_tool(activities.check_stock, **TOOL),
+            ],
+        )
+        self._memory: list[TResponseInputItem] = []
+        self._turns: list[Turn] = []
+        self._turn_of: dict[str, Turn] = {}  # by the message's identity
+        self._one_at_a_time = asyncio.Lock()
+        self._duties: set[asyncio.Task[None]] = set()
+        self._closing = False
+        self._report: str | None = None
+
+    @workflow.run
+    async def run(self, customer: str) -> Summary:
+        await workflow.wait_condition(lambda: self._closing)
+        await workflow.wait_condition(lambda: workflow.all_handlers_finished() and not self._duties)
+        await self._write_report()
+        return Summary(self._customer, len(self._turns), self._answered(), self._report)
+
+    # What comes in
+
+    @workflow.update
+    async def send(self, text: str) -> str:
+        """A message; returns the reply."""
+        update = workflow.current_update_info()
+        assert update
+        return await self._turn(update.id, text)
+
+    @send.validator
+    def check_send(self, text: str) -> None:
+        self._accept(text)
+
+    @workflow.signal
+    async def post(self, message_id: str, text: str) -> None:
+        """A message from a sender that does not wait. A refused one is dropped: a signal has no reply."""
+        try:
+            self._accept(text)
+        except ApplicationError as error:
+            workflow.logger.warning("Dropped message %s: %s", message_id, error)
+            return
+        await self._turn(message_id, text)
+
+    @workflow.signal
+    def close(self) -> None:
+        self._closing = True
+
+    # What can be asked
+
+    @workflow.query
+    def transcript(self) -> list[Line]:
+        lines = []
+        for turn in self._turns:
+            lines.append(Line(turn.number, "customer", turn.message))
+            if turn.answer is not None:
+                lines.append(Line(turn.number, "agent", turn.answer))
+            lines += [Line(turn.number, "system", turn.notes[s]) for s in STEPS if s in turn.notes]
+        if self._report:
+            lines.append(Line(None, "system", f"report written: {self._report}"))
+        return lines
+
+    @workflow.query
+    def state(self) -> dict[str, Any]:
+        return {
+            "customer": self._customer,
+            "turns": len(self._turns),
+            "answered": self._answered(),
+            "duties_running": len(self._duties),
+            "closing": self._closing,
+        }
+
+    # One turn
+
+    async def _turn(self, message_id: str, text: str) -> str:
+        if message_id in self._turn_of:  # the same message again is the same turn
+            turn = self._turn_of[message_id]
+            await workflow.wait_condition(lambda: turn.answer is not None)
+            return turn.answer or ""
+        turn = Turn(number=len(self._turns) + 1, message=text)
+        self._turns.append(turn)
+        self._turn_of[message_id] = turn
+
+        # The lock keeps memory and order: the next message is answered with this one in mind.
+        async with self._one_at_a_time:
+            answer = await ask(self._agent, self._memory, text)
+            self._memory = answer.memory
+        await self._save(turn, answer.text, answer.outcome)
+        turn.answer, turn.outcome = answer.text, answer.outcome
+
+        self._in_background(self._tell_the_team(turn))
+        if turn.number % BATCH == 0:
+            self._in_background(self._learn(turn))
+        return answer.text
+
+    async def _save(self, turn: Turn, answer: str, outcome: str) -> None:
+        record = activities.TurnRecord(
+            conversation=workflow.info().workflow_id,
+            turn=turn.number,
+            customer=self._customer,
+            message=turn.message,
+            answer=answer,
+            outcome=outcome,
+        )
+        await self._step(turn, "saved", activities.save_to_database, [self._key(turn), record], **RECORD)
+
+    async def _tell_the_team(self, turn: Turn) -> None:
+        notice = f"{self._customer} wrote, and was {turn.outcome}: {turn.message}"
+        await self._step(
+            turn, "notice", activities.send_notification, [self._key(turn), notice, "email"], **BACKGROUND
+        )
+
+    async def _learn(self, turn: Turn) -> None:
+        messages = [t.message for t in self._turns[turn.number - BATCH : turn.number]]
+        number = turn.number // BATCH
+        await self._step(
+            turn, "batch", activities.process_batch, [self._key(turn), messages, number], **BACKGROUND
+        )
+
+    async def _step(self, turn: Turn, step: str, activity: Any, args: list[Any], **policy: Any) -> None:
+        """A duty that code decided on. If it fails for good, that is noted and costs the others nothing."""
+        try:
+            result = await workflow.execute_activity(activity, args=args, **policy)
+            turn.notes[step] = str(result) if step != "batch" else f"learned from turns up to {turn.number}"
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            turn.notes[step] = f"{step} failed: {why(error)}"
+
+    # The end
+
+    async def _write_report(self) -> None:
+        summary = {
+            "customer": self._customer,
+            "turns": [
+                {
+                    "turn": turn.number,
+                    "message": turn.message[:200],
+                    "answer": (turn.answer or "")[:200],
+                    "outcome": turn.outcome,
+                }
+                for turn in self._turns
+            ],
+        }
+        try:
+            self._report = await workflow.execute_activity(
+                activities.generate_report, args=[workflow.info().workflow_id, summary], **BACKGROUND
+            )
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            workflow.logger.warning("The report was not written: %s", why(error))
+
+    # Small things
+
+    def _accept(self, text: str) -> None:
+        """Refuses what no turn can be made of, before it enters the history."""
+        if self._closing:
+            raise ApplicationError("The conversation is closing and takes no more messages.")
+        try:
+            check_message(text)
+        except ValueError as error:
+            raise ApplicationError(str(error)) from None
+
+    def _in_background(self, duty: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(duty)
+        self._duties.add(task)
+        task.add_done_callback(self._duties.discard)
+
+    def _key(self, turn: Turn) -> str:
+        """Names the intent: which conversation, which turn. Never the run, never the attempt."""
+        return f"{workflow.info().workflow_id}/turn-{turn.number}"
+
+    def _answered(self) -> int:
+        return sum(turn.outcome == "answered" for turn in self._turns)
+
+
+STEPS = ("saved", "notice", "batch")

@@ -1,0 +1,30 @@
+"""Who waits, for how long, and what ends it: the timeouts and retry policies of the desk's steps.
+
+`start_to_close_timeout` bounds one attempt, `schedule_to_close_timeout` all of them together. Errors that
+an activity marks as non-retryable end its retries at once, whatever stands here.
+"""
+
+from datetime import timedelta
+
+from temporalio.common import RetryPolicy
+from temporalio.workflow import ActivityConfig
+
+# The agent waits for its tool, and the customer for the agent.
+TOOL = ActivityConfig(
+    start_to_close_timeout=timedelta(seconds=10),
+    schedule_to_close_timeout=timedelta(minutes=5),
+    retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=30)),
+)
+
+# The customer waits for the record. A record is never given up: it waits for the database to come back.
+RECORD = ActivityConfig(
+    start_to_close_timeout=timedelta(seconds=10),
+    retry_policy=RetryPolicy(maximum_interval=timedelta(minutes=5)),
+)
+
+# Nobody waits for these. After three days they are given up, and the transcript says so.
+BACKGROUND = ActivityConfig(
+    start_to_close_timeout=timedelta(seconds=30),
+    schedule_to_close_timeout=timedelta(days=3),
+    retry_policy=RetryPolicy(maximum_interval=timedelta(minutes=30)),
+)
