@@ -1,0 +1,7 @@
+"""The models: an offline one made of rules (simulated), the choice of a live one, an endpoint for any."""
+
+from .endpoint import ModelEndpoint
+from .live import ModelError, model_provider
+from .offline import Fails, Mistakes, OfflineModel, ToolCall
+
+__all__ = ["Fails", "Mistakes", "ModelEndpoint", "ModelError", "OfflineModel", "ToolCall", "model_provider"]

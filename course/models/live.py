@@ -1,0 +1,167 @@
+"""Which model answers: the offline one, any `agents.Model`, or a live one; and what becomes of its errors."""
+
+import contextlib
+import inspect
+import os
+import re
+import traceback
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import openai
+from agents import Model, ModelProvider, ModelResponse, OpenAIProvider
+from temporalio import activity
+from temporalio.exceptions import ApplicationError, TemporalError
+
+from .offline import OfflineModel
+
+PATIENCE = 4  # attempts at a model whose own code fails; an outage is another matter, and the retry policy's
+_MAY_COME_BACK = (openai.APIError, OSError, TimeoutError, TemporalError)
+
+
+class ModelError(ValueError):
+    """The model that was asked for cannot be used; the message says what to do."""
+
+
+def model_provider(model: Model | str | None = None) -> tuple[Model | str, ModelProvider]:
+    """The model that was chosen, and the provider that the Temporal plugin asks for it.
+
+    Args:
+        model: None for the offline model (a key in the environment changes nothing), any `agents.Model`,
+            or a live model's name. A name means the Agents SDK's own OpenAI provider, which speaks the
+            Responses API to `OPENAI_BASE_URL` with `OPENAI_API_KEY`; an agent that names a model of its own
+            gets that one.
+
+    Returns:
+        The model (or a live one's name), and a provider whose models raise errors that Temporal's retries can
+        work with; see `GuardedModel`.
+
+    Raises:
+        ModelError: a name without a usable key, or something that is no model.
+    """
+    if model is None:
+        model = OfflineModel()
+    if isinstance(model, Model):
+        return model, ChosenProvider(model)
+    if inspect.isclass(model) and issubclass(model, Model):
+        raise ModelError(f"model={model.__name__} is a class: give an instance, model={model.__name__}(…).")
+    if not isinstance(model, str):
+        raise ModelError(
+            "model= takes nothing (the offline model), an agents.Model, or a live model's name, "
+            f"not {type(model).__name__}."
+        )
+    if not model.strip():
+        raise ModelError(
+            "model='' names no model: leave model= out for the offline model, or give a live model's name."
+        )
+    key = os.environ.get("OPENAI_API_KEY", "").strip()
+    if not key:
+        raise ModelError(
+            f"model={model!r} is a live model, and OPENAI_API_KEY is not set: set it (and OPENAI_BASE_URL "
+            "for another endpoint than OpenAI's), or leave model= out for the offline model."
+        )
+    if not (key.isascii() and key.isprintable()):
+        raise ModelError(
+            "OPENAI_API_KEY holds a character that cannot be sent (a line break, an accent?): set it anew."
+        )
+    # No retries in the client: Temporal's are the ones on record.
+    client = openai.AsyncOpenAI(api_key=key, max_retries=0)
+    return ChosenProvider(
+        OpenAIProvider(openai_client=client, use_responses=True), name=model.strip(), key=key
+    )
+
+
+class ChosenProvider(ModelProvider):
+    """Hands out guarded models: one given model whatever the name, or another provider's by name."""
+
+    def __init__(self, source: Model | ModelProvider, *, name: str | None = None, key: str = "") -> None:
+        self._source, self._name, self._key = source, name, key
+
+    def get_model(self, model_name: str | None) -> Model:
+        source = self._source
+        model = source if isinstance(source, Model) else source.get_model(model_name or self._name)
+        return GuardedModel(model, self._key)
+
+    async def aclose(self) -> None:
+        if isinstance(self._source, ModelProvider):
+            await self._source.aclose()
+
+
+class GuardedModel(Model):
+    """A model whose errors are fit for history: no key in them, and no endless retry of code that is broken.
+
+    What may come back (the provider's errors, the network's, timeouts, Temporal's own) passes: the retry
+    policy decides. Any other exception is a fault in the model's code: it passes until attempt 4, which is
+    the last.
+    """
+
+    def __init__(self, model: Model, key: str = "") -> None:
+        self._model, self._key = model, key
+
+    async def get_response(self, *args: Any, **kwargs: Any) -> ModelResponse:
+        try:
+            return await self._model.get_response(*args, **kwargs)
+        except Exception as error:
+            raise self._judged(error) from error.__cause__
+
+    async def stream_response(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        try:
+            async for event in self._model.stream_response(*args, **kwargs):
+                yield event
+        except Exception as error:
+            raise self._judged(error) from error.__cause__
+
+    def get_retry_advice(self, request: Any) -> Any:
+        return self._model.get_retry_advice(request)
+
+    async def close(self) -> None:
+        await self._model.close()
+
+    def _judged(self, error: Exception) -> Exception:
+        secrets = [s for s in {self._key, os.environ.get("OPENAI_API_KEY", "").strip()} if len(s) >= 4]
+        for one in _chain(error):
+            _redact(one, secrets)
+        if any(secret in "".join(traceback.format_exception(error)) for secret in secrets):
+            return ApplicationError(
+                "The model failed, and its error named a secret, so it is not shown.",
+                type=type(error).__name__,
+            )
+        if (
+            isinstance(error, _MAY_COME_BACK)
+            or not activity.in_activity()
+            or activity.info().attempt < PATIENCE
+        ):
+            return error
+        kind, attempts = type(error).__name__, activity.info().attempt
+        return ApplicationError(
+            f"The model's own code failed {attempts} times and was given up: {kind}: {str(error)[:1000]}",
+            type=kind,
+            non_retryable=True,
+        )
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _redact(error: BaseException, secrets: list[str]) -> None:
+    """Takes keys out of what an error says and carries, in place, so that its class and its headers stay."""
+
+    def clean(value: Any) -> Any:
+        if isinstance(value, str):
+            for secret in secrets:
+                value = value.replace(secret, "[key]")
+            return re.sub(r"\bsk-[\w*.-]{4,}", "[key]", value)  # masked halves of one, too
+        if isinstance(value, dict):
+            return {clean(k): clean(v) for k, v in value.items()}
+        return type(value)(map(clean, value)) if type(value) in (list, tuple) else value
+
+    error.args = clean(error.args)
+    for name in ("message", "_message", "body", "_details", "__notes__", "strerror", "filename"):
+        if isinstance(getattr(error, name, None), str | dict | list | tuple):
+            with contextlib.suppress(AttributeError):
+                setattr(error, name, clean(getattr(error, name)))
