@@ -74,7 +74,9 @@ class Conversation:
         except WorkflowUpdateFailedError as error:
             cause = error.cause
             if isinstance(cause, ApplicationError) and cause.type == "AcceptedUpdateCompletedWorkflow":
-                raise LabError(f"{self.id} ended before it replied to {_short(text)}: {cause.message}") from None
+                raise LabError(
+                    f"{self.id} ended before it replied to {_short(text)}: {cause.message}"
+                ) from None
             raise LabError(f"{self.id} did not answer {_short(text)}: {why(error)}") from None
         except RPCError as error:
             raise await self._unreachable(error) from None
@@ -114,7 +116,9 @@ class Conversation:
             timeout: Real seconds. Past them the move is withdrawn, and the error names what held the clock.
         """
         if not isinstance(duration, timedelta):
-            raise LabError(f"fast_forward takes a timedelta, such as timedelta(hours=6), and got {duration!r}.")
+            raise LabError(
+                f"fast_forward takes a timedelta, such as timedelta(hours=6), and got {duration!r}."
+            )
         if duration < timedelta(0):
             raise LabError("Time does not run backwards: fast_forward takes a positive timedelta.")
         if self._lab.clock is None:
@@ -153,7 +157,9 @@ class Conversation:
                 {
                     "activity": activity.activity_type.name,
                     "attempt": activity.attempt,
-                    "last failure": _failure(activity.last_failure) if activity.HasField("last_failure") else None,
+                    "last failure": _failure(activity.last_failure)
+                    if activity.HasField("last_failure")
+                    else None,
                     "next attempt in": _rounded(due) if due is not None else pd.NaT,
                 }
             )
@@ -280,7 +286,9 @@ class Conversation:
             return LabError(f"The server at {self._lab.address} knows no workflow {self.id!r}.")
         if self._lab.stopped:
             return LabError("This lab has been stopped. Start another: lab = await Lab.start()")
-        return LabError(f"The server at {self._lab.address} did not do it: {error.message}{self._lab.server_hint()}")
+        return LabError(
+            f"The server at {self._lab.address} did not do it: {error.message}{self._lab.server_hint()}"
+        )
 
 
 class Reply(Awaitable[str]):
@@ -288,7 +296,9 @@ class Reply(Awaitable[str]):
 
     def __init__(self, turn: Any) -> None:
         self._task = asyncio.create_task(turn)
-        self._task.add_done_callback(lambda task: task.cancelled() or task.exception())  # seen, if not awaited
+        self._task.add_done_callback(
+            lambda task: task.cancelled() or task.exception()
+        )  # seen, if not awaited
 
     def __await__(self) -> Generator[Any, None, str]:
         return self._task.__await__()

@@ -114,7 +114,9 @@ class Lab:
         except (ValueError, TypeError) as error:
             raise LabError(str(error)) from None
         if address and persist:
-            raise LabError("persist= is for the lab's own server and address= for another one: choose one of them.")
+            raise LabError(
+                "persist= is for the lab's own server and address= for another one: choose one of them."
+            )
         self._folder = Folder()
         atexit.register(self._end)
         if address is None:
@@ -189,7 +191,9 @@ class Lab:
         except BlockingIOError:
             raise LabError(f"{file} is in use by another lab. Stop that one, or name another file.") from None
         except OSError as error:
-            raise LabError(f"{file} cannot be written: {error.strerror}. Name a file that you may write to.") from None
+            raise LabError(
+                f"{file} cannot be written: {error.strerror}. Name a file that you may write to."
+            ) from None
         if file.stat().st_size == 0:
             file.unlink()  # the server wants to make it
         return file
@@ -256,8 +260,15 @@ class Lab:
         if self.stopped:
             raise LabError("This lab has been stopped. Start another: lab = await Lab.start()")
         definition = self._definition(workflow_class)
-        if not isinstance(customer, str) or not customer.strip() or len(customer) > 100 or not customer.isprintable():
-            raise LabError(f"A customer has a name of 1 to 100 printable characters, and not {str(customer)[:40]!r}.")
+        if (
+            not isinstance(customer, str)
+            or not customer.strip()
+            or len(customer) > 100
+            or not customer.isprintable()
+        ):
+            raise LabError(
+                f"A customer has a name of 1 to 100 printable characters, and not {str(customer)[:40]!r}."
+            )
         if update not in definition.updates:
             known = ", ".join(str(name) for name in definition.updates) or "none"
             raise LabError(
@@ -303,7 +314,9 @@ class Lab:
         return any(d and d.name == workflow_type and name in d.updates for d in definitions)
 
     def _definition(self, workflow_class: Any) -> Any:
-        definition = workflow._Definition.from_class(workflow_class) if isinstance(workflow_class, type) else None
+        definition = (
+            workflow._Definition.from_class(workflow_class) if isinstance(workflow_class, type) else None
+        )
         if definition is None:
             raise LabError(f"{workflow_class!r} is not a workflow: a class with @workflow.defn is.")
         if workflow_class not in self._workflows:

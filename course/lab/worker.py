@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from agents import ModelProvider, set_trace_provider
 from agents.run import get_default_agent_runner, set_default_agent_runner
@@ -55,8 +55,8 @@ class RunningWorker:
     take them from the other: so whoever is left gets its own back.
     """
 
-    _running: "list[RunningWorker]" = []
-    _before: tuple[Any, Any] = (None, None)
+    _running: ClassVar[list["RunningWorker"]] = []
+    _before: ClassVar[tuple[Any, Any]] = (None, None)
 
     def __init__(
         self,

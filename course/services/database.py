@@ -115,9 +115,11 @@ class Database:
             except sql.exc.IntegrityError:
                 connection.rollback()
             key = [column for column in table.primary_key]
-            kept = connection.execute(
-                sql.select(table).where(*(column == row[column.name] for column in key))
-            ).mappings().one()
+            kept = (
+                connection.execute(sql.select(table).where(*(column == row[column.name] for column in key)))
+                .mappings()
+                .one()
+            )
         changed = [name for name, value in row.items() if kept[name] != value]
         if changed:
             raise KeyReused(

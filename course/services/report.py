@@ -60,10 +60,21 @@ def _figure(turns: list[dict[str, Any]]) -> bytes:
     figure = Figure(figsize=(7, 2.4), layout="constrained")
     axes = figure.subplots()
     places = range(1, len(turns) + 1)
-    axes.bar([x - 0.2 for x in places], [len(t.get("message", "")) for t in turns], 0.38, label="customer", color="#3b6e4f")
     axes.bar(
-        [x + 0.2 for x in places], [len(t.get("answer", "")) for t in turns], 0.38, label="Juniper", color="#c9d8c5",
-        hatch="//", edgecolor="#3b6e4f",
+        [x - 0.2 for x in places],
+        [len(t.get("message", "")) for t in turns],
+        0.38,
+        label="customer",
+        color="#3b6e4f",
+    )
+    axes.bar(
+        [x + 0.2 for x in places],
+        [len(t.get("answer", "")) for t in turns],
+        0.38,
+        label="Juniper",
+        color="#c9d8c5",
+        hatch="//",
+        edgecolor="#3b6e4f",
     )
     axes.set_xticks(list(places))
     axes.set_xlabel("turn")

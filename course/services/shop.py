@@ -50,7 +50,9 @@ class Shop:
             ).one_or_none()
         if order is None:
             return f"There is no order {order_id!r}."
-        return f"Order {order_id}: {order.quantity} × {order.plant}, {euros(order.paid_cents)}, {order.status}."
+        return (
+            f"Order {order_id}: {order.quantity} × {order.plant}, {euros(order.paid_cents)}, {order.status}."
+        )
 
     def stock(self, plant: str) -> str:
         with self.database.engine.connect() as connection:
@@ -68,9 +70,11 @@ class Shop:
         refund = {"refund_id": refund_id, "order_id": order_id, "amount_cents": amount_cents}
         paid = f"Refund {refund_id} of {euros(amount_cents)} for order {order_id} is paid."
         with self.database.engine.begin() as connection:
-            known = connection.execute(
-                sql.select(db.refunds).where(db.refunds.c.refund_id == refund_id)
-            ).mappings().one_or_none()
+            known = (
+                connection.execute(sql.select(db.refunds).where(db.refunds.c.refund_id == refund_id))
+                .mappings()
+                .one_or_none()
+            )
             if known:
                 if dict(known) != refund:
                     raise db.KeyReused(f"Refund {refund_id} was already paid, with other details.")

@@ -18,7 +18,11 @@ class Webhook:
         Raises `httpx2.HTTPError` when the receiver is not there or refuses.
         """
         reply = httpx2.post(
-            self.url, json={"text": text}, headers={"Idempotency-Key": json.dumps(key)}, timeout=5, trust_env=False
+            self.url,
+            json={"text": text},
+            headers={"Idempotency-Key": json.dumps(key)},
+            timeout=5,
+            trust_env=False,
         )
         reply.raise_for_status()
 

@@ -8,7 +8,9 @@ conversation: a limit in the validator keeps one message from ending it."""
 def check_message(text: object) -> str:
     """Returns the text, or raises `ValueError` with a sentence that says what is wrong with it."""
     if not isinstance(text, str):
-        raise ValueError(f"A message is text, and this is {type(text).__name__}: {_short(text)}. Nothing was sent.")
+        raise ValueError(
+            f"A message is text, and this is {type(text).__name__}: {_short(text)}. Nothing was sent."
+        )
     if not text.strip():
         raise ValueError("The message is empty. Nothing was sent: write a question, and send it again.")
     if len(text) > MAX_MESSAGE:

@@ -1,0 +1,74 @@
+"""Lesson 04, the third way: the agent proposes, the workflow disposes."""
+
+from agents import Agent
+from pydantic import BaseModel
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, is_cancelled_exception
+from temporalio.openai_agents.workflow import activity_as_tool
+
+with workflow.unsafe.imports_passed_through():
+    from course import activities
+
+from course.workflows.answering import why
+from course.workflows.plain import INSTRUCTIONS, PlainConversation
+from course.workflows.policies import RECORD, TOOL
+
+LIMIT_CENTS = 5000
+"""What the desk may refund without a person."""
+
+
+class RefundProposal(BaseModel):
+    """What the agent wants. It is data, and does nothing."""
+
+    order_id: str
+    amount_cents: int
+    reason: str
+
+
+class Decision(BaseModel):
+    """The agent's output: what to say, and what it proposes to do."""
+
+    reply: str
+    refund: RefundProposal | None = None
+
+
+@workflow.defn
+class ProposalWorkflow(PlainConversation):
+    @workflow.init
+    def __init__(self, customer: str) -> None:
+        super().__init__(
+            Agent(
+                name="Juniper",
+                instructions=INSTRUCTIONS
+                + " You may propose a refund; whether it is paid is not yours to decide.",
+                tools=[activity_as_tool(activities.look_up_order, **TOOL)],
+                output_type=Decision,
+            )
+        )
+
+    @workflow.run
+    async def run(self, customer: str) -> int:
+        return await self.until_closed()
+
+    async def turn(self, text: str) -> str:
+        answer = await self.answer(text)
+        if not isinstance(answer.output, Decision):
+            return answer.text
+        if answer.output.refund is None:
+            return answer.output.reply
+        return f"{answer.output.reply} {await self._dispose(answer.output.refund)}"
+
+    async def _dispose(self, proposal: RefundProposal) -> str:
+        """Checks a proposal, and pays it if the rules allow. The refund is named by its order: one each."""
+        if proposal.amount_cents > LIMIT_CENTS:
+            return f"A refund of more than {LIMIT_CENTS / 100:.2f} EUR needs a colleague: nothing was paid."
+        try:
+            return await workflow.execute_activity(
+                activities.issue_refund,
+                args=[f"order-{proposal.order_id}", proposal.order_id, proposal.amount_cents],
+                **RECORD,
+            )
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            return why(error)
