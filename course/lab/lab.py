@@ -5,6 +5,7 @@ import atexit
 import os
 import re
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,7 +23,8 @@ import course.workflows
 from course.lab.clock import Clock
 from course.lab.conversation import Conversation
 from course.lab.errors import LabError
-from course.lab.server import Folder, Server, lock_file
+from course.lab.processes import WorkerProcess, WorkerSettings
+from course.lab.server import Folder, Server, lock_file, note_process
 from course.lab.worker import RunningWorker, agents_plugin, runtime
 from course.models import model_provider
 from course.services import Database, Mail, Mailbox, Services, Shop, Webhook, WebhookReceiver
@@ -55,10 +57,13 @@ class Lab:
         self.webhooks: WebhookReceiver
         self.reports: Path
         self._workflows: Sequence[type] = []
-        self._handlers: dict[str, tuple[str, str]] = {}
+        self._activities: Sequence[Callable[..., Any]] = []
+        self._known: dict[str, tuple[str, str, type | None]] = {}
         self._folder: Folder | None = None
         self._server: Server | None = None
         self._worker: RunningWorker | None = None
+        self._process: WorkerProcess | None = None
+        self._watch: asyncio.Task[None] | None = None
         self._mailbox = Mailbox()
         self._persist_lock: int | None = None
         self._services: Services
@@ -134,17 +139,17 @@ class Lab:
         client = await self._connect(agents_plugin(provider))
         self.clock = Clock(client)
         self.client = self.clock.client
+        self._activities = course.activities.ALL if activities is None else activities
         try:
-            self._worker = RunningWorker(
-                self.client,
-                self.task_queue,
-                self._workflows,
-                course.activities.ALL if activities is None else activities,
-                self._services,
-            )
-            await self._worker.start()
+            await self._start_worker()
         except Exception as error:
             raise LabError(f"The worker did not start: {why(error)}") from error
+
+    async def _start_worker(self) -> None:
+        self._worker = RunningWorker(
+            self.client, self.task_queue, self._workflows, self._activities, self._services
+        )
+        await self._worker.start()
 
     async def _start_services(self, database_url: str | None) -> None:
         assert self._folder
@@ -217,6 +222,10 @@ class Lab:
         if self.stopped:
             return
         self.stopped = True
+        if self._process:
+            self._process.kill()
+        if self._watch:
+            await asyncio.wait([self._watch])
         if self._worker:
             await self._worker.stop()
         await self._mailbox.stop()
@@ -243,6 +252,43 @@ class Lab:
 
     async def __aexit__(self, *error: object) -> None:
         await self.stop()
+
+    async def worker_process(self, *, kill: str | None = None) -> WorkerProcess:
+        """Hands the work to a worker in a process of its own, which can be killed.
+
+        The kernel's worker rests meanwhile. When the process dies, it takes over.
+
+        Args:
+            kill: The moment at which the process gets SIGKILL: `before NAME` or `after NAME` of an activity
+                (before its effect; after it, and before its completion is reported), or `before reply`
+                (in a workflow task, when a turn's reply is not yet on record). Default: never by itself.
+        """
+        if self._process and self._process.alive:
+            raise LabError("A worker process is already at work. Kill it first: process.kill()")
+        assert self._folder
+        assert self._worker
+        settings = WorkerSettings(
+            address=self.address,
+            task_queue=self.task_queue,
+            workflows=self._workflows,
+            activities=self._activities,
+            model=self.model,
+            database_url=self._services.database.url,
+            mail_port=self._mailbox.port,
+            webhook_url=self.webhooks.url,
+            reports=self.reports,
+        )
+        self._process = await WorkerProcess.start(settings, kill)
+        note_process(self._folder.path, self._process.pid)
+        await self._worker.stop()
+        self._watch = asyncio.create_task(self._take_over(self._process))
+        return self._process
+
+    async def _take_over(self, process: WorkerProcess) -> None:
+        while process.alive:
+            await asyncio.sleep(0.02)
+        if not self.stopped:
+            await self._start_worker()
 
     # Conversations
 
@@ -280,7 +326,7 @@ class Lab:
         while True:
             try:
                 handle = await self._start_workflow(definition, customer, f"{slug}-{number}")
-                self._handlers[handle.id] = (update, close)
+                self._known[handle.id] = (update, close, definition.ret_type)
                 return self.conversation(handle.id)
             except WorkflowAlreadyStartedError:
                 number += 1
@@ -295,6 +341,8 @@ class Lab:
                 task_queue=self.task_queue,
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                 id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+                # How long a workflow task may be in the hands of a worker that has died.
+                task_timeout=timedelta(seconds=3),
             )
         except RPCError as error:
             if self.clock and "time skipping" in error.message.lower():  # somebody else's server
@@ -305,8 +353,8 @@ class Lab:
 
     def conversation(self, id: str) -> Conversation:
         """Finds a conversation again by its id."""
-        update, close = self._handlers.get(id, ("send", "close"))
-        return Conversation(self, self.client.get_workflow_handle(id), update, close)
+        update, close, result = self._known.get(id, ("send", "close", None))
+        return Conversation(self, self.client.get_workflow_handle(id, result_type=result), update, close)
 
     def has_update(self, workflow_type: str, name: str) -> bool:
         """Whether a workflow of this lab takes `name` as an update. (If not, it is a signal.)"""

@@ -90,7 +90,7 @@ class Server:
                 f"The Temporal server at {binary} cannot run on this machine: {error}. "
                 "Run `make clean setup` to install it anew."
             ) from None
-        _note_process(folder, process.pid)
+        note_process(folder, process.pid)
         return cls(process, port, ui_port if ui else None, log)
 
     async def _listens(self, patience: float = 20.0) -> bool:
@@ -183,7 +183,7 @@ def lock_file(path: Path) -> int:
     return descriptor
 
 
-def _note_process(folder: Path, pid: int) -> None:
+def note_process(folder: Path, pid: int) -> None:
     """Writes down which process is the lab's: its number and when it began, since numbers come again."""
     began = psutil.Process(pid).create_time()
     with (folder / "processes").open("a") as notes:

@@ -20,13 +20,16 @@ from temporalio.client import Client
 from temporalio.common import RetryPolicy
 from temporalio.openai_agents import ModelActivityParameters, OpenAIAgentsPlugin
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
-from temporalio.worker import Worker
+from temporalio.worker import Interceptor, Worker
 
 from course.services import Services, ServicesInterceptor
 
 # How a model call is run: the customer waits for it, so it is given up after ten minutes with an apology.
 MODEL_CALLS = ModelActivityParameters(
     start_to_close_timeout=timedelta(seconds=60),
+    heartbeat_timeout=timedelta(
+        seconds=2
+    ),  # the plugin heartbeats: a dead worker is noticed after two seconds
     schedule_to_close_timeout=timedelta(minutes=10),
     retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=30)),
 )
@@ -65,6 +68,7 @@ class RunningWorker:
         workflows: Sequence[type],
         activities: Sequence[Callable[..., Any]],
         services: Services,
+        interceptors: Sequence[Interceptor] = (),
     ) -> None:
         self._threads = ThreadPoolExecutor(16, thread_name_prefix="activity")
         self._worker = Worker(
@@ -73,9 +77,13 @@ class RunningWorker:
             workflows=workflows,
             activities=activities,
             activity_executor=self._threads,
-            interceptors=[ServicesInterceptor(services)],
+            interceptors=[ServicesInterceptor(services), *interceptors],
             graceful_shutdown_timeout=timedelta(seconds=2),
             max_concurrent_activities=16,
+            # How long a workflow task waits for the worker that had it last, before any other gets it.
+            sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
+            # Forked processes have no script of their own to make a build id from.
+            build_id="course",
         )
         self._task: asyncio.Task[None] | None = None
         self._mine: tuple[Any, Any] = (None, None)
@@ -83,7 +91,7 @@ class RunningWorker:
     async def start(self) -> None:
         """Raises what `temporalio.worker.Worker` raises when a workflow or an activity is not valid."""
         # Retried activities log a traceback for every attempt: the tables show the attempts instead.
-        for name in ("temporalio.activity", "temporalio.workflow"):
+        for name in ("temporalio.activity", "temporalio.workflow", "openai.agents"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
         if not RunningWorker._running:
             RunningWorker._before = (get_default_agent_runner(), get_trace_provider())

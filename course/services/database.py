@@ -85,6 +85,7 @@ class Database:
     """
 
     def __init__(self, url: str) -> None:
+        self.url = url
         options: dict[str, Any] = {"hide_parameters": True}  # what a customer wrote stays out of error texts
         if make_url(url).get_backend_name() == "sqlite":
             options["connect_args"] = {"timeout": 2}  # seconds to wait for another writer

@@ -1,0 +1,187 @@
+"""Processes of the lab's own: forked, in a few milliseconds, from one that has imported everything.
+
+A fresh Python needs seconds to import Temporal and the Agents SDK. The fork server imports them once; what
+must be able to die alone (a worker that is killed on purpose, a reader's code that loops for ever) is forked
+from it.
+"""
+
+import asyncio
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from agents import Model
+from temporalio.client import Client
+from temporalio.worker import (
+    ActivityInboundInterceptor,
+    ExecuteActivityInput,
+    HandleUpdateInput,
+    Interceptor,
+    WorkflowInboundInterceptor,
+    WorkflowInterceptorClassInput,
+)
+
+from course.lab.errors import LabError
+from course.lab.worker import RunningWorker, agents_plugin, runtime
+from course.models import model_provider
+from course.services import Database, Mail, Services, Shop, Webhook
+
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["course.lab", "course.checks"])
+
+
+@dataclass(frozen=True)
+class WorkerSettings:
+    """All that a worker in another process needs to do the same work."""
+
+    address: str
+    task_queue: str
+    workflows: Sequence[type]
+    activities: Sequence[Callable[..., Any]]
+    model: Model | str | None
+    database_url: str
+    mail_port: int
+    webhook_url: str
+    reports: Path
+
+
+class WorkerProcess:
+    """A worker in a process of its own. It can be killed as a power cut would kill it.
+
+    Attributes:
+        pid: The process's number.
+    """
+
+    def __init__(self, process: Any) -> None:
+        self._process = process
+        self.pid: int = process.pid
+
+    @classmethod
+    async def start(cls, settings: WorkerSettings, kill: str | None) -> "WorkerProcess":
+        ready, ready_there = FORKS.Pipe(duplex=False)
+        process = FORKS.Process(target=_main, args=(settings, kill, ready_there), daemon=True)
+        try:
+            await asyncio.to_thread(process.start)
+        except Exception as error:  # what a process is given must be picklable
+            raise LabError(
+                f"A worker process cannot be given this lab's workflows, activities or model: {error} "
+                "They must be importable from a module, and the model picklable."
+            ) from None
+        ready_there.close()
+        try:
+            problem = await asyncio.to_thread(ready.recv)
+        except EOFError:
+            problem = f"it ended with exit code {process.exitcode}"
+        if problem:
+            raise LabError(f"The worker process did not start: {problem}")
+        return cls(process)
+
+    @property
+    def alive(self) -> bool:
+        return self._process.is_alive()
+
+    async def died(self, *, timeout: float = 30) -> int:
+        """Waits until the process has ended; returns its exit code (-9: killed). Raises `LabError`."""
+        await asyncio.to_thread(self._process.join, timeout)
+        if self.alive:
+            raise LabError(
+                f"The worker process still lives after {timeout:g} s: the moment at which it is to be killed has "
+                "not come. process.kill() ends it now."
+            )
+        return self._process.exitcode
+
+    def kill(self) -> None:
+        """SIGKILL, now. A second time does nothing."""
+        self._process.kill()
+
+
+def _main(settings: WorkerSettings, kill: str | None, ready: Connection) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt of the kernel is not for this process
+    asyncio.run(_work(settings, kill, ready))
+
+
+async def _work(settings: WorkerSettings, kill: str | None, ready: Connection) -> None:
+    database = Database(settings.database_url)
+    services = Services(
+        database=database,
+        shop=Shop(database),
+        mail=Mail("127.0.0.1", settings.mail_port),
+        webhook=Webhook(settings.webhook_url),
+        reports=settings.reports,
+    )
+    try:
+        _, provider = model_provider(settings.model)
+        client = await Client.connect(settings.address, plugins=[agents_plugin(provider)], runtime=runtime())
+        worker = RunningWorker(
+            client,
+            settings.task_queue,
+            settings.workflows,
+            settings.activities,
+            services,
+            interceptors=[KillAt(kill)] if kill else [],
+        )
+        await worker.start()
+    except Exception as error:
+        ready.send(f"{type(error).__name__}: {error}")
+        raise
+    ready.send(None)
+    await asyncio.Event().wait()
+
+
+# Moments to die at
+
+
+class KillAt(Interceptor):
+    """Kills its own process, as the out-of-memory killer would, at one moment.
+
+    `before NAME`: the activity NAME is about to run. `after NAME`: its effect is there, and its completion not
+    yet reported. `before reply`: in a workflow task; the turn is done and its reply not yet on record.
+    """
+
+    def __init__(self, moment: str) -> None:
+        when, _, what = moment.partition(" ")
+        if when not in ("before", "after") or not what or moment == "after reply":
+            raise LabError(
+                f"There is no moment {moment!r} to kill a worker at: say 'before NAME' or 'after NAME' of an "
+                "activity, or 'before reply'."
+            )
+        self.moment = moment
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
+        return _DieInActivity(next, self.moment)
+
+    def workflow_interceptor_class(
+        self, input: WorkflowInterceptorClassInput
+    ) -> type[WorkflowInboundInterceptor] | None:
+        return _DieBeforeReply if self.moment == "before reply" else None
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+class _DieInActivity(ActivityInboundInterceptor):
+    def __init__(self, next: ActivityInboundInterceptor, moment: str) -> None:
+        super().__init__(next)
+        self._moment = moment
+
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:
+        name = input.fn.__name__
+        if self._moment == f"before {name}":
+            die()
+        result = await super().execute_activity(input)
+        if self._moment == f"after {name}":
+            die()
+        return result
+
+
+class _DieBeforeReply(WorkflowInboundInterceptor):
+    async def handle_update_handler(self, input: HandleUpdateInput) -> Any:
+        result = await super().handle_update_handler(input)
+        die()
+        return result

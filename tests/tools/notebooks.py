@@ -1,0 +1,55 @@
+"""Executes every lesson and rewrites its outputs: `make notebooks`, or `make notebooks ARGS=03`.
+
+Deterministic: a second run changes nothing. Whatever differs from run to run (execution times, the kernel's
+version, transient display ids) is left out of the file.
+"""
+
+import sys
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+LANGUAGE = {"name": "python"}
+KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+
+
+def execute(path: Path) -> None:
+    notebook = nbformat.read(path, as_version=4)
+    NotebookClient(
+        notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}}
+    ).execute()
+    clean(notebook)
+    nbformat.validate(notebook)
+    nbformat.write(notebook, path)
+
+
+def clean(notebook: nbformat.NotebookNode) -> None:
+    notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL, "language_info": LANGUAGE})
+    for number, cell in enumerate(notebook.cells, 1):
+        cell.id = f"cell-{number}"
+        if cell.cell_type != "code":
+            continue
+        cell.metadata.pop("execution", None)
+        merged: list[nbformat.NotebookNode] = []
+        for output in cell.outputs:
+            output.pop("transient", None)
+            before = merged[-1] if merged else None
+            if before and output.output_type == "stream" == before.output_type and before.name == output.name:
+                before.text += output.text  # how a stream is cut into messages is chance
+            else:
+                merged.append(output)
+        cell.outputs = merged
+
+
+def main() -> None:
+    wanted = sys.argv[1:] or [""]
+    for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")):
+        if any(path.name.startswith(prefix) for prefix in wanted):
+            print(path.name, flush=True)
+            execute(path)
+
+
+if __name__ == "__main__":
+    main()
