@@ -381,8 +381,8 @@ def _number(schema: Schema, name: str, facts: Facts, numeric: str) -> int | floa
                 last = re.search(r"(\d+)$", _task(facts.turn))
                 value = int(last[1]) if last else len(facts.turn.earlier) + 1
     value = schema.get("default", 1) if value is None else value
-    lowest = schema.get("minimum", schema["exclusiveMinimum"] + 1 if "exclusiveMinimum" in schema else value)
-    value = max(min(value, schema.get("maximum", value)), lowest)
+    value = min(value, schema.get("maximum", value))
+    value = max(value, schema.get("minimum", value), schema.get("exclusiveMinimum", value - 1) + 1)
     return int(value) if numeric == "integer" else float(value)
 
 

@@ -74,7 +74,13 @@ class ModelEndpoint:
         except Exception as error:  # a client can read an answer, and not a server that died
             return _error(f"The model failed: {type(error).__name__}: {error}"), 500, {}
         response = as_response(answer, str(body.get("model")))
-        return events_of(response) if body.get("stream") else response.model_dump(mode="json"), 200, {}
+        return (
+            events_of(response)
+            if body.get("stream")
+            else response.model_dump(mode="json", exclude_none=True),
+            200,
+            {},
+        )
 
 
 class _Server(ThreadingHTTPServer):
@@ -110,7 +116,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _send(self, content: Any, status: int, headers: dict[str, str]) -> None:
         if isinstance(content, list):  # a stream, sent in one piece
             kind = "text/event-stream"
-            payload = "".join(f"event: {e.type}\ndata: {e.model_dump_json()}\n\n" for e in content).encode()
+            payload = "".join(
+                f"event: {e.type}\ndata: {e.model_dump_json(exclude_none=True)}\n\n" for e in content
+            ).encode()
         else:
             kind, payload = "application/json", json.dumps(content).encode()
         with self.endpoint._lock:  # counted before it is sent: the work is done, whoever still listens

@@ -5,7 +5,7 @@ import inspect
 import os
 import re
 import traceback
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any
 
 import openai
@@ -66,7 +66,7 @@ def model_provider(model: Model | str | None = None) -> tuple[Model | str, Model
         )
     # No retries in the client: Temporal's are the ones on record.
     client = openai.AsyncOpenAI(api_key=key, max_retries=0)
-    return ChosenProvider(
+    return model.strip(), ChosenProvider(
         OpenAIProvider(openai_client=client, use_responses=True), name=model.strip(), key=key
     )
 
@@ -100,13 +100,16 @@ class GuardedModel(Model):
 
     async def get_response(self, *args: Any, **kwargs: Any) -> ModelResponse:
         try:
-            return await self._model.get_response(*args, **kwargs)
+            answer = await self._model.get_response(*args, **kwargs)
         except Exception as error:
             raise self._judged(error) from error.__cause__
+        _mend(answer.output)
+        return answer
 
     async def stream_response(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         try:
             async for event in self._model.stream_response(*args, **kwargs):
+                _mend(getattr(getattr(event, "response", None), "output", ()))
                 yield event
         except Exception as error:
             raise self._judged(error) from error.__cause__
@@ -138,6 +141,15 @@ class GuardedModel(Model):
             type=kind,
             non_retryable=True,
         )
+
+
+def _mend(output: Iterable[Any]) -> None:
+    """Some endpoints send null where OpenAI sends an empty list; Pydantic refuses it in the next turn's input."""
+    for item in output:
+        for part in getattr(item, "content", None) or ():
+            for name in ("logprobs", "annotations"):
+                if getattr(part, name, ()) is None:
+                    setattr(part, name, [])
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -63,7 +63,7 @@ class ToolCall:
     """A script's tool call. Arguments as a dict, or a text that goes out as it is (malformed, too)."""
 
     name: str
-    arguments: dict[str, Any] | str = ""
+    arguments: dict[str, Any] | str = "{}"
 
 
 @dataclass(frozen=True)
@@ -306,7 +306,7 @@ def _call(call: ToolCall, seed: str, index: int) -> parts.ResponseFunctionToolCa
 
 
 def _message(text: str, seed: str) -> parts.ResponseOutputMessage:
-    content = parts.ResponseOutputText(type="output_text", text=text, annotations=[])
+    content = parts.ResponseOutputText(type="output_text", text=text, annotations=[], logprobs=[])
     return parts.ResponseOutputMessage(
         type="message", id=f"msg_{seed[:24]}", role="assistant", status="completed", content=[content]
     )

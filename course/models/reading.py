@@ -132,7 +132,10 @@ def plain(value: Any) -> Any:
         return value.model_dump(mode="json", exclude_unset=True)
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
-    return [plain(item) for item in value] if isinstance(value, Iterable) else str(value)
+    try:
+        return [plain(item) for item in value] if isinstance(value, Iterable) else str(value)
+    except ValueError:  # such an iterator checks what it reads, and only then
+        return []
 
 
 def fingerprint(*parts: Any) -> str:
