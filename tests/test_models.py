@@ -22,13 +22,15 @@ from agents import (
     ModelTracing,
     Runner,
     function_tool,
+    handoff,
 )
 from openai.types.responses import ResponseCompletedEvent
 from pydantic import BaseModel
 from temporalio.testing import ActivityEnvironment
 
 from course.models import Fails, Mistakes, OfflineModel, ToolCall
-from course.models.choosing import Facts, Skill, fill, is_duty
+from course.models.choosing import Skill, is_duty
+from course.models.filling import Facts, fill
 from course.models.reading import Turn, cents, clauses, known, number, orders, plants
 
 ORDERS = {
@@ -157,6 +159,8 @@ async def ask(
             ],
         ),
         ("Thank you!", []),
+        ("My Monstera has yellow leaves", []),
+        ("What plants do you have?", []),
         ("Which is better, tea or coffee?", []),
     ],
 )
@@ -232,6 +236,10 @@ async def test_it_hands_over_to_the_colleague_whose_words_fit() -> None:
     ]
     assert (await say(triage, "Do you have a Ficus?")).last_agent.name == "Stock"
     assert (await say(triage, "Hello")).last_agent.name == "Desk"
+    renamed = desk(handoffs=[handoff(stock, tool_name_override="ask_about_stock")])
+    result = await say(renamed, "Do you have a Ficus?")
+    assert result.last_agent.name == "Stock"
+    assert result.final_output.startswith("Ficus: 12 in stock")
 
 
 async def test_call_ids_are_unique_and_the_same_again() -> None:
@@ -338,6 +346,8 @@ async def test_arguments_follow_the_schema() -> None:
         "message": "Hello, this is urgent", "answer": "", "orders": [], "urgent": True, "turn": 7,
     }  # fmt: skip
     assert Record.model_validate(arguments["data"]).answer.startswith("Hello!")
+    early = await say(desk(*READ, keep_record, instructions=instructions), "Where is order 1042?")
+    assert rounds(early)[0][1][1]["data"]["answer"] == "One moment: look up order 1042."
 
 
 # Typed output
@@ -546,7 +556,7 @@ async def test_what_was_forgotten_stays_forgotten_and_is_not_claimed() -> None:
     )
     assert rounds(result) == []
     assert result.final_output == "I have not done this yet: look up order 1042."
-    messages = [f"Where are orders 1042 and 1043? {n}" for n in range(40)]
+    messages = [f"Where is order 1042, and do you have a Ficus? {n}" for n in range(40)]
     model = wrong(forget=0.5)
     called = [rounds(await say(desk(*READ, model=model), message)) for message in messages]
     assert {len(calls[0]) if calls else 0 for calls in called} == {0, 1, 2}
@@ -644,3 +654,7 @@ async def test_outside_an_activity_fails_counts_its_own_attempts() -> None:
             await ask(model, "x")
     assert [(await ask(model, "x")).output[0].content[0].text for _ in range(2)] == ["two", "three"]
     assert (model.calls, model.attempts) == (2, 4)
+    outage = OfflineModel(script=[Fails(1)])  # and then the rules
+    with pytest.raises(openai.InternalServerError):
+        await ask(outage, "Thank you!")
+    assert "You are very welcome" in (await ask(outage, "Thank you!")).output[0].content[0].text

@@ -26,7 +26,7 @@ from temporalio.worker import Worker
 
 from course.models import Fails, Mistakes, ModelEndpoint, ModelError, OfflineModel, model_provider
 from course.models.live import GuardedModel
-from course.models.offline import status_error
+from course.models.wire import status_error
 
 KEY = "sk-proj-Secret-0123456789abcdef"
 

@@ -2,6 +2,7 @@
 
 from .endpoint import ModelEndpoint
 from .live import ModelError, model_provider
-from .offline import Fails, Mistakes, OfflineModel, ToolCall
+from .offline import Fails, Mistakes, OfflineModel
+from .wire import ToolCall
 
 __all__ = ["Fails", "Mistakes", "ModelEndpoint", "ModelError", "OfflineModel", "ToolCall", "model_provider"]

@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from .choosing import SILENCE, Skill, facts_of, fill
+from .choosing import SILENCE, Skill
+from .filling import facts_of, fill
 from .reading import CARE, Call, Turn, clean, known, orders, plants, stems
 
 WHAT_I_AM = "I am the course's offline model (simulated: rules, not a language model)."
@@ -58,7 +59,7 @@ def reply(
     """
     message = turn.message.replace("’", "'")
     results = [
-        call for call in turn.calls if call.name not in duties and not call.name.startswith("transfer_to_")
+        call for call in turn.calls if call.name not in duties and '{"assistant":' not in (call.output or "")
     ]
     parts = (
         [_greeting(turn, message), _memory(turn, message)]
@@ -102,10 +103,15 @@ def proposal(schema: dict[str, Any], turn: Turn, skills: list[Skill], duties: se
 
 
 def _greeting(turn: Turn, message: str) -> str:
-    if not re.match(r"\W*(hello|hi|hey|good (morning|afternoon|evening)|dear)\b", message, re.I):
-        return ""
-    name = known("name", turn.message, *turn.earlier)
-    return f"Hello {clean(name, 40)}!" if name else "Hello!"
+    """Hello, and a kind word, where the message calls for them."""
+    name = known("name", *turn.earlier, turn.message)
+    hello = re.match(r"\W*(hello|hi|hey|good (morning|afternoon|evening)|dear)\b", message, re.I)
+    said = [f"Hello {clean(name, 40)}!" if name else "Hello!"] if hello else []
+    if re.search(
+        r"\b(broken|damaged|dead|died|dying|wilted|disappointed|angry|terrible|too late)\b", message, re.I
+    ):
+        said.append("I am sorry to hear that.")
+    return " ".join(said)
 
 
 def _memory(turn: Turn, message: str) -> str:
@@ -197,11 +203,14 @@ def _unable(turn: Turn, message: str, skills: list[Skill], results: list[Call]) 
         )
     if results:
         return ""
-    if orders(message) or words & {"order", "deliver"}:
+    mine = re.search(r"\b(my|mine|where|when|i)\b", message, re.I)
+    if orders(message) or (mine and words & {"order", "deliver"}):
         if not any(skill.reads("order") for skill in skills):
             return "I have no tool that could look up an order here." if orders(message) else ""
         return "" if orders(message) else "Which order is it? Its number has four digits, like 1042."
-    if "stock" in words or (plants(message) and re.search(r"\b(have|sell|got|buy)\b", message, re.I)):
+    if "stock" in words or (
+        (plants(message) or "plant" in words) and re.search(r"\b(have|sell|got|buy)\b", message, re.I)
+    ):
         if any(skill.reads("plant") for skill in skills):
             return "" if plants(message) else "Which plant would you like me to check?"
         return "I have no tool that could check the stock here."
@@ -212,9 +221,11 @@ def _small_talk(turn: Turn, message: str, greeting: str, skills: list[Skill], du
     def says(pattern: str) -> bool:
         return bool(re.search(rf"\b(?:{pattern})\b", message, re.I))
 
-    able = [_PLAINLY.get(s.name, s.name.replace("_", " ")) for s in skills if s.name not in duties]
-    if any(skill.handoff for skill in skills):
-        able = [one for one in able if not one.startswith("transfer to")] + ["pass you on to a colleague"]
+    tools = [s.name for s in skills if s.name not in duties and not s.handoff]
+    able = [_PLAINLY[name] for name in tools if name in _PLAINLY]
+    able += ["pass you on to a colleague"] if any(skill.handoff for skill in skills) else []
+    other = ", ".join(name.replace("_", " ") for name in tools if name not in _PLAINLY)
+    able += [f"use my tools ({other})"] if other else []
     listed = " and ".join(filter(None, [", ".join(able[:-1]), *able[-1:]]))
     can = f"I can {listed}" if able else "I have no tools here, but I can chat about plants"
     care = next((CARE[name] for name in plants(message) if name in CARE), None)
@@ -229,9 +240,10 @@ def _small_talk(turn: Turn, message: str, greeting: str, skills: list[Skill], du
         return "You are very welcome. May your plants thrive!"
     if says(r"bye|goodbye|see you|that(?:'s| is) all"):
         return "Goodbye, and enjoy your plants!"
-    if says(r"broken|damaged|dead|dying|wilted|brown|yellow|disappointed|angry|terrible|late"):
-        ask = "" if orders(message) else " Tell me the order's number, and I will see what I can do."
-        return f"{greeting} I am sorry to hear that.{ask}".strip()
+    if greeting.endswith("sorry to hear that."):
+        return f"{greeting} Tell me the order's number, and I will see what I can do."
+    if re.fullmatch(r"\W*(ok|okay|yes|no|sure|fine|great|good|perfect|right|nothing)\W*", message, re.I):
+        return f"All right. {_CLOSING}"
     if name:
         return f"Nice to meet you, {clean(name, 40)}! How can I help you and your plants today?"
     if says(r"my \w+(?: name)? is"):

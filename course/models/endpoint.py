@@ -9,7 +9,7 @@ from typing import Any
 from agents import AgentOutputSchemaBase, FunctionTool, Model, ModelSettings, ModelTracing
 from openai import APIStatusError
 
-from .offline import as_response, events_of
+from .wire import as_response, events_of
 
 
 class ModelEndpoint:

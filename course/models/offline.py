@@ -1,7 +1,6 @@
 """The offline model: an `agents.Model` made of rules. Simulated: no network, the same answer every time."""
 
 import json
-import math
 import threading
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, fields
@@ -9,17 +8,25 @@ from typing import Any
 
 import httpx2
 import openai
-from agents import Model, ModelResponse, Usage
-from openai.types import responses as parts
-from openai.types.responses.response_usage import InputTokensDetails, OutputTokensDetails, ResponseUsage
+from agents import Model, ModelResponse
 from temporalio import activity
 
 from .answering import in_words, proposal, remembers, reply
-from .choosing import SILENCE, Skill, Wanted, chosen, facts_of, fill, is_duty
+from .choosing import SILENCE, Skill, Wanted, chosen, is_duty
+from .filling import facts_of, fill
 from .reading import Turn, clean, fingerprint, plain
-
-NAME = "offline-model (simulated)"
-ESTIMATED = {"estimated": True, "rule": "characters / 4, rounded up; no tokenizer ran"}
+from .wire import (
+    ESTIMATED,
+    NAME,
+    ToolCall,
+    as_json,
+    as_response,
+    call_item,
+    estimated_usage,
+    events_of,
+    message_item,
+    status_error,
+)
 
 
 @dataclass(frozen=True)
@@ -59,32 +66,15 @@ class Mistakes:
 
 
 @dataclass(frozen=True)
-class ToolCall:
-    """A script's tool call. Arguments as a dict, or a text that goes out as it is (malformed, too)."""
-
-    name: str
-    arguments: dict[str, Any] | str = "{}"
-
-
-@dataclass(frozen=True)
 class Fails:
     """A script's step that fails on its first attempts with an HTTP status (503: come back later)."""
 
     times: int
-    then: Any
+    then: Any = None  # a step; None: the rules answer
     status: int = 503
 
 
 Step = str | ToolCall | list[ToolCall] | Exception | Fails
-
-
-def status_error(status: int, message: str) -> openai.APIStatusError:
-    """The error that the OpenAI client raises for an HTTP status."""
-    kinds = {400: openai.BadRequestError, 401: openai.AuthenticationError, 403: openai.PermissionDeniedError,
-             404: openai.NotFoundError, 429: openai.RateLimitError}  # fmt: skip
-    kind = kinds.get(status, openai.InternalServerError if status >= 500 else openai.APIStatusError)
-    response = httpx2.Response(status, request=httpx2.Request("POST", "http://offline.invalid/v1/responses"))
-    return kind(message, response=response, body=None)
 
 
 class OfflineModel(Model):
@@ -140,15 +130,14 @@ class OfflineModel(Model):
         items = plain(input)
         turn = Turn.read(system_instructions, items)
         skills = _skills(tools, handoffs)
-        if step is None:
+        says = None if step is None else _play(step, attempt)
+        if says is None:
             says = self._by_rules(turn, skills, output_schema, getattr(model_settings, "tool_choice", None))
-        else:
-            says = _play(step, attempt)
         seed = fingerprint(logical, turn.message, len(turn.earlier), len(turn.calls))
         output: list[Any] = (
-            [_message(says, seed)]
+            [message_item(says, seed)]
             if isinstance(says, str)
-            else [_call(c, seed, i) for i, c in enumerate(says)]
+            else [call_item(c, seed, i) for i, c in enumerate(says)]
         )
         asked = [
             system_instructions,
@@ -157,7 +146,9 @@ class OfflineModel(Model):
             _schema(output_schema),
         ]
         self._answered.add(logical)
-        usage = _usage(asked, says if isinstance(says, str) else [[c.name, c.arguments] for c in says])
+        usage = estimated_usage(
+            asked, says if isinstance(says, str) else [[c.name, c.arguments] for c in says]
+        )
         return ModelResponse(
             output=output, usage=usage, response_id=f"offline_{seed}", raw_usage=dict(ESTIMATED)
         )
@@ -208,7 +199,8 @@ class OfflineModel(Model):
             asked = [call for call in wanted if not call.duty and not call.name.startswith("transfer_to_")]
             return [in_words(call.name, json.dumps(call.arguments)) for call in asked]
 
-        draft = reply(turn, skills, duties, undone=undone(chosen(turn, usable, "")))
+        first = undone(chosen(turn, usable, ""))
+        draft = f"One moment: {', '.join(first)}." if first else reply(turn, skills, duties)
         wanted = [call for call in chosen(turn, usable, draft) if not (obeyed and call.duty)]
         if not wanted and not turn.calls and tool_choice not in (None, "auto", "none"):
             forced = next((s for s in skills if tool_choice in ("required", s.name)), None)
@@ -245,7 +237,7 @@ class OfflineModel(Model):
                     k: {"value": v} if isinstance(v, str) else "as agreed" for k, v in call.arguments.items()
                 }
             if self.mistakes.happens("malformed", *about):
-                arguments = _json(arguments)[:-1]
+                arguments = as_json(arguments)[:-1]
             calls += [ToolCall(call.name, arguments)] * (2 if self.mistakes.happens("repeat", *about) else 1)
         return calls
 
@@ -253,7 +245,8 @@ class OfflineModel(Model):
 def _checked(step: Any) -> Step:
     whole = isinstance(step, list) and step and all(isinstance(call, ToolCall) for call in step)
     if isinstance(step, Fails):
-        _checked(step.then)
+        if step.then is not None:
+            _checked(step.then)
     elif not (whole or isinstance(step, str | ToolCall | Exception)):
         raise TypeError(
             "A script's step is a text, a ToolCall, a list of them, an exception or Fails(times, then), "
@@ -262,7 +255,7 @@ def _checked(step: Any) -> Step:
     return step
 
 
-def _play(step: Step, attempt: int) -> str | list[ToolCall]:
+def _play(step: Step | None, attempt: int) -> str | list[ToolCall] | None:
     if isinstance(step, Fails):
         if attempt <= step.times:
             raise status_error(
@@ -281,114 +274,10 @@ def _skills(tools: Any, handoffs: Any) -> list[Skill]:
         for t in tools
         if hasattr(t, "params_json_schema")
     ]
-    return found + [Skill.of(h.tool_name, h.tool_description or "", h.input_json_schema) for h in handoffs]
+    return found + [
+        Skill.of(h.tool_name, h.tool_description or "", h.input_json_schema, handoff=True) for h in handoffs
+    ]
 
 
 def _schema(output_schema: Any) -> dict[str, Any] | None:
     return None if output_schema is None or output_schema.is_plain_text() else output_schema.json_schema()
-
-
-def _json(arguments: dict[str, Any] | str) -> str:
-    text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
-    return text.encode("utf-8", "replace").decode()
-
-
-def _call(call: ToolCall, seed: str, index: int) -> parts.ResponseFunctionToolCall:
-    unique = fingerprint(seed, index)[:24]
-    return parts.ResponseFunctionToolCall(
-        type="function_call",
-        id=f"fc_{unique}",
-        call_id=f"call_{unique}",
-        name=call.name,
-        arguments=_json(call.arguments),
-        status="completed",
-    )
-
-
-def _message(text: str, seed: str) -> parts.ResponseOutputMessage:
-    content = parts.ResponseOutputText(type="output_text", text=text, annotations=[], logprobs=[])
-    return parts.ResponseOutputMessage(
-        type="message", id=f"msg_{seed[:24]}", role="assistant", status="completed", content=[content]
-    )
-
-
-def _usage(asked: Any, said: Any) -> Usage:
-    """Estimates: a token for four characters of instructions, conversation, tools and schema."""
-    read, wrote = (math.ceil(len(json.dumps(what, ensure_ascii=False)) / 4) for what in (asked, said))
-    return Usage(requests=1, input_tokens=read, output_tokens=wrote, total_tokens=read + wrote)
-
-
-def as_response(answer: ModelResponse, model: str = NAME) -> parts.Response:
-    """A model's answer as the Responses API sends it."""
-    usage = ResponseUsage(
-        input_tokens=answer.usage.input_tokens,
-        output_tokens=answer.usage.output_tokens,
-        total_tokens=answer.usage.total_tokens,
-        input_tokens_details=InputTokensDetails(cached_tokens=0, cache_write_tokens=0),
-        output_tokens_details=OutputTokensDetails(reasoning_tokens=0),
-    )
-    return parts.Response(
-        id=answer.response_id or "resp_0", created_at=0, model=model, object="response", status="completed",
-        output=answer.output, parallel_tool_calls=True, tool_choice="auto", tools=[], usage=usage,
-        metadata={"simulated": NAME},
-    )  # fmt: skip
-
-
-def events_of(response: parts.Response) -> list[Any]:
-    """The stream of events that ends in this response."""
-    begun = response.model_copy(update={"output": [], "status": "in_progress", "usage": None})
-    events: list[Any] = [
-        parts.ResponseCreatedEvent(type="response.created", response=begun, sequence_number=0),
-        parts.ResponseInProgressEvent(type="response.in_progress", response=begun, sequence_number=0),
-    ]
-    for at, item in enumerate(response.output):
-        where: dict[str, Any] = {"output_index": at, "sequence_number": 0}
-        empty = {"arguments": ""} if item.type == "function_call" else {"content": []}
-        started = item.model_copy(update={"status": "in_progress", **empty})
-        events.append(
-            parts.ResponseOutputItemAddedEvent(type="response.output_item.added", item=started, **where)
-        )
-        where["item_id"] = item.id
-        if item.type == "function_call":
-            events += [
-                parts.ResponseFunctionCallArgumentsDeltaEvent(
-                    type="response.function_call_arguments.delta", delta=item.arguments, **where
-                ),
-                parts.ResponseFunctionCallArgumentsDoneEvent(
-                    type="response.function_call_arguments.done",
-                    name=item.name,
-                    arguments=item.arguments,
-                    **where,
-                ),
-            ]
-        else:
-            where["content_index"] = 0
-            text, blank = item.content[0], item.content[0].model_copy(update={"text": ""})
-            events.append(
-                parts.ResponseContentPartAddedEvent(type="response.content_part.added", part=blank, **where)
-            )
-            events += [
-                parts.ResponseTextDeltaEvent(
-                    type="response.output_text.delta", delta=word, logprobs=[], **where
-                )
-                for word in text.text.replace(" ", " \0").split("\0")
-            ]
-            events.append(
-                parts.ResponseTextDoneEvent(
-                    type="response.output_text.done", text=text.text, logprobs=[], **where
-                )
-            )
-            events.append(
-                parts.ResponseContentPartDoneEvent(type="response.content_part.done", part=text, **where)
-            )
-        events.append(
-            parts.ResponseOutputItemDoneEvent(
-                type="response.output_item.done", item=item, output_index=at, sequence_number=0
-            )
-        )
-    events.append(
-        parts.ResponseCompletedEvent(type="response.completed", response=response, sequence_number=0)
-    )
-    for number, event in enumerate(events):
-        event.sequence_number = number
-    return events
