@@ -8,14 +8,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from course.lab import Lab, LabError
+    from course.checks import check, hint, progress
+    from course.lab import Lab, LabError, show_source
 
 _HOME = {
     "Lab": "course.lab",
     "LabError": "course.lab",
+    "show_source": "course.lab",
+    "check": "course.checks",
+    "hint": "course.checks",
+    "progress": "course.checks",
 }
 
-__all__ = ["Lab", "LabError"]
+__all__ = ["Lab", "LabError", "check", "hint", "progress", "show_source"]
 
 
 def __getattr__(name: str) -> Any:

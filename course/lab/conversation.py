@@ -23,7 +23,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from course.history import activity_table, event_table, timeline, transcript_table
-from course.lab.errors import LabError
+from course.lab.errors import LabError, MessageRefused
 from course.workflows.answering import why
 from course.workflows.messages import check_message
 
@@ -52,17 +52,22 @@ class Conversation:
         """One turn: sends a message and returns the agent's reply.
 
         Args:
-            text: The message. What cannot be sent is refused with `ValueError` before it leaves.
+            text: The message. What cannot be sent (no text, blank, over-long) is refused before it leaves.
             timeout: Real seconds to wait. The message itself is not withdrawn.
 
         Raises:
+            MessageRefused: The message cannot be sent. (It is a `ValueError` and a `LabError`.)
             LabError: The conversation has ended, refused the message, failed, or did not reply in time.
         """
         return await self.begin(text, timeout=timeout)
 
     def begin(self, text: str, *, timeout: float = 30) -> "Reply":
         """Starts a turn and returns at once. Awaiting what it returns gives the reply."""
-        return Reply(self._send(check_message(text), timeout))
+        try:
+            check_message(text)
+        except ValueError as error:
+            raise MessageRefused(str(error)) from None
+        return Reply(self._send(text, timeout))
 
     async def _send(self, text: str, timeout: float) -> str:
         message_id = str(uuid.uuid4())

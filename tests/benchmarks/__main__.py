@@ -1,0 +1,287 @@
+"""`make bench`: what the course's machinery costs, as ratios of medians taken in the same run.
+
+Machines are noisy and differ; a ratio against a baseline that ran a moment ago says more than a time.
+`make bench ARGS="turns tables"` runs only some.
+"""
+
+import asyncio
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from uuid import uuid4
+
+from temporalio.client import Client
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+
+from course import Lab
+from course.lab.server import Server
+from course.models import OfflineModel
+from course.services import Mailbox
+from course.workflows import ConversationWorkflow
+from tests.benchmarks import plain, slow
+
+TURNS, ROUNDS, CONVERSATIONS = 30, 3, 100
+MESSAGES = ["Where is order 1042?", "Hello!", "Thank you."]
+BINARY = str(Path(sys.executable).with_name("temporal"))
+
+
+def report(what: str, value: float, target: str, holds: bool | None) -> None:
+    mark = {True: "ok  ", False: "MISS", None: "    "}[holds]
+    print(f"{mark}  {what:<74} {value:>8.2f}   {target}", flush=True)
+
+
+# Turns
+
+
+@asynccontextmanager
+async def plain_desk(kind: str):
+    """The plain code on the same server settings, or on `start_local` defaults. Yields its client."""
+    mailbox = Mailbox()
+    await mailbox.start()
+    with tempfile.TemporaryDirectory() as folder:
+        plain.create_tables(f"{folder}/plain.db")
+        plain.PLACES["mail_port"] = mailbox.port
+        if kind == "same server":
+            server = await Server.start(Path(folder), ui=True, persist=None)
+            address, stop = server.address, server.stop
+        else:
+            environment = await WorkflowEnvironment.start_local(
+                dev_server_existing_path=BINARY, ui=True, dev_server_log_level="error"
+            )
+            address, stop = environment.client.service_client.config.target_host, environment.shutdown
+        try:
+            await until_ready(address)
+            async with plain.plain_worker(address, OfflineModel()) as client:
+                yield client
+        finally:
+            done = stop()
+            if done is not None:
+                await done
+            await mailbox.stop()
+
+
+async def until_ready(address: str) -> None:
+    while True:
+        try:
+            await Client.connect(address)
+            return
+        except RuntimeError:
+            await asyncio.sleep(0.02)
+
+
+Send = Callable[[str], Awaitable[str]]
+
+
+async def plain_conversation(client: Client) -> Send:
+    handle = await client.start_workflow(
+        plain.PlainWorkflow.run, "ada", id=f"plain-{uuid4()}", task_queue="plain"
+    )
+    return lambda text: handle.execute_update(plain.PlainWorkflow.send, text, id=str(uuid4()))
+
+
+async def median_turn(send: Send) -> float:
+    """Seconds: the median of one conversation's turns. The first is left out: it imports."""
+    times = []
+    for number in range(TURNS + 1):
+        began = time.perf_counter()
+        await send(MESSAGES[number % 3])
+        times.append(time.perf_counter() - began)
+    return statistics.median(times[1:])
+
+
+async def bench_turns() -> None:
+    same, default, ours_ms = [], [], []
+    for _ in range(ROUNDS):
+        async with await Lab.start() as lab:
+            ours = await median_turn((await lab.converse(ConversationWorkflow, "ada")).send)
+        async with plain_desk("same server") as client:
+            theirs = await median_turn(await plain_conversation(client))
+        async with plain_desk("start_local") as client:
+            on_default = await median_turn(await plain_conversation(client))
+        same.append(ours / theirs)
+        default.append(ours / on_default)
+        ours_ms.append(ours * 1000)
+    ratio, against_default = statistics.median(same), statistics.median(default)
+    report("a course turn ÷ a plain turn, same server settings", ratio, "at most 1.15", ratio <= 1.15)
+    report(
+        "a course turn ÷ a plain turn, start_local defaults",
+        against_default,
+        "below 0.80",
+        against_default < 0.8,
+    )
+    report("a course turn, milliseconds", statistics.median(ours_ms), "(for orientation)", None)
+
+
+async def turns_per_second(new: Callable[[], Awaitable[Send]]) -> float:
+    sends = [await new() for _ in range(CONVERSATIONS)]
+
+    async def talk(send: Send) -> None:
+        for message in MESSAGES:
+            await send(message)
+
+    began = time.perf_counter()
+    await asyncio.gather(*(talk(send) for send in sends))
+    return CONVERSATIONS * len(MESSAGES) / (time.perf_counter() - began)
+
+
+async def bench_throughput() -> None:
+    ratios, ours_all = [], []
+    for _ in range(ROUNDS):
+        async with await Lab.start() as lab:
+
+            async def ours_new(lab: Lab = lab) -> Send:
+                chat = await lab.converse(ConversationWorkflow, "ada")
+                return lambda text: chat.send(text, timeout=120)
+
+            ours = await turns_per_second(ours_new)
+        async with plain_desk("same server") as client:
+
+            async def plain_new(client: Client = client) -> Send:
+                return await plain_conversation(client)
+
+            theirs = await turns_per_second(plain_new)
+        ratios.append(ours / theirs)
+        ours_all.append(ours)
+    ratio = statistics.median(ratios)
+    report(
+        "100 conversations of 3 turns at once, turns a second ÷ plain", ratio, "at least 0.90", ratio >= 0.9
+    )
+    report(
+        "100 conversations of 3 turns at once, turns a second",
+        statistics.median(ours_all),
+        "(for orientation)",
+        None,
+    )
+
+
+# Tables
+
+
+def bench_tables() -> None:
+    import pandas as pd
+
+    from course.history import activity_table
+    from tests.benchmarks.history import long_history
+
+    def seconds(work: Callable[[], object], times: int) -> float:
+        taken = []
+        for _ in range(times):
+            began = time.perf_counter()
+            work()
+            taken.append(time.perf_counter() - began)
+        return statistics.median(taken)
+
+    short, long = long_history(5_000), long_history(50_000)
+    ours = seconds(lambda: activity_table(long), 5)
+    theirs = seconds(lambda: pd.json_normalize(json.loads(long.to_json())["events"]), 1)
+    growth = (ours / len(long.events)) / (seconds(lambda: activity_table(short), 9) / len(short.events))
+    report(
+        "activity_table of 50,000 events: times faster than json_normalize",
+        theirs / ours,
+        "at least 20",
+        theirs / ours >= 20,
+    )
+    report("activity_table: cost an event at 50,000 ÷ at 5,000 events", growth, "at most 1.20", growth <= 1.2)
+
+
+# Starting
+
+
+def bench_imports() -> None:
+    libraries = (
+        "import agents, temporalio.client, temporalio.worker, temporalio.testing, temporalio.openai_agents, "
+        "pandas, sqlalchemy, aiosmtpd.smtp, httpx2, psutil, smtplib, multiprocessing.forkserver, openai"
+    )
+    ours, theirs = [], []
+    for _ in range(7):
+        for code, times in (("from course import Lab", ours), (libraries, theirs)):
+            began = time.perf_counter()
+            subprocess.run([sys.executable, "-c", code], check=True)
+            times.append(time.perf_counter() - began)
+    ratio = statistics.median(ours) / statistics.median(theirs)
+    report(
+        "`from course import Lab` ÷ importing the libraries it stands on", ratio, "at most 1.10", ratio <= 1.1
+    )
+
+
+async def bench_start() -> None:
+    ours, bare = [], []
+    for _ in range(7):
+        began = time.perf_counter()
+        lab = await Lab.start()
+        ours.append(time.perf_counter() - began)
+        await lab.stop()
+
+        with tempfile.TemporaryDirectory() as folder:
+            began = time.perf_counter()
+            environment = await WorkflowEnvironment.start_local(
+                dev_server_existing_path=BINARY,
+                ui=True,
+                dev_server_log_level="error",
+                dev_server_database_filename=None,
+            )
+            async with Worker(
+                environment.client, task_queue="bare", workflows=[plain.PlainWorkflow]
+            ) as worker:
+                while not worker.is_running:
+                    await asyncio.sleep(0.002)
+                bare.append(time.perf_counter() - began)
+            await environment.shutdown()
+            del folder
+    ratio = statistics.median(ours) / statistics.median(bare)
+    report("Lab.start() ÷ starting the bare server and a bare worker", ratio, "at most 1.50", ratio <= 1.5)
+    report("Lab.start(), seconds", statistics.median(ours), "(for orientation)", None)
+
+
+async def bench_clock() -> None:
+    async with await Lab.start(workflows=[slow.SlowWorkflow], activities=[slow.fails_five_times]) as lab:
+        chat = await lab.converse(slow.SlowWorkflow, "ada")
+        began = time.perf_counter()
+        await chat.fast_forward(timedelta(days=30))
+        real = time.perf_counter() - began
+        rows = await chat.activities()
+        assert rows is None or rows.attempts.tolist() == [6], rows
+    report("virtual seconds a real second, 30 days through five retries", 30 * 86400 / real, "(report)", None)
+
+
+def machine() -> str:
+    model = next((line.split(":")[1].strip() for line in _cpuinfo() if line.startswith("model name")), "")
+    return f"{os.cpu_count()} cores ({model or platform.machine()}), {platform.system()}, Python {platform.python_version()}"
+
+
+def _cpuinfo() -> list[str]:
+    file = Path("/proc/cpuinfo")
+    return file.read_text().splitlines() if file.exists() else []
+
+
+BENCHES = {
+    "turns": bench_turns,
+    "throughput": bench_throughput,
+    "tables": bench_tables,
+    "imports": bench_imports,
+    "start": bench_start,
+    "clock": bench_clock,
+}
+
+
+def main() -> None:
+    print(machine())
+    for name, bench in BENCHES.items():
+        if not sys.argv[1:] or name in sys.argv[1:]:
+            result = bench()
+            if result is not None:
+                asyncio.run(result)
+
+
+if __name__ == "__main__":
+    main()

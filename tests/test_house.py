@@ -1,0 +1,136 @@
+"""The order of the house: who may import whom, what the environment files pin, what a notebook must be."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from tests.tools.conda import pip_part
+
+ROOT = Path(__file__).parents[1]
+COURSE = ROOT / "course"
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+
+# From the bottom of the house to its top: a part imports only from parts below it.
+MAY_IMPORT = {
+    "services": set(),
+    "models": set(),
+    "history": set(),
+    "activities": {"services"},
+    "workflows": {"activities"},
+    "lab": {"services", "activities", "workflows", "models", "history"},
+    "checks": {"services", "activities", "workflows", "models", "history", "lab"},
+}
+
+
+def imports_of(file: Path) -> set[str]:
+    """The parts of `course` that a file imports, itself included."""
+    found = set()
+    package = ".".join(file.relative_to(ROOT).parent.parts)
+    for node in ast.walk(ast.parse(file.read_text())):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            module = ".".join([*base, node.module or ""]).strip(".")
+            names = [f"{module}.{alias.name}" for alias in node.names] if module == "course" else [module]
+        found |= {name.split(".")[1] for name in names if name.startswith("course.")}
+    return found
+
+
+@pytest.mark.parametrize("part", MAY_IMPORT)
+def test_arrows_go_one_way(part: str) -> None:
+    files = (
+        [COURSE / f"{part}.py"] if (COURSE / f"{part}.py").exists() else sorted((COURSE / part).rglob("*.py"))
+    )
+    assert files
+    for file in files:
+        foreign = imports_of(file) - {part} - MAY_IMPORT[part]
+        assert not foreign, f"{file.relative_to(ROOT)} imports course.{', course.'.join(sorted(foreign))}"
+
+
+def test_importing_course_loads_nothing_else() -> None:
+    """Workflows import `course` in the sandbox: an eager import of the lab would make every one fail."""
+    code = "import sys, course; print([m for m in sys.modules if m.startswith(('course.', 'temporalio', 'pandas'))])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+# What the environment files pin
+
+
+def locked() -> dict[str, set[str]]:
+    pins: dict[str, set[str]] = {}
+    for name, version in re.findall(
+        r"^([a-z0-9._-]+)==([^\s;]+)", (ROOT / "requirements.lock").read_text(), re.M
+    ):
+        pins.setdefault(name, set()).add(version)
+    return pins
+
+
+def direct() -> set[str]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    lines = project["project"]["dependencies"] + project["dependency-groups"]["dev"]
+    return {re.match(r"[A-Za-z0-9._-]+", line)[0].lower() for line in lines}
+
+
+def test_lock_is_hashed_and_names_no_address() -> None:
+    text = (ROOT / "requirements.lock").read_text()
+    assert "://" not in text
+    for block in re.split(r"\n(?=\S)", text.strip()):
+        assert "--hash=sha256:" in block, block.splitlines()[0]
+
+
+def test_environment_yml_pins_what_the_lock_pins() -> None:
+    lines = pip_part()
+    assert "-e ." in lines
+    pins = dict(line.split("==") for line in lines if line != "-e .")
+    assert {name.lower() for name in pins} == direct() - {"uv"}
+    for name, version in pins.items():
+        assert {version} == locked()[name.lower()], name
+
+
+def test_environment_yml_has_no_hashes_and_says_what_each_line_is_for() -> None:
+    text = (ROOT / "environment.yml").read_text()
+    assert "--hash" not in text
+    for line in text.split("- pip:\n")[1].splitlines():
+        assert re.search(r"# \w", line), line
+
+
+# What a notebook must be
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebook_is_whole(path: Path) -> None:
+    """nbval passes a cell without a count or outputs unchecked: so every cell has been run, in order."""
+    notebook = nbformat.read(path, as_version=4)
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    assert len(cells) <= 25
+    for cell in cells:
+        tags = cell.metadata.get("tags", [])
+        if "nbval-ignore-output" in tags or "nbval-skip" in tags:
+            assert "# not compared:" in cell.source, f"an uncompared cell says why: {cell.source[:60]}"
+        if "raises-exception" not in tags:
+            assert not [o for o in cell.outputs if o.output_type == "error"]
+        assert not [o for o in cell.outputs if o.output_type == "stream" and o.name == "stderr"], cell.source
+        assert "NBVAL" not in cell.source
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebook_says_nothing_of_this_machine(path: Path) -> None:
+    text = path.read_text()
+    assert not re.search(r"/tmp/|/home/|/root/|/Users/", text)
+    assert not re.search(r"127\.0\.0\.1:\d+", text)
+    assert not re.search(r"\b[0-9a-f]{8}-[0-9a-f]{4}-", text)
+
+
+def test_there_are_notebooks() -> None:
+    assert [path.name[:2] for path in NOTEBOOKS] == [f"{n:02}" for n in range(len(NOTEBOOKS))]
+    assert len(NOTEBOOKS) >= 5
