@@ -89,7 +89,7 @@ def proposal(schema: dict[str, Any], turn: Turn, skills: list[Skill], duties: se
     value = fill(schema, "", facts_of(turn, turn.message, output=True))
     said = reply(turn, skills, duties, able=field is None, **how)
     if field and isinstance(value, dict):
-        said = said.replace(_CLOSING, "").split(WHAT_I_AM)[0].strip()
+        said = said.replace(_CLOSING, "").strip() if turn.calls else _greeting(turn, turn.message)
         proposed = value.get(field)
         if isinstance(proposed, dict):
             order, amount = proposed.get("order_id", ""), proposed.get("amount_cents")

@@ -84,7 +84,7 @@ def chosen(turn: Turn, skills: list[Skill], draft: str) -> list[Wanted]:
     """The tool calls that this message asks for, duties last, without those already made in this turn."""
     duties = {skill.name for skill in skills if is_duty(skill, turn.instructions)}
     made = {call.name for call in turn.calls}
-    asked = _asked(turn, [skill for skill in skills if skill.name not in duties], made)
+    asked = _asked(turn, [skill for skill in skills if skill.name not in duties], made, draft)
     handoff = _handoff(turn, skills, asked)
     if handoff and handoff.name not in made:
         return [Wanted(handoff.name, fill(handoff.schema, "", Facts(turn, turn.message)))]
@@ -130,41 +130,35 @@ def _handoff(turn: Turn, skills: list[Skill], asked: list[tuple[Skill, Facts]]) 
     return best if best and fit(best) > own else None
 
 
-def _asked(turn: Turn, skills: list[Skill], made: set[str]) -> list[tuple[Skill, Facts]]:
+def _asked(turn: Turn, skills: list[Skill], made: set[str], draft: str) -> list[tuple[Skill, Facts]]:
     skills = [skill for skill in skills if not skill.handoff]
     parts = clauses(turn.message.replace("’", "'"))
     found: list[tuple[Skill, Facts]] = []
     previous: Skill | None = None
     for i, part in enumerate(parts):
-        near = [
-            part,
-            *reversed(parts[:i]),
-            *parts[i + 1 :],
-        ]  # "it": this message first, then the conversation
-        facts = Facts(turn, part)
-        facts.orders = next(filter(None, map(orders, [*near, *reversed(turn.earlier)])), [])
-        facts.plants = next(filter(None, map(plants, [*near, *reversed(turn.earlier)])), [])
-        facts = with_amount(facts)
+        # What "it" is: this clause, those before it, those after it, then the conversation.
+        near = [part, *reversed(parts[:i]), *parts[i + 1 :], *reversed(turn.earlier)]
+        facts = Facts(turn, part, reply=draft)
+        facts.orders = next(filter(None, map(orders, near)), [])
+        facts.plants = next(filter(None, map(plants, near)), [])
         skill = _best(part, skills, previous)
         if skill is None:
             continue
         previous = skill
-        lacking = [what for what in skill.needs.values() if not facts.has(what)]
-        if lacking == ["money"] and facts.orders:  # what did it cost? Look it up first
-            skill = next((s for s in skills if s.reads("order")), None)
-            lacking = []
-        if skill is None or lacking or skill.name in made:
-            continue
-        each = (
-            "orders"
-            if "order" in skill.needs.values()
-            else "plants"
-            if "plant" in skill.needs.values()
-            else None
-        )
-        for one in getattr(facts, each) if each else [None]:
-            found.append((skill, replace(facts, **{each: [one]}) if each else facts))
-    return found
+        if "order" in skill.needs.values():
+            each = [with_amount(replace(facts, orders=[one])) for one in facts.orders]
+        elif "plant" in skill.needs.values():
+            each = [replace(facts, plants=[one]) for one in facts.plants]
+        else:
+            each = [with_amount(facts)]
+        for one in each:
+            lacking = [what for what in skill.needs.values() if not one.has(what)]
+            look_up = next((s for s in skills if s.reads("order")), None)
+            if lacking == ["money"] and one.orders and look_up:  # what did it cost? Look it up first
+                found.append((look_up, one))
+            elif not lacking:
+                found.append((skill, one))
+    return [(skill, facts) for skill, facts in found if skill.name not in made]
 
 
 def _best(part: str, skills: list[Skill], previous: Skill | None) -> Skill | None:

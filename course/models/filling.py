@@ -232,9 +232,9 @@ def _string(schema: Schema, name: str, facts: Facts) -> str:
     if words & set(stems("mail email recipient")):
         return mail[0] if mail else schema.get("default", "customer@example.com")
     if words & set(stems("customer name user")):
-        return known("name", turn.instructions, *turn.earlier, turn.message) or schema.get(
-            "default", "customer"
-        )
+        told = re.search(r"\bcustomer(?: is| ?=|:) ?[\"'`“]?([\w-]+)", turn.instructions, re.I)
+        name = told[1] if told else known("name", *turn.earlier, turn.message)
+        return name or schema.get("default", "customer")
     if words & set(stems("message text question query content note body data comment")):
         return message
     free = given or quoted or place
