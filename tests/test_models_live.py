@@ -186,6 +186,8 @@ async def test_no_key_is_in_an_error(key: str) -> None:
     masked = status_error(401, "Incorrect API key provided: sk-proj-****cdef.")
     inner = RuntimeError("outer")
     inner.__cause__ = ValueError(f"deep {KEY}", {"headers": [KEY]})
+    odd_inside = RuntimeError("outer")
+    odd_inside.__cause__ = Odd()
     carried = status_error(401, f"who is {KEY}?")
     carried.body = {"message": f"who is {KEY}?"}
     for error in (
@@ -193,6 +195,7 @@ async def test_no_key_is_in_an_error(key: str) -> None:
         inner,
         carried,
         Odd(),
+        odd_inside,
         ApplicationError(f"a {KEY}", {"key": KEY}),
         OSError(5, f"b {KEY}"),
     ):
@@ -203,7 +206,8 @@ async def test_no_key_is_in_an_error(key: str) -> None:
             shown += f"{one!r} {one} {vars(one)}"
             one = one.__cause__
         assert "cdef" not in shown, shown
-        assert isinstance(raised.value, ApplicationError if isinstance(error, Odd) else type(error))
+        hidden = isinstance(error, Odd) or error is odd_inside
+        assert isinstance(raised.value, ApplicationError if hidden else type(error))
 
 
 async def test_null_for_an_empty_list_does_not_reach_the_next_turn() -> None:

@@ -102,7 +102,9 @@ class GuardedModel(Model):
         try:
             answer = await self._model.get_response(*args, **kwargs)
         except Exception as error:
-            raise self._judged(error) from error.__cause__
+            if (judged := self._judged(error)) is error:
+                raise
+            raise judged from None
         _mend(answer.output)
         return answer
 
@@ -112,7 +114,9 @@ class GuardedModel(Model):
                 _mend(getattr(getattr(event, "response", None), "output", ()))
                 yield event
         except Exception as error:
-            raise self._judged(error) from error.__cause__
+            if (judged := self._judged(error)) is error:
+                raise
+            raise judged from None
 
     def get_retry_advice(self, request: Any) -> Any:
         return self._model.get_retry_advice(request)
@@ -124,23 +128,17 @@ class GuardedModel(Model):
         secrets = [s for s in {self._key, os.environ.get("OPENAI_API_KEY", "").strip()} if len(s) >= 4]
         for one in _chain(error):
             _redact(one, secrets)
-        if any(secret in "".join(traceback.format_exception(error)) for secret in secrets):
+        kind, hidden = type(error).__name__, "its error names a secret and is not shown"
+        attempt = activity.info().attempt if activity.in_activity() else 1
+        leaks = any(secret in "".join(traceback.format_exception(error)) for secret in secrets)
+        if attempt >= PATIENCE and not isinstance(error, _MAY_COME_BACK):
+            what = hidden if leaks else f"{kind}: {str(error)[:1000]}"
             return ApplicationError(
-                "The model failed, and its error named a secret, so it is not shown.",
-                type=type(error).__name__,
+                f"The model's own code failed {attempt} times and was given up: {what}",
+                type=kind,
+                non_retryable=True,
             )
-        if (
-            isinstance(error, _MAY_COME_BACK)
-            or not activity.in_activity()
-            or activity.info().attempt < PATIENCE
-        ):
-            return error
-        kind, attempts = type(error).__name__, activity.info().attempt
-        return ApplicationError(
-            f"The model's own code failed {attempts} times and was given up: {kind}: {str(error)[:1000]}",
-            type=kind,
-            non_retryable=True,
-        )
+        return ApplicationError(f"The model failed; {hidden}.", type=kind) if leaks else error
 
 
 def _mend(output: Iterable[Any]) -> None:

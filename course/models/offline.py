@@ -190,9 +190,8 @@ class OfflineModel(Model):
             raise openai.APITimeoutError(httpx2.Request("POST", "http://offline.invalid/v1/responses"))
         skills = [] if tool_choice == "none" else skills
         duties = {skill.name for skill in skills if is_duty(skill, turn.instructions)}
-        obeyed = bool(duties and SILENCE.search(turn.message.replace("’", "'"))) and self.mistakes.happens(
-            "obey", said
-        )
+        asked_not_to = duties and SILENCE.search(turn.message.replace("’", "'"))
+        obeyed = bool(asked_not_to) and self.mistakes.happens("obey", said)
         usable = [s for s in skills if s.name in duties] if remembers(turn.message) else skills
 
         def undone(wanted: list[Wanted]) -> list[str]:
