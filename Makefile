@@ -47,7 +47,8 @@ bench: setup  ## the measurements of the README
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
 browser-test: setup  ## lessons 00 and 03 in JupyterLab, in a real browser
-	$(BIN)/python -m tests.browser $(ARGS)
+	$(UV) pip install --quiet --python $(BIN)/python --target $(VENV)/browser playwright==1.65.2
+	PYTHONPATH=$(VENV)/browser $(BIN)/python -m tests.browser $(ARGS)
 
 conda-test: setup  ## an environment from environment.yml's pip part, with pip alone, and a turn in it
 	PYTHON=$(PYTHON) $(BIN)/python -m tests.tools.conda

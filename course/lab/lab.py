@@ -9,8 +9,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
 
+import nest_asyncio2
 import pandas as pd
 from agents import Model
+from IPython import get_ipython
 from sqlalchemy.exc import SQLAlchemyError
 from temporalio import workflow
 from temporalio.client import Client, WorkflowHandle
@@ -31,6 +33,13 @@ from course.services import Database, Mail, Mailbox, Services, Shop, Webhook, We
 from course.workflows.answering import why
 
 TASK_QUEUE = "juniper"
+
+
+def prepare_notebook() -> None:
+    """In a notebook: snippets from elsewhere that end in `asyncio.run(main())` work, and tables show sentences."""
+    if get_ipython() is not None:
+        nest_asyncio2.apply()
+        pd.set_option("display.max_colwidth", 150)
 
 
 class Lab:
@@ -95,6 +104,7 @@ class Lab:
         Raises:
             LabError: Something could not be started. The message says what to do; nothing is left running.
         """
+        prepare_notebook()
         lab = cls()
         try:
             await lab._start(workflows, activities, model, database_url, ui, persist, address)
