@@ -1,0 +1,71 @@
+"""Whether a recorded activity was given the arguments that the model asked for.
+
+The two do not look alike. The model sends one JSON object, `{"order": "2"}`. The activity's arguments are
+recorded one by one, in the order of the function's parameters, after the types have been put right and the
+defaults filled in: `2, false, 0.0`.
+"""
+
+import json
+from typing import Any
+
+from course.history.reading import Unreadable
+
+_ANY = object()  # an argument that the model left out, with a default that the schema does not hold
+
+
+def same_arguments(asked: Any, tool: dict[str, Any], recorded: list[Any] | None) -> bool | None:
+    """True, False, or None where the record cannot tell.
+
+    `asked` is the JSON text of the call, `tool` the tool as the model was given it (empty if that is not on
+    record), `recorded` the activity's arguments.
+    """
+    if recorded is None or any(isinstance(value, Unreadable) for value in recorded):
+        return None
+    asked = _json(asked or "{}")
+    if not isinstance(asked, dict):
+        return False  # such a call fails before it reaches an activity
+    if len(recorded) == 1 and isinstance(recorded[0], str) and _json(recorded[0]) == asked != {}:
+        return True  # as older versions of the plugin recorded them
+    schema = tool.get("params_json_schema")
+    if not isinstance(
+        schema, dict
+    ):  # no schema on record: the model's order, and the code's defaults after it
+        expected = list(asked.values())
+        return len(recorded) >= len(expected) and all(map(_equal, expected, recorded))
+    parameters = schema.get("properties", {})
+    expected = [asked.get(name, part.get("default", _ANY)) for name, part in parameters.items()]
+    if len(recorded) == len(expected) + 1 and isinstance(recorded[0], dict):
+        recorded = recorded[1:]  # the run's context, which the model does not see
+    return len(recorded) == len(expected) and all(map(_equal, expected, recorded))
+
+
+def _json(text: Any) -> Any:
+    try:
+        return json.loads(text)
+    except (TypeError, ValueError):
+        return None
+
+
+def _equal(asked: Any, recorded: Any) -> bool:
+    """By value: "2" and 2 and 2.0 are equal. Of an object, what the model did not give is not compared."""
+    if asked is _ANY or asked == recorded:
+        return True
+    if isinstance(asked, dict) and isinstance(recorded, dict):
+        return all(name in recorded and _equal(value, recorded[name]) for name, value in asked.items())
+    if isinstance(asked, list) and isinstance(recorded, list):
+        return len(asked) == len(recorded) and all(map(_equal, asked, recorded))
+    if isinstance(asked, str) and isinstance(recorded, str):
+        return False
+    number = _number(asked)
+    return number is not None and number == _number(recorded)
+
+
+def _number(value: Any) -> int | float | None:
+    if isinstance(value, str):
+        for kind in (int, float):
+            try:
+                return kind(value)
+            except ValueError:
+                pass
+        return None
+    return value if isinstance(value, (int, float)) else None

@@ -1,0 +1,237 @@
+"""Who decided that an activity runs: `plugin`, `agent`, `tool`, `workflow`, or `unknown`.
+
+An activity that the model asked for and one that the workflow's code asked for leave the same events. What
+tells them apart stands elsewhere in the history: in what the model answered before, and in what it was
+given afterwards. A *call* is a `function_call` in a model's recorded answer. It is *open* from the end of
+that model call until its output (a `function_call_output` with its `call_id`) stands in the input of a
+later one. From this follows, for every activity:
+
+`plugin`     The integration schedules it for its own ends: the model calls, its MCP and sandbox operations.
+             They are known by the names under which the plugin registers them; no other name is looked at.
+`agent`      It is what an open call asks for: the same operation, with the same arguments. An activity uses
+             the call up. The turn does not matter: what a person has to approve may run in a later one.
+`tool`       It is not what an open call asks for, but a call is open: the model called a tool, and that
+             tool's own code chose this activity.
+`workflow`   No call is open that could have led to it: the workflow's own code asked for it.
+`unknown`    The record proves none of these. It is never guessed.
+
+*The same operation*: the activity's type is the call's name; or its summary is the description that the
+model was given of the tool (`activity_as_tool` writes the one into the other, and activities can be
+renamed). *The same arguments*: see `arguments.py`.
+
+Three more things in the record make the rule sharper:
+
+- The plugin notes on every activity whether it was scheduled inside an agent run (`__openai_span`: a trace
+  id, or `no-op` where tracing is off) or outside (null). What is noted as outside is led to by no call.
+- A tool that is an activity runs that activity and nothing else. So what runs beside such a call was not
+  chosen by it: code of the workflow's did, in a run hook, say. That a tool is one is proved by its
+  description on the activity's summary.
+- A call to a handoff is no call to a tool.
+
+**What the record cannot prove**
+
+- A function tool's code may run an activity of the tool's own name, with the call's own arguments. This is
+  `agent`: the model asked for just that, whoever wrote the wrapper.
+- While the call of a function tool is open, other code may run beside it: the workflow's own, if it opened
+  a `trace()` around the agent run (else the note tells), run hooks, guardrails. This is `tool`.
+- Calls may be left over, their output never given to a model: an agent that stops at its first tool, a
+  conversation that does not carry its items on. They stay open. If the workflow opened a `trace()`, or the
+  plugin's notes are missing, its own activities after them are `tool`.
+- A renamed activity whose tool has no description, or a summary of its own, looks like a function tool's
+  activity that was given the same arguments: `unknown`.
+- A local model call leaves its answer but not its input: there is neither a description nor a schema, and
+  no outputs. Its calls count as answered by the next local model call of the same agent in the same turn,
+  since the Agents SDK asks again only when every call has its output; after any other model call they are
+  in doubt. Local activities leave neither arguments nor a note, so they are never `agent`.
+- Hosted tools and function tools without activities leave nothing of their own.
+"""
+
+import re
+from collections import deque
+from functools import cache, cached_property
+from typing import Any
+
+from course.history.activities import Activity
+from course.history.arguments import same_arguments
+from course.history.reading import Unreadable, value_of
+
+MODEL_CALLS = {"invoke_model_activity", "invoke_model_activity_streaming"}
+_PLUGIN = re.compile(
+    r"invoke_model_activity(_streaming)?"
+    r"|temporalio\.mcp\..+\.(list-tools|call-tool|list-prompts|get-prompt|list-resources"
+    r"|list-resource-templates|read-resource)"
+    r"|.+-(stateless|stateful)-(list-tools|list-prompts|(call-tool|get-prompt)(-v2)?)"
+    r"|.+-stateful-server-session"
+    r"|.+-sandbox_(client|session)_\w+"
+)
+
+
+@cache
+def _is_plugin(name: str) -> bool:
+    return _PLUGIN.fullmatch(name) is not None
+
+
+class ModelCall:
+    """A model call, and what the model was given: read once, and only where the rule needs it."""
+
+    def __init__(self, activity: Activity) -> None:
+        self.activity = activity
+
+    @cached_property
+    def _given(self) -> dict[str, Any] | None:
+        arguments = self.activity.arguments
+        given = arguments[0] if arguments else None
+        if not isinstance(given, dict):
+            return None
+        items = _dicts(given.get("input"))
+        return {
+            "outputs": {item.get("call_id") for item in items if item.get("type") == "function_call_output"},
+            "tools": {tool.get("name"): tool for tool in _dicts(given.get("tools"))},
+            "handoffs": {handoff.get("tool_name") for handoff in _dicts(given.get("handoffs"))},
+        }
+
+    @property
+    def is_readable(self) -> bool:
+        return self._given is not None
+
+    @property
+    def outputs(self) -> set[str]:
+        """The ids of the calls whose outputs it was given."""
+        return self._given["outputs"] if self._given else set()
+
+    def tool(self, name: str | None) -> dict[str, Any]:
+        """A tool as the model was given it; empty if the record does not hold it."""
+        return self._given["tools"].get(name, {}) if self._given else {}
+
+    def has_handoff(self, name: str | None) -> bool:
+        return self._given is not None and name in self._given["handoffs"]
+
+    def calls(self) -> list["Call"]:
+        """The function calls in the model's answer."""
+        answer = self.activity.result
+        if isinstance(answer, list):  # streamed: a list of events, the whole answer in the one that ends it
+            ends = [event for event in _dicts(answer) if event.get("type") == "response.completed"]
+            answer = ends[-1].get("response") if ends else {}
+        if not isinstance(answer, dict):
+            return [Call(self, None)]
+        items = _dicts(answer.get("output"))
+        return [Call(self, item) for item in items if item.get("type") == "function_call"]
+
+
+class Call:
+    """A function call in a model's answer; or, without an item, an answer that cannot be read."""
+
+    def __init__(self, model_call: ModelCall, item: dict[str, Any] | None) -> None:
+        self.model_call = model_call
+        self.id, self.name, self.arguments = (
+            (item or {}).get(field) for field in ("call_id", "name", "arguments")
+        )
+        self.in_doubt = item is None  # whether it is open cannot be told
+        self.is_used = False  # an activity was what it asked for
+        self.is_activity = False  # and that activity is all that the tool is
+
+    @property
+    def tool(self) -> dict[str, Any]:
+        return self.model_call.tool(self.name)
+
+
+def decide(activities: list[Activity]) -> None:
+    """Set `decided_by` of every activity. They come in the order of scheduling, with their turns."""
+    model_calls = [ModelCall(activity) for activity in activities if activity.name in MODEL_CALLS]
+    by_position = {model_call.activity.position: model_call for model_call in model_calls}
+    answered = [model_call for model_call in model_calls if model_call.activity.status == "completed"]
+    answers = deque(sorted(answered, key=lambda model_call: model_call.activity.closed_position))
+    open_calls: list[Call] = []
+    by_tools: list[tuple[Activity, list[Call]]] = []
+    for activity in activities:
+        while answers and answers[0].activity.closed_position < activity.position:
+            open_calls.extend(answers.popleft().calls())
+        if model_call := by_position.get(activity.position):
+            open_calls = _still_open(open_calls, model_call)
+        if _is_plugin(activity.name):
+            activity.decided_by = "plugin"
+            continue
+        possible = [call for call in open_calls if _may_lead_to(call, activity)]
+        verdicts = [_asks_for(call, activity) for call in possible]
+        if True in verdicts:
+            activity.decided_by = "agent"
+            _use_up(possible[verdicts.index(True)], activity, open_calls)
+        elif None in verdicts or any(call.in_doubt for call in possible):
+            activity.decided_by = "unknown"
+        elif possible:
+            activity.decided_by = "tool"
+            by_tools.append((activity, possible))
+        else:
+            activity.decided_by = "workflow"
+    for activity, possible in by_tools:
+        if all(call.is_activity for call in possible):
+            activity.decided_by = "workflow"
+
+
+def _still_open(calls: list[Call], model_call: ModelCall) -> list[Call]:
+    """The calls whose output this model call is not given."""
+    if not calls:
+        return calls
+    if model_call.activity.is_local:
+        return [call for call in calls if not _answered_by_local(call, model_call.activity)]
+    if not model_call.is_readable:
+        for call in calls:
+            call.in_doubt = True
+    return [call for call in calls if call.id is None or call.id not in model_call.outputs]
+
+
+def _answered_by_local(call: Call, local: Activity) -> bool:
+    asked_by = call.model_call.activity
+    if asked_by.is_local and asked_by.summary == local.summary and asked_by.turn == local.turn:
+        return True
+    call.in_doubt = True
+    return False
+
+
+def _may_lead_to(call: Call, activity: Activity) -> bool:
+    """Whether the tool behind an open call could have scheduled the activity."""
+    noted_outside = _in_agent_run(activity) is False and _in_agent_run(call.model_call.activity) is not False
+    return not noted_outside and not call.model_call.has_handoff(call.name)
+
+
+def _in_agent_run(activity: Activity) -> bool | None:
+    """What the plugin noted on the activity; None where it noted nothing that can be read."""
+    fields = activity.event.activity_task_scheduled_event_attributes.header.fields
+    note = value_of(fields["__openai_span"]) if "__openai_span" in fields else None
+    return note.get("traceId") is not None if isinstance(note, dict) and "traceId" in note else None
+
+
+def _asks_for(call: Call, activity: Activity) -> bool | None:
+    """Whether the activity is what the call asks for; None where the record cannot tell."""
+    if call.is_used or activity.is_local:
+        return False
+    verdicts = {_same_operation(call, activity)}
+    if False not in verdicts:
+        verdicts.add(same_arguments(call.arguments, call.tool, activity.arguments))
+    return False if False in verdicts else None if None in verdicts else True
+
+
+def _same_operation(call: Call, activity: Activity) -> bool | None:
+    if call.name is None:
+        return None
+    if activity.name == call.name:
+        return True
+    description, summary = call.tool.get("description"), activity.summary
+    if isinstance(summary, Unreadable) or not description:
+        return None
+    if summary is None:
+        return False  # activity_as_tool always writes a description down
+    return True if summary == description else None
+
+
+def _use_up(call: Call, activity: Activity, open_calls: list[Call]) -> None:
+    call.is_used = True
+    description, summary = call.tool.get("description"), activity.summary
+    call.is_activity = bool(description) and summary == description
+    is_function_tool = bool(description) and summary is None
+    if not is_function_tool:  # whose code may go on
+        open_calls.remove(call)
+
+
+def _dicts(value: Any) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

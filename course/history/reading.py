@@ -1,0 +1,88 @@
+"""What may be handed in as a history, and what a payload in it says."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from google.protobuf.json_format import ParseError
+from pydantic_core import from_json  # twice as fast as json.loads; the Agents SDK brings it
+from temporalio.api.common.v1 import Payload
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.client import WorkflowHistory
+
+Run: TypeAlias = Sequence[HistoryEvent]
+History: TypeAlias = WorkflowHistory | str | bytes | Mapping[str, Any] | Sequence["History"]
+
+_HAND_IN = (
+    "Hand in a temporalio.client.WorkflowHistory, its JSON text (from to_json(), `temporal workflow show "
+    "--output json` or the Web UI's download), that JSON parsed, or a list of these, one a run."
+)
+
+
+def runs_of(history: History) -> list[Run]:
+    """The runs of one workflow, each a sequence of events, the first run first.
+
+    Raises ValueError, in a sentence, for what is not a history.
+    """
+    if isinstance(history, (str, bytes)):
+        history = _parsed(history)
+    if isinstance(history, Sequence) and not isinstance(history, (str, bytes)):
+        if not history:
+            raise ValueError(f"The list of histories is empty. {_HAND_IN}")
+        runs = [run for part in history for run in runs_of(part)]
+        return sorted(runs, key=lambda run: _nanoseconds(run[0].event_time) if run else 0)
+    if isinstance(history, WorkflowHistory):
+        return [history.events]
+    if isinstance(history, Mapping):
+        return [_events(history)]
+    raise ValueError(f"A {type(history).__name__} is not a workflow history. {_HAND_IN}")
+
+
+def _parsed(text: str | bytes) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"This text is not JSON ({error}). {_HAND_IN}") from None
+
+
+def _events(history: Mapping[str, Any]) -> Run:
+    try:
+        return WorkflowHistory.from_json("", dict(history)).events
+    except (ValueError, TypeError, AttributeError, ParseError) as error:
+        raise ValueError(f"This JSON is not a workflow history ({error}). {_HAND_IN}") from None
+
+
+def _nanoseconds(time: Any) -> int:
+    return time.seconds * 1_000_000_000 + time.nanos
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """Stands for a payload that cannot be decoded here: encrypted, compressed, binary, a strange encoding."""
+
+    encoding: str
+    size: int
+
+    def __str__(self) -> str:
+        return f"<{self.encoding or 'no encoding'}, {self.size} bytes>"
+
+
+def value_of(payload: Payload) -> Any:
+    """What a payload holds, as JSON has it: dict, list, str, number, bool or None; or Unreadable."""
+    encoding = payload.metadata.get("encoding", b"")
+    if encoding == b"binary/null":
+        return None
+    if encoding == b"json/plain" or encoding == b"json/protobuf":
+        try:
+            return from_json(payload.data)
+        except ValueError:  # it says that it is JSON, and is not
+            pass
+    return Unreadable(encoding.decode(errors="replace"), len(payload.data))
+
+
+def text_of(value: Any) -> str:
+    """A value as a table shows it: text as it is, everything else as JSON."""
+    if isinstance(value, (str, Unreadable)):
+        return str(value)
+    return json.dumps(value, ensure_ascii=False, default=str)

@@ -1,0 +1,101 @@
+"""The truth about a history, written down by the code while it runs.
+
+Each workflow of the tests keeps a ledger: one line per activity, in the order in which the code scheduled
+it, with the hand that did it and the turn that it belonged to. The hand is set where the code that runs
+next is known for certain (a tool's own function, the wrapper that hands an activity to the model), never
+worked out from a name. `course.history` sees none of this: it must come to the same lines from the record.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import timedelta
+from typing import Any
+
+from agents import FunctionTool
+from temporalio import workflow
+from temporalio.openai_agents.workflow import activity_as_tool
+from temporalio.worker import (
+    Interceptor,
+    StartActivityInput,
+    StartLocalActivityInput,
+    WorkflowInboundInterceptor,
+    WorkflowInterceptorClassInput,
+    WorkflowOutboundInterceptor,
+)
+
+SHORT = timedelta(seconds=20)
+HAND: ContextVar[str] = ContextVar("hand", default="workflow")
+TURN: ContextVar[int | None] = ContextVar("turn", default=None)
+
+
+@contextmanager
+def hand(name: str):
+    """What is scheduled in this block was decided by `name`."""
+    token = HAND.set(name)
+    try:
+        yield
+    finally:
+        HAND.reset(token)
+
+
+class Ledger:
+    """A workflow of the tests: it knows what it did, and says so when asked."""
+
+    def __init__(self) -> None:
+        self.lines: list[list[Any]] = []
+        self.turns = 0
+
+    def open_turn(self) -> None:
+        """Everything that this handler starts from here on belongs to a new turn."""
+        self.turns += 1
+        TURN.set(self.turns)
+
+    @workflow.query
+    def ledger(self) -> list[list[Any]]:
+        return self.lines
+
+
+def agent_tool(activity: Callable, **changes: Any) -> FunctionTool:
+    """The activity as the model's tool; `changes` replace what the model sees (its name, say)."""
+    tool = activity_as_tool(activity, start_to_close_timeout=SHORT, **changes.pop("options", {}))
+    invoke = tool.on_invoke_tool
+
+    async def on_invoke(context: Any, arguments: str) -> Any:
+        with hand("agent"):
+            return await invoke(context, arguments)
+
+    return dataclasses.replace(tool, on_invoke_tool=on_invoke, **changes)
+
+
+class LedgerInterceptor(Interceptor):
+    """Writes the line, at the moment when the workflow's code schedules the activity."""
+
+    def workflow_interceptor_class(
+        self, input: WorkflowInterceptorClassInput
+    ) -> type[WorkflowInboundInterceptor]:
+        return _Inbound
+
+
+class _Inbound(WorkflowInboundInterceptor):
+    def init(self, outbound: WorkflowOutboundInterceptor) -> None:
+        super().init(_Outbound(outbound))
+
+
+class _Outbound(WorkflowOutboundInterceptor):
+    def start_activity(self, input: StartActivityInput) -> workflow.ActivityHandle[Any]:
+        _write_line(input.activity)
+        return super().start_activity(input)
+
+    def start_local_activity(self, input: StartLocalActivityInput) -> workflow.ActivityHandle[Any]:
+        _write_line(input.activity)
+        return super().start_local_activity(input)
+
+
+def _write_line(activity: str) -> None:
+    # The plugin schedules its model and MCP calls from inside the Agents SDK; no code of ours is near.
+    plugin = activity.startswith("invoke_model_activity") or "-stateless-" in activity
+    ledger = workflow.instance()
+    if isinstance(ledger, Ledger):
+        ledger.lines.append([activity, "plugin" if plugin else HAND.get(), TURN.get()])

@@ -1,0 +1,78 @@
+"""The tests' model: it does what the customer's message says, in JSON, and nothing else.
+
+A message is a list of steps. A step that is a list is a list of tool calls, `["look_up", {"order": 1}]`; a
+step that is a string is the answer. Where the conversation stands is read off the conversation itself, so
+that a retried call gets the same answer, as from a model that thinks.
+"""
+
+import itertools
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+from agents import Model, ModelResponse, Usage
+from agents.items import TResponseStreamEvent
+from openai.types.responses import (
+    Response,
+    ResponseCompletedEvent,
+    ResponseFunctionToolCall,
+    ResponseOutputMessage,
+    ResponseOutputText,
+)
+
+
+class ScriptedModel(Model):
+    def __init__(self) -> None:
+        self._numbers = itertools.count(1)
+
+    async def get_response(self, system_instructions: Any, input: Any, *args: Any, **kwargs: Any):
+        return ModelResponse(output=self._answer(input), usage=Usage(), response_id=None)
+
+    async def stream_response(
+        self, system_instructions: Any, input: Any, *args: Any, **kwargs: Any
+    ) -> AsyncIterator[TResponseStreamEvent]:
+        response = Response(
+            id="response",
+            created_at=0,
+            model="scripted",
+            object="response",
+            output=self._answer(input),
+            parallel_tool_calls=True,
+            tool_choice="auto",
+            tools=[],
+        )
+        yield ResponseCompletedEvent(response=response, sequence_number=1, type="response.completed")
+
+    def _answer(self, input: Any) -> list[Any]:
+        items = [{"role": "user", "content": input}] if isinstance(input, str) else list(input)
+        said_last = max(n for n, item in enumerate(items) if item.get("role") == "user")
+        steps = json.loads(items[said_last]["content"])
+        answered = sum(item.get("type") == "function_call_output" for item in items[said_last:])
+        for step in steps:
+            if isinstance(step, str):
+                return [_message(step)]
+            if answered < len(step):
+                return [self._call(name, arguments) for name, arguments in step]
+            answered -= len(step)
+        return [_message("Done.")]
+
+    def _call(self, name: str, arguments: Any) -> ResponseFunctionToolCall:
+        number = next(self._numbers)
+        return ResponseFunctionToolCall(
+            id=f"item_{number}",
+            call_id=f"call_{number}",
+            name=name,
+            arguments=arguments if isinstance(arguments, str) else json.dumps(arguments),
+            type="function_call",
+            status="completed",
+        )
+
+
+def _message(text: str) -> ResponseOutputMessage:
+    return ResponseOutputMessage(
+        id="message",
+        content=[ResponseOutputText(text=text, annotations=[], type="output_text", logprobs=[])],
+        role="assistant",
+        status="completed",
+        type="message",
+    )
