@@ -2,20 +2,24 @@
 
 from agents import Agent, Runner
 from temporalio import workflow
+from temporalio.openai_agents.workflow import activity_as_tool
 
 with workflow.unsafe.imports_passed_through():
     from course import activities
 
-from course.workflows.policies import RECORD
+from course.workflows.plain import INSTRUCTIONS
+from course.workflows.policies import RECORD, TOOL
 
 
 @workflow.defn
 class NaiveNoLockWorkflow:
     @workflow.init
     def __init__(self, customer: str) -> None:
-        self._agent = Agent(
-            name="Juniper", instructions="You are the support agent of Juniper, a plant shop."
-        )
+        tools = [
+            activity_as_tool(activities.look_up_order, **TOOL),
+            activity_as_tool(activities.check_stock, **TOOL),
+        ]
+        self._agent = Agent(name="Juniper", instructions=INSTRUCTIONS, tools=tools)
         self._messages: list[str] = []
         self._closing = False
 
@@ -29,7 +33,9 @@ class NaiveNoLockWorkflow:
         number = len(self._messages) + 1  # read here …
         result = await Runner.run(self._agent, text)
         answer = str(result.final_output)
-        record = activities.TurnRecord(turn=number, message=text, answer=answer)
+        record = activities.TurnRecord(
+            conversation=workflow.info().workflow_id, turn=number, message=text, answer=answer
+        )
         key = str(workflow.uuid4())  # … and a key that says nothing, so nobody can refuse the repeat
         await workflow.execute_activity(activities.save_to_database, args=[key, record], **RECORD)
         self._messages.append(text)  # … written here: another message came in between

@@ -3,13 +3,13 @@
 from agents import Agent
 from pydantic import BaseModel
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 from temporalio.openai_agents.workflow import activity_as_tool
 
 with workflow.unsafe.imports_passed_through():
     from course import activities
 
-from course.workflows.answering import why
+from course.workflows.answering import APOLOGY
 from course.workflows.plain import INSTRUCTIONS, PlainConversation
 from course.workflows.policies import RECORD, TOOL
 
@@ -71,4 +71,5 @@ class ProposalWorkflow(PlainConversation):
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
-            return why(error)
+            # The shop's own sentence, such as "Order 1042 was paid with 34.00 EUR; …".
+            return error.cause.message if isinstance(error.cause, ApplicationError) else APOLOGY
