@@ -41,6 +41,8 @@ _STEP = {
 }
 _JUMP = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIME_SKIPPING_TRANSITIONED
 _ROW = 0.3  # inches
+_BAR = 0.64  # of a row
+_TRACK = 0.72  # what each further track adds to it
 
 
 @dataclass
@@ -69,25 +71,34 @@ def timeline(history: History, *, title: str | None = None) -> Figure:
     activities, turns = decided(runs)
     jumps = _jumps(runs, activities, turns)
     x = _places(runs, activities, turns, jumps)
-    rows = _rows(activities)
+    spans = _spans(activities, x)
+    tracks = _rows(activities, spans)
     brackets = _brackets(activities, turns, x)
-    height = 1.5 + _ROW * (sum(1 for _ in rows) + len({decider for decider, _ in rows}) + _depth(brackets))
+    lanes = len({decider for decider, _ in tracks})
+    height = 1.3 + _ROW * (sum(map(_height, tracks.values())) + lanes + _depth(brackets))
     width = min(max(6.5, 1.6 + 0.34 * x["end"]), 20.0)
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.add_subplot()
-    y = _draw_lanes(axes, rows, x)
+    y = _draw_lanes(axes, tracks)
+    gaps = [x[jump.position] - 0.45 for jump in jumps]
     for activity in activities:
-        _draw_bar(axes, activity, y[activity.decided_by, activity.name], x)
+        _draw_bar(axes, activity, spans[activity], y[activity.decided_by, activity.name], x, gaps)
     bottom = min(y.values(), default=0) - 0.9
-    for jump in jumps:
-        _draw_break(axes, jump, x, bottom)
+    for jump, gap in zip(jumps, gaps, strict=True):
+        _draw_break(axes, jump, gap, bottom)
     for start in x["runs"]:
         axes.axvline(start, color=_FAINT, linewidth=0.8, linestyle=(0, (1, 3)), gid="run")
         axes.annotate("new run", (start, 0.6), ha="center", va="bottom", fontsize=7, color=_FAINT)
     _draw_brackets(axes, brackets, bottom)
     axes.set_xlim(-0.3, x["end"] + 0.5)
-    axes.set_ylim(bottom - 0.9 * _depth(brackets) - 0.3, 0.7)
-    axes.set_title(title or _title(activities, turns, jumps), fontsize=10, loc="left", pad=16, color=_INK)
+    axes.set_ylim(bottom - 0.9 * max(_depth(brackets) - 1, 0) - 0.7, 0.7)
+    axes.set_title(
+        title or _title(activities, turns, jumps),
+        fontsize=10,
+        loc="left",
+        pad=28 if jumps else 10,
+        color=_INK,
+    )
     return figure
 
 
@@ -122,94 +133,127 @@ def _places(runs: list[Run], activities: list[Activity], turns: Turns, jumps: li
     for run in runs[:-1]:
         before += len(run)
         moments.append((before + 0.5, "run"))
+    local = {activity.position for activity in activities if activity.is_local}
     places: dict[Any, Any] = {"runs": []}
     place = 0.0
     for position, kind in sorted(moments):
         place += _STEP[kind]
         places[position] = place
-        if kind == "scheduled" and _is_local_at(position, activities, places):
-            place += _STEP["closed"]
+        if position in local:
+            place += _STEP["closed"]  # one event, and a bar to its right
         if kind == "run":
             places["runs"].append(place)
     places["end"] = place + 0.6
     return places
 
 
-def _is_local_at(position: int, activities: list[Activity], places: dict[Any, Any]) -> bool:
-    """A local activity has one event: its bar needs room to its right."""
-    if "local" not in places:
-        places["local"] = {activity.position for activity in activities if activity.is_local}
-    return position in places["local"]
+def _rows(activities: list[Activity], spans: dict[Activity, tuple]) -> dict[tuple[str, str], int]:
+    """(decider, activity type) and how many tracks: lane by lane, in each by first appearance."""
+    tracks: dict[tuple[str, str], int] = {}
+    for activity in activities:
+        row = activity.decided_by, activity.name
+        tracks[row] = max(tracks.get(row, 1), spans[activity][2] + 1)
+    return dict(sorted(tracks.items(), key=lambda item: list(_LANES).index(item[0][0])))
 
 
-def _rows(activities: list[Activity]) -> list[tuple[str, str]]:
-    """(decider, activity type), lane by lane, in each by first appearance."""
-    seen = dict.fromkeys((activity.decided_by, activity.name) for activity in activities)
-    return sorted(seen, key=lambda row: list(_LANES).index(row[0]))
+def _height(tracks: int) -> float:
+    """Of a row, in the units of the y axis."""
+    return 1.0 + _TRACK * (tracks - 1)
 
 
-def _draw_lanes(axes: Axes, rows: list[tuple[str, str]], x: dict[Any, Any]) -> dict[tuple[str, str], float]:
-    """Name the lanes and rows; return the height of each row."""
+def _draw_lanes(axes: Axes, rows: dict[tuple[str, str], int]) -> dict[tuple[str, str], float]:
+    """Name the lanes and rows; return where the lowest track of each row is."""
     heights: dict[tuple[str, str], float] = {}
+    labels: list[float] = []
     y = 0.0
     for decider, lane in groupby(rows, key=lambda row: row[0]):
-        axes.annotate(
-            _LANES[decider][0], (-0.1, y), va="center", fontsize=8, color=_INK, style="italic", gid="lane"
-        )
-        top = y + 0.5
+        paper = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
+        look = {"va": "center", "fontsize": 8, "color": _INK, "style": "italic", "bbox": paper, "zorder": 3.5}
+        axes.annotate(_LANES[decider][0], (-0.1, y), gid="lane", **look)
+        axes.axhline(y + 0.5, color="#cccccc", linewidth=0.8, zorder=0)
         for row in lane:
-            y -= 1.0
+            y -= _height(rows[row])
             heights[row] = y
-            axes.axhline(y, color="#eeeeee", linewidth=0.8, zorder=0)
+            labels.append(y + _TRACK * (rows[row] - 1) / 2)
+            axes.axhline(labels[-1], color="#eeeeee", linewidth=0.8, zorder=0)
         y -= 1.1
-        axes.axhline(top, color="#cccccc", linewidth=0.8, zorder=0)
-    axes.set_yticks(list(heights.values()), [name for _, name in heights], fontsize=8, color=_INK)
+    axes.set_yticks(labels, [name for _, name in heights], fontsize=8, color=_INK)
     axes.set_xticks([])
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     return heights
 
 
-def _draw_bar(axes: Axes, activity: Activity, y: float, x: dict[Any, Any]) -> None:
+def _spans(activities: list[Activity], x: dict[Any, Any]) -> dict[Activity, tuple[float, float, int]]:
+    """Where each bar begins and ends, and its track: bars of one row that overlap stand above one another."""
+    spans: dict[Activity, tuple[float, float, int]] = {}
+    ends: dict[tuple[str, str], list[float]] = {}
+    for activity in activities:
+        left = x[activity.position]
+        right = x["end"] if activity.closed is None else x[activity.closed_position]
+        if activity.is_local:
+            right = left + _STEP["closed"]
+        tracks = ends.setdefault((activity.decided_by, activity.name), [])
+        track = next((n for n, end in enumerate(tracks) if end <= left), len(tracks))
+        tracks[track : track + 1] = [right]
+        spans[activity] = (left, right, track)
+    return spans
+
+
+def _draw_bar(
+    axes: Axes,
+    activity: Activity,
+    span: tuple[float, float, int],
+    row: float,
+    x: dict[Any, Any],
+    gaps: list[float],
+) -> None:
+    """The bar, its failed attempts, and in words what is not as it should be."""
     from matplotlib.patches import Rectangle
 
+    left, right, track = span
+    height = _BAR
+    bottom = row - _BAR / 2 + track * _TRACK
     _, colour, hatch = _LANES[activity.decided_by]
-    left = x[activity.position]
-    ends = activity.closed is not None
-    right = x["end"] if not ends else left + 1.0 if activity.is_local else x[activity.closed_position]
-    retried = (activity.attempts or 1) > 1
-    failed = activity.status in ("failed", "timed out", "canceled")
-    bar = Rectangle(
-        (left, y - 0.32),
-        right - left,
-        0.64,
-        facecolor=colour,
-        edgecolor=_INK,
-        hatch=hatch,
-        linewidth=0.8,
-        linestyle="-" if ends else (0, (4, 2)),
-        alpha=1.0 if ends else 0.55,
-        gid=f"bar {activity.decided_by} {activity.name}",
-    )
-    axes.add_patch(bar)
-    words = [f"attempt {activity.attempts}"] if retried else []
-    words += [activity.status] if failed or not ends else []
-    if retried:
-        waited = x.get(activity.started_position, right) - left
-        count = min(activity.attempts - 1, 12)
-        at = [left + waited * (n + 0.5) / count for n in range(count)]
-        axes.plot(at, [y] * count, "x", color=_INK, markersize=5, markeredgewidth=1.3, gid="attempts")
-    if failed:
-        axes.plot([right], [y], "X", color=_INK, markersize=7, gid="failed", zorder=4)
-    if words:
-        axes.annotate(
-            ", ".join(words), (right, y + 0.36), ha="right", va="bottom", fontsize=7, color=_INK, gid="words"
+    ended = activity.closed is not None
+    waited = 0.0  # the part of the bar in which attempts failed and were waited for
+    if (activity.attempts or 1) > 1 and activity.started_position in x:
+        waited = x[activity.started_position] - left
+    style = {"edgecolor": _INK, "linewidth": 0.8, "linestyle": "-" if ended else (0, (4, 2)), "hatch": hatch}
+    name = f"bar {activity.decided_by} {activity.name}"
+    axes.add_patch(
+        Rectangle(
+            (left, bottom), right - left, height, facecolor=colour if ended else "white", gid=name, **style
         )
+    )
+    words = [] if activity.status == "completed" else [activity.status]
+    if waited:
+        pale = {"facecolor": "white", "alpha": 0.6, "linewidth": 0}
+        axes.add_patch(Rectangle((left, bottom), waited, height, gid="waited", **pale))
+        axes.plot([left + waited] * 2, [bottom, bottom + height], color=_INK, linewidth=0.8)
+        crosses = _apart(left, waited, min(activity.attempts - 1, 12), gaps)
+        axes.plot(
+            crosses, [bottom + height / 2] * len(crosses), "x", color=_INK, markersize=5, gid="attempts"
+        )
+    if (activity.attempts or 1) > 1:
+        words.insert(0, f"attempt {activity.attempts}")
+    if activity.status in ("failed", "timed out", "canceled"):
+        axes.plot([right], [bottom + height / 2], "X", color=_INK, markersize=6, gid="failed", zorder=4)
+    if words:
+        place = {"xytext": (0, 2), "textcoords": "offset points", "ha": "right", "va": "bottom"}
+        at = (right, bottom + height)
+        axes.annotate(", ".join(words), at, fontsize=7, color=_INK, gid="words", **place)
 
 
-def _draw_break(axes: Axes, jump: _Jump, x: dict[Any, Any], bottom: float) -> None:
+def _apart(left: float, width: float, count: int, gaps: list[float]) -> list[float]:
+    """Evenly spaced places, none of them in a gap of the axis."""
+    places = [left + width * (n + 0.5) / count for n in range(count)]
+    return [next((gap + 0.4 for gap in gaps if abs(gap - place) < 0.3), place) for place in places]
+
+
+def _draw_break(axes: Axes, jump: _Jump, middle: float, bottom: float) -> None:
     """A gap through all lanes between two torn edges, and how far the clock went."""
-    middle, half = x[jump.position] - 0.45, 0.16
+    half = 0.16
     heights = [bottom + 0.35 + n * 0.25 for n in range(int((0.2 - bottom) / 0.25) + 1)]
     torn = [0.05 if n % 2 else -0.05 for n in range(len(heights))]
     left, right = ([middle + side * half + t for t in torn] for side in (-1, 1))

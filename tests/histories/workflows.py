@@ -483,7 +483,11 @@ class Troubles(Conversation):
             with suppress(ActivityError):
                 await step(activity, text, **options)
         handle = workflow.start_activity(
-            acts.never_ends, text, start_to_close_timeout=SHORT, heartbeat_timeout=timedelta(seconds=5)
+            acts.never_ends,
+            text,
+            start_to_close_timeout=SHORT,
+            heartbeat_timeout=timedelta(seconds=0.5),  # a cancellation is delivered by a heartbeat
+            cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
         )
         await workflow.sleep(timedelta(milliseconds=300))
         handle.cancel()
