@@ -226,7 +226,8 @@ async def test_null_for_an_empty_list_does_not_reach_the_next_turn() -> None:
 
 async def test_a_real_client_gets_tools_typed_output_and_usage() -> None:
     with ModelEndpoint(OfflineModel()) as endpoint:
-        provider = OpenAIProvider(api_key="x", base_url=endpoint.url)
+        client = openai.AsyncOpenAI(api_key="x", base_url=endpoint.url)
+        provider = OpenAIProvider(openai_client=client)
         config = RunConfig(model_provider=provider, model="some-name")
         agent = Agent(name="Desk", tools=[look_up_order])
         result = await Runner.run(agent, "Where is order 1042?", run_config=config)
@@ -243,7 +244,7 @@ async def test_a_real_client_gets_tools_typed_output_and_usage() -> None:
         streamed = Runner.run_streamed(agent, "Where is order 1042?", run_config=config)
         assert [event async for event in streamed.stream_events()]
         assert streamed.final_output == result.final_output
-        await provider.aclose()
+        await client.close()
 
 
 async def test_failures_on_demand_with_the_providers_own_delay() -> None:
@@ -318,7 +319,8 @@ async def run(server: WorkflowEnvironment, model: Any, workflow_id: str) -> tupl
     """What the workflow returned or raised, its history as text, and the attempts of its activities."""
     quick = RetryPolicy(initial_interval=timedelta(milliseconds=5), backoff_coefficient=1, maximum_attempts=6)
     params = ModelActivityParameters(start_to_close_timeout=timedelta(seconds=10), retry_policy=quick)
-    plugin = OpenAIAgentsPlugin(model_params=params, model_provider=model_provider(model)[1])
+    _, provider = model_provider(model)
+    plugin = OpenAIAgentsPlugin(model_params=params, model_provider=provider)
     config = server.client.config()
     config["plugins"] = [plugin]
     client = type(server.client)(**config)
@@ -330,6 +332,7 @@ async def run(server: WorkflowEnvironment, model: Any, workflow_id: str) -> tupl
             except WorkflowFailureError as error:
                 result = error
         history = await handle.fetch_history()
+    await provider.aclose()
     attempts = [e.activity_task_started_event_attributes.attempt for e in history.events]
     return result, history.to_json(), [n for n in attempts if n]
 

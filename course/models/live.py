@@ -67,24 +67,31 @@ def model_provider(model: Model | str | None = None) -> tuple[Model | str, Model
     # No retries in the client: Temporal's are the ones on record.
     client = openai.AsyncOpenAI(api_key=key, max_retries=0)
     return model.strip(), ChosenProvider(
-        OpenAIProvider(openai_client=client, use_responses=True), name=model.strip(), key=key
+        OpenAIProvider(openai_client=client, use_responses=True), name=model.strip(), client=client
     )
 
 
 class ChosenProvider(ModelProvider):
     """Hands out guarded models: one given model whatever the name, or another provider's by name."""
 
-    def __init__(self, source: Model | ModelProvider, *, name: str | None = None, key: str = "") -> None:
-        self._source, self._name, self._key = source, name, key
+    def __init__(
+        self,
+        source: Model | ModelProvider,
+        *,
+        name: str | None = None,
+        client: openai.AsyncOpenAI | None = None,
+    ) -> None:
+        self._source, self._name, self._client = source, name, client
 
     def get_model(self, model_name: str | None) -> Model:
         source = self._source
         model = source if isinstance(source, Model) else source.get_model(model_name or self._name)
-        return GuardedModel(model, self._key)
+        return GuardedModel(model, self._client.api_key if self._client else "")
 
     async def aclose(self) -> None:
-        if isinstance(self._source, ModelProvider):
-            await self._source.aclose()
+        """Closes a live model's connections, in the event loop that used them: nobody else would."""
+        if self._client:
+            await self._client.close()
 
 
 class GuardedModel(Model):
