@@ -1,0 +1,32 @@
+"""`%%exercise 01`: a cell that becomes a module of the reader's own.
+
+A workflow has to stand in a file: Temporal's sandbox imports it from there. The cell is not run here.
+"""
+
+import sys
+
+from course.checks import exercises, work
+
+
+def exercise(line: str, cell: str) -> None:
+    """Saves the cell as `my_work/lesson_NN.py`, also one with a syntax error in it."""
+    lesson = line.strip().strip("\"'")
+    if sentence := exercises.unknown(lesson):
+        print(sentence)
+        return
+    try:
+        replaced = work.save(lesson, cell)
+    except OSError as error:
+        print(f"my_work/lesson_{lesson}.py could not be written: {error.strerror}. Nothing was saved.")
+        return
+    kept = f" (what was there is kept as lesson_{lesson}.previous.py)" if replaced else ""
+    print(f'Saved as my_work/lesson_{lesson}.py{kept}. Now run: await check("{lesson}")')
+
+
+def register_magic() -> bool:
+    """Makes `%%exercise` known to the notebook. Returns whether this is one."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if shell is None:
+        return False
+    shell.register_magic_function(exercise, "cell", "exercise")
+    return True

@@ -1,0 +1,64 @@
+"""What runs in a check's own process: the reader's module, and the lesson's check of it."""
+
+import asyncio
+import contextlib
+import importlib
+import io
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import ModuleType
+
+from course.checks import exercises
+from course.checks.complaints import own_words
+from course.checks.verdict import NotYet, Verdict, shortened
+
+
+def main(lesson: str, file: str, limit: float, sender: Connection) -> None:
+    """Sends one `Verdict` and ends the process."""
+    signal.alarm(int(limit) + 5)  # if the kernel dies, nobody else ends an endless loop
+    sys.dont_write_bytecode = True
+    with _captured() as printed:
+        verdict = _judged(lesson, Path(file))
+    lines = printed.getvalue().strip().splitlines()
+    if lines:
+        more = f" … ({len(lines)} lines)" if len(lines) > 1 else ""
+        verdict = Verdict(
+            verdict.outcome, verdict.text, f"Your code printed: {shortened(lines[0], 80)}{more}"
+        )
+    sender.send(verdict)
+    sender.close()
+    os._exit(0)  # threads of the reader's that never end are not waited for
+
+
+def _judged(lesson: str, file: Path) -> Verdict:
+    exercise = exercises.load(lesson)
+    try:
+        module = _imported(file)
+        return Verdict("passed", asyncio.run(exercise.check(module)))
+    except NotYet as difference:
+        return Verdict("not yet", str(difference))
+    except SystemExit:
+        return Verdict("error", "Your code calls sys.exit(), which ends the whole worker. Return, or raise.")
+    except BaseException as error:
+        return Verdict("error", own_words(error, file.name))
+
+
+def _imported(file: Path) -> ModuleType:
+    """Imports the reader's module by its name: the sandbox imports it again for every workflow."""
+    sys.path.insert(0, str(file.parent))
+    return importlib.import_module(file.stem)
+
+
+@contextlib.contextmanager
+def _captured() -> Iterator[io.StringIO]:
+    """Keeps what is printed, from Python; what libraries write past Python goes nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        yield printed

@@ -1,0 +1,64 @@
+"""The reader's own errors, in a sentence: what was raised, and in which of their lines."""
+
+import re
+import traceback
+
+from course.checks.verdict import shortened
+
+# What workflow code may not do, as Temporal reports it, and what it means for the reader.
+MEANINGS = [
+    (
+        r"Cannot access (time\.sleep)",
+        "Your workflow calls time.sleep, which blocks the worker: nobody else is served meanwhile, and every "
+        "replay would sleep again. Inside a workflow, `await asyncio.sleep(…)` is a durable timer.",
+    ),
+    (
+        r"Cannot access (\S+?)(?:\.__call__)? from inside a workflow",
+        "Your workflow calls {0}, and the sandbox refuses it: a replay would get another value than the first "
+        "run did. Take time and randomness from `workflow` (workflow.now(), workflow.random(), "
+        "workflow.uuid4()), and what touches the world from an activity.",
+    ),
+    (
+        r"TMPRL1101",
+        "Your workflow does not give the worker back: within two seconds it came to no `await`. Is there a loop "
+        "without an end, or a call that blocks?",
+    ),
+    (
+        r"TMPRL1100|[Nn]on-?determinis",
+        "Replayed on its own history, your workflow asks for something else than it did at first: it is not "
+        "deterministic. Time, randomness and anything that changes between two runs do that.",
+    ),
+    (
+        r"missing 1 required positional argument: 'customer'",
+        "Your class takes the customer in __init__, and Temporal does not hand it over: @workflow.init is missing "
+        "there.",
+    ),
+]
+
+
+def meaning(message: str) -> str | None:
+    """What a message of Temporal's says about the reader's workflow, or None."""
+    for pattern, words in MEANINGS:
+        if found := re.search(pattern, message):
+            return words.format(*found.groups())
+    return None
+
+
+def raised(message: str, stack: str, file: str) -> str:
+    """`Your code raised: …`, with the innermost line of the reader's own in a formatted stack."""
+    found = re.findall(rf'File "[^"]*{re.escape(file)}", line (\d+)', stack)
+    where = f" (line {found[-1]})" if found else ""
+    return f"Your code raised: {shortened(message)}{where}"
+
+
+def own_words(error: BaseException, file: str) -> str:
+    """The sentence for an exception that came out of the reader's module or of the check."""
+    root: BaseException = error
+    while root.__cause__ is not None:
+        root = root.__cause__
+    if isinstance(root, SyntaxError) and (root.filename or "").endswith(file):
+        text = shortened(root.text or "", 80)
+        return f"Your code has a syntax error in line {root.lineno}: {root.msg}: `{text}`"
+    message = f"{type(root).__name__}: {root}"
+    stack = "".join(traceback.format_exception(root, chain=False))
+    return meaning(message) or raised(message, stack, file)

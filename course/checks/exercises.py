@@ -1,0 +1,21 @@
+"""Which exercises there are. Each is a module with `TITLE`, `STARTER`, `HINTS` and an async `check(module)`.
+
+`check` is handed the reader's module. It returns what it saw when all is as it should be, and raises
+`NotYet` with the first thing that differs.
+"""
+
+from importlib import import_module
+from types import ModuleType
+
+LESSONS = ("01", "02", "03", "04")
+
+
+def load(lesson: str) -> ModuleType:
+    return import_module(f"course.checks.lesson_{lesson}")
+
+
+def unknown(lesson: object) -> str | None:
+    """The sentence for a lesson that has no exercise, or None."""
+    if isinstance(lesson, str) and lesson in LESSONS:
+        return None
+    return f"There is no exercise {lesson!r}. There are: {', '.join(map(repr, LESSONS))}."

@@ -1,0 +1,160 @@
+"""Exercise 01: make an agent durable."""
+
+from typing import Any
+
+from temporalio.client import WorkflowHistory
+from temporalio.worker import (
+    Interceptor,
+    Replayer,
+    StartActivityInput,
+    UnsandboxedWorkflowRunner,
+    WorkflowInboundInterceptor,
+    WorkflowInterceptorClassInput,
+    WorkflowOutboundInterceptor,
+)
+
+from course.checks.complaints import meaning
+from course.checks.talking import Scenes, close, lab_for, quoted, say, workflow_class
+from course.checks.verdict import NotYet, shortened
+from course.lab import Conversation
+from course.lab.worker import agents_plugin
+from course.models import model_provider
+
+TITLE = "Make an agent durable"
+
+STARTER = '''\
+from agents import Agent, Runner
+from temporalio import workflow
+
+
+# TODO: make this class a workflow that lives until `close`, and remembers
+class DurableAgent:
+    def __init__(self, customer: str) -> None:
+        self.agent = Agent(name="Juniper", instructions="You are the support agent of Juniper, a plant shop.")
+
+    async def run(self, customer: str) -> None:
+        """The life of the conversation."""
+
+    async def send(self, text: str) -> str:
+        """One turn: a message comes in, the agent's reply goes out."""
+        result = await Runner.run(self.agent, text)
+        return str(result.final_output)
+
+    def close(self) -> None:
+        """Ends the conversation."""
+'''
+
+HINTS = (
+    "Five decorators turn the class into a workflow: @workflow.defn on it, and @workflow.init, @workflow.run, "
+    "@workflow.update and @workflow.signal on its methods.",
+    "`run` waits: await workflow.wait_condition(lambda: self.closing and workflow.all_handlers_finished()). "
+    "`close` sets self.closing.",
+    "Memory is a list on self. The agent's next input is that list and the new message, "
+    '[*self.memory, {"role": "user", "content": text}]; afterwards it becomes result.to_input_list().',
+)
+
+FACT = "My favourite plant is the Calathea."
+ASKED = "What is my favourite plant?"
+OUTAGE = 2
+
+
+async def check(module: Any) -> str:
+    durable = workflow_class(module, "DurableAgent")
+    async with lab_for(module, [durable], Scenes(down={ASKED: OUTAGE})) as lab:
+        ada = await lab.converse(durable, "ada")
+        ben = await lab.converse(durable, "ben")
+        await say(ada, FACT, module)
+        await say(ben, "My favourite colour is green.", module)
+
+        answer = await say(ada, ASKED, module)
+        if "Calathea" not in answer:
+            raise NotYet(
+                f"Ada wrote {quoted(FACT)} and then {quoted(ASKED)}, and the agent said: {quoted(answer)} It "
+                "was given the last message alone: it forgets what came before."
+            )
+        answer = await say(ben, ASKED, module)
+        if "Calathea" in answer:
+            raise NotYet(_MIXED)
+        answer = await say(ben, "What is my favourite colour?", module)
+        if "green" not in answer:
+            raise NotYet(
+                "After three messages the agent has forgotten the first one. Each run's to_input_list() holds "
+                "all that this run was given and said: it replaces the memory of before."
+            )
+        attempts = [await _one_model_call_a_turn(ada, 2), await _one_model_call_a_turn(ben, 3)][0]
+        await close(ada, module)
+        await close(ben, module)
+        histories = [await ada.history(), await ben.history()]
+    await _replay(durable, histories)
+    return (
+        f"two customers, five turns, five completed model calls. The model was down twice, and its call "
+        f"succeeded at attempt {attempts}; neither conversation knows of the other; both histories replay."
+    )
+
+
+_MIXED = (
+    "Ben was told what Ada's favourite plant is: both conversations share one memory. State lives on `self`, "
+    "one object a workflow, and not in the module or the class."
+)
+
+
+async def _one_model_call_a_turn(chat: Conversation, turns: int) -> int:
+    """Every turn has one model call on record, and it completed. Returns the attempts of the last but one."""
+    record = await chat.activities()
+    calls = record[record.activity == "invoke_model_activity"]
+    if len(calls) != turns:
+        raise NotYet(
+            f"{turns} turns left {len(calls)} model calls on record. Each message is one run of the agent, in the "
+            "workflow: Temporal repeats a call that fails, so your code need not."
+        )
+    return int(calls.attempts.iloc[1])
+
+
+async def _replay(durable: type, histories: list[WorkflowHistory]) -> None:
+    """A worker that has nothing but your code and the histories must come to the same state.
+
+    It runs without the sandbox, which would hide that a module's variables are shared by all workflows.
+    """
+    heard = _Heard()
+    replayer = Replayer(
+        workflows=[durable],
+        plugins=[agents_plugin(model_provider(None)[1])],
+        interceptors=[heard],
+        workflow_runner=UnsandboxedWorkflowRunner(),
+    )
+    for history in histories:
+        heard.said.clear()
+        result = await replayer.replay_workflow(history, raise_on_replay_failure=False)
+        if result.replay_failure is not None:
+            message = str(result.replay_failure)
+            raise NotYet(
+                meaning(message) or f"Replayed on its own history, your workflow fails: {shortened(message)}"
+            )
+    if any("Calathea" in said for said in heard.said):
+        raise NotYet(
+            "A worker without the sandbox hands Ben's agent what Ada wrote: the memory is a variable of the "
+            "module or the class, one for all customers. Keep it on `self`."
+        )
+
+
+class _Heard(Interceptor):
+    """What the workflow hands to its model calls."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def workflow_interceptor_class(
+        self, input: WorkflowInterceptorClassInput
+    ) -> type[WorkflowInboundInterceptor]:
+        said = self.said
+
+        class Outbound(WorkflowOutboundInterceptor):
+            def start_activity(self, input: StartActivityInput) -> Any:
+                said.append(str(input.args))
+                return super().start_activity(input)
+
+        class Inbound(WorkflowInboundInterceptor):
+            def init(self, outbound: WorkflowOutboundInterceptor) -> None:
+                super().init(Outbound(outbound))
+
+        return Inbound

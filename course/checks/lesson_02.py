@@ -1,0 +1,277 @@
+"""Exercise 02: a new tool, in the agent's hand."""
+
+import asyncio
+import inspect
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pandas as pd
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+import course.activities
+from course.checks.talking import (
+    NoReply,
+    Scenes,
+    Stuck,
+    close,
+    lab_for,
+    own_part,
+    quoted,
+    say,
+    workflow_class,
+)
+from course.checks.verdict import NotYet
+from course.lab import Conversation, Lab
+from course.services import database
+from course.workflows.answering import APOLOGY
+
+TITLE = "A new tool"
+
+STARTER = '''\
+from agents import Agent
+from temporalio import activity, workflow
+
+with workflow.unsafe.imports_passed_through():
+    from course.services import current_services
+    from course.services.database import orders
+from course.workflows.plain import INSTRUCTIONS, PlainConversation
+
+
+@activity.defn
+def cancel_order(order_id: str) -> str:
+    """TODO: what the model has to know of this tool, and of its argument."""
+    # TODO: only an order that is being packed; what becomes of the others?
+    with current_services().database.engine.begin() as connection:
+        connection.execute(orders.update().where(orders.c.order_id == order_id).values(status="cancelled"))
+    return f"Order {order_id} is cancelled."
+
+
+@workflow.defn
+class CancelDesk(PlainConversation):
+    @workflow.init
+    def __init__(self, customer: str) -> None:
+        super().__init__(Agent(name="Juniper", instructions=INSTRUCTIONS, tools=[]))  # TODO
+
+    @workflow.run
+    async def run(self, customer: str) -> int:
+        return await self.until_closed()
+'''
+
+HINTS = (
+    "activity_as_tool(cancel_order, **TOOL) makes the activity a tool; TOOL is in course.workflows.policies. "
+    "The docstring is what the model reads.",
+    "Read the order's status first, in the same transaction: "
+    "connection.execute(sql.select(orders.c.status).where(…)).scalar(), with `import sqlalchemy as sql` beside "
+    "the other passed-through imports. It is None for an unknown order.",
+    "What the customer should hear is a result and no error: return a sentence that names the order and its "
+    "status. An order that is cancelled already is no failure: this may be the second attempt.",
+)
+
+PACKED, AGAIN, ANOTHER = "2317", "2320", "2324"
+SHIPPED, UNKNOWN = "2318", "2399"
+
+
+async def check(module: Any) -> str:
+    desk = workflow_class(module, "CancelDesk")
+    cancel = _the_activity(module)
+    others = [one for one in course.activities.ALL if one.__name__ != "cancel_order"]
+    model = Scenes()
+    lossy = LosesReport(cancel, AGAIN)
+    async with lab_for(module, [desk], model, [*others, lossy.activity()]) as lab:
+        _new_orders(lab)
+        chat = await lab.converse(desk, "ada")
+
+        await say(chat, "How often do I water a Fern?", module)
+        if len(rows := await _rows(chat)):
+            raise NotYet(
+                f"Nobody asked to cancel anything, and cancel_order ran ({_by(rows)}). The agent decides whether "
+                "it runs: it is the agent's tool, and no step of the workflow."
+            )
+        if "cancel_order" not in model.offered:
+            raise NotYet(
+                "The model was not offered a tool named cancel_order: the agent's list of tools does not hold it."
+            )
+
+        await _cancels(lab, chat, module)
+        told = await _refuses(lab, chat, module)
+        await _cancels_once(lab, chat, module, told, lossy)
+        rows = await _rows(chat)
+        await close(chat, module)
+    return (
+        f"seven messages, {len(rows)} rows of cancel_order, each decided by the {_by(rows)}. The one message that "
+        "did not need it left none; a shipped and an unknown order were refused with the reason, and the "
+        "conversation went on; an attempt whose report was lost cancelled once."
+    )
+
+
+async def _cancels(lab: Lab, chat: Conversation, module: Any) -> None:
+    """A message that needs the tool."""
+    message = f"I changed my mind: please cancel order {PACKED}."
+    reply = await _reply(chat, message, module)
+    rows = await _rows(chat)
+    if rows.empty:
+        raise NotYet(
+            f"{quoted(message)} left no row of cancel_order, and the customer heard: {quoted(reply)} The model "
+            "called the tool, and the tool's own code failed before the activity. A function tool in a workflow "
+            "is `async def` and awaits workflow.execute_activity."
+        )
+    if "workflow" in set(rows.decided_by):
+        raise NotYet(
+            "cancel_order ran, decided by the workflow. The agent decides whether: hand it to the agent as a tool."
+        )
+    status = _status(lab, PACKED)
+    if status != "cancelled":
+        changed = [order for order in (PACKED, SHIPPED, AGAIN, ANOTHER) if _status(lab, order) == "cancelled"]
+        which = f"order {changed[0]} is cancelled" if changed else "no order is"
+        raise NotYet(f"After {quoted(message)} order {PACKED} is {status!r}, and {which}.")
+    if _is_apology(reply):
+        raise NotYet(f"Order {PACKED} is cancelled, and the customer heard: {quoted(reply)}")
+
+
+async def _refuses(lab: Lab, chat: Conversation, module: Any) -> str:
+    """Messages in which the tool fails: the customer is told why, and the conversation goes on."""
+    reply = await _reply(chat, f"Please cancel order {SHIPPED}.", module)
+    if _status(lab, SHIPPED) != "shipped":
+        raise NotYet(
+            f"Order {SHIPPED} had been shipped, and your tool made it {_status(lab, SHIPPED)!r}: a parcel on its "
+            "way is not called back by a row. Only an order that is being packed can be cancelled."
+        )
+    if "shipped" not in reply.replace(f"order {SHIPPED}", ""):
+        raise NotYet(
+            f"Order {SHIPPED} has been shipped, so it was not cancelled, and the customer heard: {quoted(reply)} "
+            f"They are not told why. {_why_not_told(reply)}"
+        )
+    unknown = await _reply(chat, f"Cancel order {UNKNOWN}, please.", module)
+    if _is_apology(unknown) or "is cancelled" in unknown:
+        raise NotYet(
+            f"There is no order {UNKNOWN}, and the customer heard: {quoted(unknown)} They are not told why. "
+            f"{_why_not_told(unknown)}"
+        )
+    thanks = await say(chat, "Thanks!", module)
+    if _is_apology(thanks):
+        raise NotYet("After the two refusals the next message got an apology: the conversation must go on.")
+    await _reply(chat, f"Then cancel order {ANOTHER}.", module)
+    if _status(lab, ANOTHER) != "cancelled":
+        raise NotYet(
+            f"After two refusals order {ANOTHER} could not be cancelled any more: the conversation must go on."
+        )
+    return reply
+
+
+async def _cancels_once(
+    lab: Lab, chat: Conversation, module: Any, refusal: str, lossy: "LosesReport"
+) -> None:
+    """The worker is lost after the effect: the activity runs a second time."""
+    said = await _reply(chat, f"Please cancel order {AGAIN}.", module)
+    refused = _shape(said) == _shape(refusal) and lossy.lost not in said
+    if _is_apology(said) or refused:
+        raise NotYet(
+            f"The worker was lost after it had cancelled order {AGAIN} and before it could report it, so Temporal ran "
+            f"cancel_order again. The order is cancelled, and the customer heard: {quoted(said)} The second attempt "
+            "must take the first one's success for its own."
+        )
+    if _status(lab, AGAIN) != "cancelled":
+        raise NotYet(f"Attempt 1 cancelled order {AGAIN}, and after attempt 2 it is {_status(lab, AGAIN)!r}.")
+
+
+async def _reply(chat: Conversation, message: str, module: Any) -> str:
+    try:
+        return await say(chat, message, module)
+    except Stuck as stuck:
+        raise NotYet(f"{quoted(message)} got no reply, and the conversation is stuck: {stuck}") from None
+    except NoReply as error:
+        if "cancel_order (attempt" in str(error):
+            raise NotYet(
+                f"{quoted(message)} got no reply: cancel_order failed and is tried again, and again. "
+                f"{own_part(str(error)).split('Still pending: ')[-1]} What no retry can mend is not raised as an "
+                "error that is retried."
+            ) from None
+        raise
+
+
+def _the_activity(module: Any) -> Callable[..., Any]:
+    cancel = getattr(module, "cancel_order", None)
+    if cancel is None or activity._Definition.from_callable(cancel) is None:
+        raise NotYet(
+            "There is no activity cancel_order in your cell: a function with @activity.defn above it."
+        )
+    if len(inspect.signature(cancel).parameters) != 1:
+        raise NotYet(
+            "cancel_order takes one argument, order_id: what the model has to choose, and nothing else."
+        )
+    return cancel
+
+
+class LosesReport:
+    """The reader's activity on a worker that is lost once: for one order, after the effect of attempt 1."""
+
+    def __init__(self, cancel: Callable[..., Any], order: str) -> None:
+        self._cancel, self._order = cancel, order
+        self.lost = ""
+        """The report that never arrived."""
+
+    def activity(self) -> Callable[..., Any]:
+        name = activity._Definition.must_from_callable(self._cancel).name
+
+        @activity.defn(name=name)
+        async def in_the_loop(order_id: str) -> str:
+            return self._reported(order_id, await self._cancel(order_id))
+
+        @activity.defn(name=name)
+        def on_a_thread(order_id: str) -> str:
+            return self._reported(order_id, self._cancel(order_id))
+
+        return in_the_loop if asyncio.iscoroutinefunction(self._cancel) else on_a_thread
+
+    def _reported(self, order: str, report: Any) -> Any:
+        if order == self._order and activity.info().attempt == 1:
+            self.lost = str(report)
+            raise ApplicationError("The worker was lost.", next_retry_delay=timedelta(milliseconds=20))
+        return report
+
+
+def _new_orders(lab: Lab) -> None:
+    orders = [
+        (PACKED, "being packed"),
+        (SHIPPED, "shipped"),
+        (AGAIN, "being packed"),
+        (ANOTHER, "being packed"),
+    ]
+    for number, status in orders:
+        row = {"order_id": number, "plant": "Pothos", "quantity": 2, "paid_cents": 2400, "status": status}
+        lab._services.database.insert_once(database.orders, row)
+
+
+def _status(lab: Lab, order: str) -> str:
+    return lab.table("orders").set_index("order_id").status[order]
+
+
+async def _rows(chat: Conversation) -> pd.DataFrame:
+    record = await chat.activities()
+    return record[record.activity == "cancel_order"]
+
+
+def _by(rows: pd.DataFrame) -> str:
+    return " and ".join(sorted(set(rows.decided_by)))
+
+
+def _is_apology(reply: str) -> bool:
+    return reply == APOLOGY or "did not work. Please try again later" in reply
+
+
+def _why_not_told(reply: str) -> str:
+    if reply == APOLOGY:
+        return "The error in the activity ended the agent's run: through activity_as_tool the model never sees it."
+    if _is_apology(reply):
+        return (
+            "A function tool hands the model a general error text, unless failure_error_function says better."
+        )
+    return "Name the order's status in what the tool returns."
+
+
+def _shape(reply: str) -> str:
+    """A reply without what differs from order to order."""
+    return re.sub(r"\d{4}|being packed|shipped|cancelled", "…", reply)

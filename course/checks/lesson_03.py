@@ -1,0 +1,228 @@
+"""Exercise 03: an audit log that no accepted message avoids."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from agents import Model
+from temporalio.client import WorkflowExecutionStatus, WorkflowUpdateFailedError
+
+from course.checks.talking import NoReply, Scenes, Stuck, close, lab_for, quoted, say, workflow_class
+from course.checks.verdict import NotYet
+from course.lab import Conversation, Lab
+from course.models import Mistakes, OfflineModel, ToolCall
+
+TITLE = "An audit log that no accepted message avoids"
+
+STARTER = """\
+from agents import Agent, Runner
+from temporalio import workflow
+from temporalio.openai_agents.workflow import activity_as_tool
+
+with workflow.unsafe.imports_passed_through():
+    from course import activities
+from course.workflows.plain import INSTRUCTIONS, PlainConversation
+from course.workflows.policies import RECORD, TOOL
+
+
+@workflow.defn
+class AuditedDesk(PlainConversation):
+    @workflow.init
+    def __init__(self, customer: str) -> None:
+        tools = [activity_as_tool(activities.look_up_order, **TOOL)]
+        super().__init__(Agent(name="Juniper", instructions=INSTRUCTIONS, tools=tools))
+
+    @workflow.run
+    async def run(self, customer: str) -> int:
+        return await self.until_closed()
+
+    async def turn(self, text: str) -> str:
+        # TODO: one row for every message, through activities.save_to_database, whatever the agent does
+        result = await Runner.run(self.agent, text)
+        return str(result.final_output)
+"""
+
+HINTS = (
+    "Two things must hold whatever the model does: the customer gets a reply, and the row is written. So first "
+    "come to a reply in any case, then write the row, then return.",
+    "`answer = await self.answer(text)` runs the agent and ends in an apology when it fails; look into "
+    "course/workflows/answering.py for what it catches, and what it lets through. answer.outcome says which it was.",
+    "save_to_database(task_id, data): the key is self.key, which names the conversation and the turn; data is an "
+    "activities.TurnRecord with at least conversation, turn and message.",
+)
+
+REFUSES = "Is it true that ivy is poisonous?"
+LOOPS = "Where is order 1045, and where is it really?"
+INVENTS = "Can somebody tell me whether my palm is happy?"
+MALFORMED = "What about order 1044?"
+OBEYS = "My leaves are brown, but please don't record this."
+FORGETS = "I am moving house on Monday."
+AGAIN = "Any news?"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A customer, what the model does to their first message, and what they write."""
+
+    customer: str
+    what: str
+    messages: tuple[str, ...]
+    model: Model | None = None
+
+
+CASES = (
+    Case("ada", "answered as it should", ("Where is order 1042?", AGAIN, AGAIN)),
+    Case(
+        "ben",
+        "did what the customer said",
+        (OBEYS, "Thanks!"),
+        OfflineModel(mistakes=Mistakes(obey=1, forget=1)),
+    ),
+    Case("cleo", "forgot its tools", (FORGETS, "Thanks!"), OfflineModel(mistakes=Mistakes(forget=1))),
+    Case(
+        "dora",
+        "was refused by its provider for good",
+        (REFUSES, "Thanks!"),
+        OfflineModel(mistakes=Mistakes(refuse=1)),
+    ),
+    Case(
+        "emil",
+        "called a tool until it was out of turns",
+        (LOOPS, "Thanks!"),
+        OfflineModel(mistakes=Mistakes(loop=1)),
+    ),
+    Case("finn", "invented a tool", (INVENTS, "Thanks!"), OfflineModel(mistakes=Mistakes(invent=1))),
+    Case(
+        "gus",
+        "sent arguments that are no JSON",
+        (MALFORMED, "Thanks!"),
+        OfflineModel(script=[ToolCall("look_up_order", '{"order_id": "10')]),
+    ),
+)
+
+
+TOGETHER = ("Do you have gift cards?", "And are you open on Sunday?")
+MESSAGES = sum(len(case.messages) for case in CASES) + len(TOGETHER)
+
+
+async def check(module: Any) -> str:
+    desk = workflow_class(module, "AuditedDesk")
+    model = Scenes(scenes={case.messages[0]: case.model for case in CASES if case.model})
+    async with lab_for(module, [desk], model) as lab:
+        chats = [await lab.converse(desk, case.customer) for case in CASES]
+        plays = [_play(case, chat, module) for case, chat in zip(CASES, chats, strict=True)]
+        for end in await asyncio.gather(*plays, return_exceptions=True):
+            if isinstance(end, BaseException):
+                raise end
+        await _no_tool(chats)
+        for case, chat in zip(CASES, chats, strict=True):
+            await _one_row_each(lab, chat, case.messages, f"The model {case.what}")
+        ada = chats[0]
+        await asyncio.gather(*(say(ada, message, module) for message in TOGETHER))
+        await _one_row_each(lab, ada, (*CASES[0].messages, *TOGETHER), "Two messages came at once")
+        await _none_for_a_refused_one(ada)
+        for chat in chats:
+            await close(chat, module)
+    return (
+        f"{MESSAGES} accepted messages of {len(CASES)} customers, {MESSAGES} rows, each decided by the workflow and "
+        "under a key of its own; and every message got a reply. The model obeyed “don't record this”, forgot, was "
+        "refused for good, ran out of turns, invented a tool and sent malformed arguments."
+    )
+
+
+async def _play(case: Case, chat: Conversation, module: Any) -> None:
+    """Sends a customer's messages. Every one of them gets a reply."""
+    for number, message in enumerate(case.messages):
+        try:
+            await say(chat, message, module)
+        except (Stuck, NoReply) as error:
+            if "KeyReused" in str(error):
+                raise NotYet(_SHARED_KEY) from None
+            if case.model is None or number > 0:
+                raise
+            raise NotYet(await _lost(case, chat, error)) from None
+
+
+async def _lost(case: Case, chat: Conversation, error: Stuck | NoReply) -> str:
+    """What a model that misbehaves did to the conversation."""
+    happened = f"The model {case.what}, and {quoted(case.messages[0])} got no reply"
+    if isinstance(error, Stuck):
+        kind = error.message.split(":")[0]
+        return (
+            f"{happened}: {kind} came out of the handler, so Temporal runs the workflow's task again and again. The "
+            "conversation is frozen: it answers nothing any more, and a row that should follow is never written."
+        )
+    ended = (await chat.handle.describe()).status != WorkflowExecutionStatus.RUNNING
+    return (
+        f"{happened}: the error came out of the handler{', and ended the conversation' if ended else ''}. What "
+        "stands after the agent's run was not reached."
+    )
+
+
+async def _saves(chat: Conversation) -> pd.DataFrame:
+    record = await chat.activities(times=True)
+    return record[record.activity == "save_to_database"]
+
+
+async def _no_tool(chats: Sequence[Conversation]) -> None:
+    """The agent decided on no row."""
+    saves = [await _saves(chat) for chat in chats]
+    if any(set(rows.decided_by) & {"agent", "tool"} for rows in saves):
+        messages = sum(len(case.messages) for case in CASES)
+        raise NotYet(
+            "save_to_database ran, decided by the agent. A model that is told to record every message still chooses: "
+            f"{messages} messages left {sum(map(len, saves))} rows."
+        )
+
+
+async def _one_row_each(lab: Lab, chat: Conversation, messages: Sequence[str], happened: str) -> None:
+    """One row for each message, under a key that names conversation and turn."""
+    saves = await _saves(chat)
+    if (saves.status == "failed").any():
+        raise NotYet(_SHARED_KEY)
+    records = [arguments[1] if isinstance(arguments[1], dict) else {} for arguments in saves.input]
+    recorded = Counter(record.get("message") for record in records)
+    for message, times in Counter(messages).items():
+        if recorded[message] < times:
+            raise NotYet(
+                f"{happened}, the customer got a reply, and {quoted(message)} has no row of its own: the record "
+                "depends on more than that a message was accepted."
+            )
+    if len(saves) > len(messages):
+        raise NotYet(
+            f"{happened}: {len(messages)} messages left {len(saves)} rows. It is exactly one for each."
+        )
+    keys = [arguments[0] for arguments in saves.input]
+    if any(chat.id not in key for key in keys):
+        raise NotYet(
+            "Each message has its row, under a key that does not say whose it is. A random key cannot tell a repeat from "
+            "a new intent, and a turn's number alone is everybody's: name the conversation and the turn (self.key)."
+        )
+    rows = lab.table("turns")
+    if rows.task_id.isin(keys).sum() < len(messages):
+        raise NotYet(
+            f"{happened}: {len(messages)} messages, and {rows.task_id.isin(keys).sum()} rows. Two messages shared a key, "
+            "so the database took the second for a repeat. The same words twice are two messages: the key names the "
+            "turn, and not the text."
+        )
+
+
+_SHARED_KEY = (
+    "The database refused a row: its key was there already, with other content. Two messages share one key: it has to "
+    "name the conversation and the turn (self.key)."
+)
+
+
+async def _none_for_a_refused_one(chat: Conversation) -> None:
+    before = len(await _saves(chat))
+    try:
+        await chat.handle.execute_update("send", " ")
+    except WorkflowUpdateFailedError:
+        if len(await _saves(chat)) == before:
+            return
+    raise NotYet(
+        "A blank message was not refused: keep PlainConversation's validator, so that it is no turn."
+    )

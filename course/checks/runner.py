@@ -1,0 +1,114 @@
+"""Runs a check in a process of its own, with a time limit.
+
+An endless loop or `sys.exit()` in a reader's code cannot be contained in the kernel. A process that starts
+from nothing would import for seconds; so one helper (multiprocessing's forkserver) has imported everything
+beforehand and forks a fresh process for every check.
+"""
+
+import asyncio
+import contextlib
+import multiprocessing
+from multiprocessing import forkserver
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+from course.checks import exercises, work
+from course.checks.verdict import Verdict, filled
+
+LIMIT = 30.0
+"""Seconds of a check. One takes two or three."""
+
+PRELOADED = ["course.checks.child", *(f"course.checks.lesson_{lesson}" for lesson in exercises.LESSONS)]
+
+_processes = multiprocessing.get_context("forkserver")
+_hints_shown: dict[str, int] = {}
+
+
+def warm_up() -> None:
+    """Starts the helper in the background, if it is not there yet."""
+    _processes.set_forkserver_preload(PRELOADED)
+    forkserver.ensure_running()
+
+
+async def check(lesson: str, *, limit: float = LIMIT) -> Verdict:
+    """Checks your solution of a lesson's exercise, and says what it saw.
+
+    Args:
+        lesson: The lesson's number, such as "01".
+        limit: Seconds after which your code is stopped.
+    """
+    if sentence := exercises.unknown(lesson):
+        return Verdict("unknown", sentence)
+    if not work.is_started(lesson):
+        return Verdict(
+            "not started",
+            f"Exercise {lesson} is not started: change the cell that begins with %%exercise {lesson}, run it, "
+            "and check again.",
+        )
+    verdict = await _in_a_process(lesson, work.module_file(lesson), limit)
+    work.count_try(lesson, verdict.passed)
+    return verdict.with_hint(_hint_line(lesson)) if verdict.outcome == "not yet" else verdict
+
+
+def hint(lesson: str) -> None:
+    """Shows the next hint for a lesson's exercise."""
+    if sentence := exercises.unknown(lesson):
+        print(sentence)
+        return
+    _hints_shown[lesson] = min(_hints_shown.get(lesson, 0) + 1, len(exercises.load(lesson).HINTS))
+    print(filled(_hint_line(lesson)))
+
+
+def _hint_line(lesson: str) -> str:
+    hints = exercises.load(lesson).HINTS
+    shown = _hints_shown.setdefault(lesson, 1)
+    after = (
+        f'`hint("{lesson}")` shows the next.'
+        if shown < len(hints)
+        else f"That was the last: a solution is in notebooks/solutions/lesson_{lesson}.py."
+    )
+    return f"Hint {shown} of {len(hints)}: {hints[shown - 1]} {after}"
+
+
+async def _in_a_process(lesson: str, file: Path, limit: float) -> Verdict:
+    warm_up()
+    from course.checks import child  # late: it brings the lab with it
+
+    receiver, sender = _processes.Pipe(duplex=False)
+    process = _processes.Process(target=child.main, args=(lesson, str(file), limit, sender), daemon=True)
+    try:
+        await asyncio.to_thread(process.start)  # waits until the helper has imported everything
+        sender.close()
+        return await asyncio.wait_for(asyncio.to_thread(_received, receiver), limit)
+    except TimeoutError:
+        return Verdict(
+            "error",
+            f"Your code did not end in {limit:g} s and was stopped. Is there a loop without an end, a call that "
+            "blocks, or something that waits for what never comes?",
+        )
+    finally:
+        await asyncio.shield(asyncio.to_thread(_end, process))
+
+
+def _received(receiver: Connection) -> Verdict:
+    try:
+        return receiver.recv()
+    except EOFError:
+        return Verdict(
+            "error",
+            "Your code ended the process that it ran in, without an error: os._exit(), or a crash in a library.",
+        )
+    finally:
+        receiver.close()
+
+
+def _end(process: BaseProcess) -> None:
+    """Ends a check's process, and then the server of the lab that it may have left."""
+    from course.lab.server import end_what_dead_labs_left, labs_folder
+
+    with contextlib.suppress(ValueError, AssertionError):  # it was never started
+        process.join(1)
+        process.kill()
+        process.join()
+    end_what_dead_labs_left(labs_folder())

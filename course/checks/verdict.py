@@ -1,0 +1,49 @@
+"""What a check answers."""
+
+import textwrap
+from dataclasses import dataclass, replace
+
+
+class NotYet(Exception):
+    """The first thing that differs from what the exercise asks for, as a sentence."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A check's answer. Shown as text: the same on every run, with no ids, paths or times in it.
+
+    Attributes:
+        outcome: `passed`, `not yet`, `error` (the reader's own code failed), `not started` or `unknown`.
+        text: What was seen.
+        printed: What the reader's code printed, shortened.
+        hint: The step of the hints that the reader has reached.
+    """
+
+    outcome: str
+    text: str
+    printed: str = ""
+    hint: str = ""
+
+    @property
+    def passed(self) -> bool:
+        return self.outcome == "passed"
+
+    def with_hint(self, hint: str) -> "Verdict":
+        return replace(self, hint=hint)
+
+    def __str__(self) -> str:
+        label = {"passed": "Passed: ", "not yet": "Not yet: "}.get(self.outcome, "")
+        return "\n".join(filled(part) for part in (label + self.text, self.printed, self.hint) if part)
+
+    __repr__ = __str__
+
+
+def filled(text: str) -> str:
+    """Lines of at most 100 characters; line breaks are kept."""
+    return "\n".join(textwrap.fill(line, 100, break_long_words=False) for line in text.splitlines())
+
+
+def shortened(text: str, limit: int = 160) -> str:
+    """One line of at most `limit` characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"

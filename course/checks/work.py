@@ -1,0 +1,92 @@
+"""The reader's own folder, `my_work` beside the notebook: one module a lesson, and how far they are."""
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from course.checks import exercises
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def folder() -> Path:
+    return Path.cwd() / "my_work"
+
+
+def module_file(lesson: str) -> Path:
+    return folder() / f"lesson_{lesson}.py"
+
+
+def save(lesson: str, code: str) -> bool:
+    """Writes a cell to its module. Returns whether another text was there; that is kept beside it."""
+    file = module_file(lesson)
+    file.parent.mkdir(exist_ok=True)
+    replaced = file.exists() and file.read_text(encoding="utf-8", errors="replace") != code
+    if replaced:
+        file.replace(file.with_name(f"lesson_{lesson}.previous.py"))
+    write(file, code)
+    return replaced
+
+
+def write(file: Path, text: str) -> None:
+    """The whole text or none of it, also when two notebooks write at once."""
+    draft = file.with_name(f".{file.name}.{os.getpid()}.draft")
+    draft.write_text(text, encoding="utf-8", errors="replace")
+    draft.replace(file)
+
+
+def is_started(lesson: str) -> bool:
+    """Whether the reader's module is there and says something else than the exercise's starter."""
+    file = module_file(lesson)
+    if not file.exists():
+        return False
+    starter = exercises.load(lesson).STARTER
+    return _lines(file.read_text(encoding="utf-8", errors="replace")) not in ([], _lines(starter))
+
+
+def _lines(code: str) -> list[str]:
+    return [line.rstrip() for line in code.splitlines() if line.strip()]
+
+
+# How far the reader is
+
+
+def count_try(lesson: str, passed: bool) -> None:
+    """A lesson that has been passed stays passed."""
+    known = _progress()
+    entry = known.setdefault(lesson, {"tries": 0, "done": False})
+    entry["tries"] += 1
+    entry["done"] = entry["done"] or passed
+    folder().mkdir(exist_ok=True)
+    write(folder() / "progress.json", json.dumps(known, indent=2, sort_keys=True) + "\n")
+
+
+def progress() -> "pd.DataFrame":
+    """How far you are: columns `lesson`, `title`, `done` (✓, not yet, not started) and `tries`."""
+    import pandas as pd
+
+    known, rows = _progress(), []
+    for lesson in exercises.LESSONS:
+        entry = known.get(lesson, {"tries": 0, "done": False})
+        started = entry["tries"] > 0 or is_started(lesson)
+        done = "✓" if entry["done"] else "not yet" if started else "not started"
+        title = exercises.load(lesson).TITLE
+        rows.append({"lesson": lesson, "title": title, "done": done, "tries": entry["tries"]})
+    return pd.DataFrame(rows, columns=["lesson", "title", "done", "tries"])
+
+
+def _progress() -> dict[str, dict[str, Any]]:
+    """What the file says; what is not ours in it is left out, and a spoiled file counts for nothing."""
+    try:
+        known = json.loads((folder() / "progress.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(known, dict):
+        return {}
+    return {
+        lesson: {"tries": entry["tries"], "done": entry.get("done") is True}
+        for lesson, entry in known.items()
+        if lesson in exercises.LESSONS and isinstance(entry, dict) and isinstance(entry.get("tries"), int)
+    }

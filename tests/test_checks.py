@@ -1,0 +1,189 @@
+"""The machinery of the checks: a cell becomes a module, a process judges it, a short text comes back."""
+
+import json
+import multiprocessing
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import psutil
+import pytest
+
+import course
+from course.checks import cell, check, exercises, hint, progress, runner, work
+from course.lab.server import labs_folder
+
+runner.warm_up()
+
+SOLUTIONS = Path(course.__file__).parent.parent / "notebooks" / "solutions"
+
+
+@pytest.fixture(autouse=True)
+def beside_a_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(runner, "_hints_shown", {})
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_behind() -> Iterator[None]:
+    before = set(labs_folder().glob("lab-*"))
+    yield
+    assert not multiprocessing.active_children()
+    for folder in set(labs_folder().glob("lab-*")) - before:  # another test's lab may be among them
+        owners = [json.loads(line)["pid"] for line in (folder / "processes").read_text().splitlines()]
+        parents = [psutil.Process(pid).ppid() for pid in owners if psutil.pid_exists(pid)]
+        assert 1 not in parents, f"a server without an owner: {owners}"
+
+
+async def judged(lesson: str, code: str, **options: float) -> str:
+    cell.exercise(lesson, code)
+    return str(await check(lesson, **options))
+
+
+# The cell
+
+
+def test_a_cell_becomes_a_module_and_an_older_one_is_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cell.exercise("01", "x = 1\n")
+    assert capsys.readouterr().out == 'Saved as my_work/lesson_01.py. Now run: await check("01")\n'
+    cell.exercise("01", "x = 1\n")
+    assert "previous" not in capsys.readouterr().out
+    cell.exercise(' "01" ', "x = (\n")  # a syntax error is saved, too
+    assert "kept as lesson_01.previous.py" in capsys.readouterr().out
+    assert (tmp_path / "my_work/lesson_01.py").read_text() == "x = (\n"
+    assert (tmp_path / "my_work/lesson_01.previous.py").read_text() == "x = 1\n"
+
+
+def test_a_cell_of_an_unknown_lesson_writes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cell.exercise("99", "x = 1\n")
+    assert capsys.readouterr().out == "There is no exercise '99'. There are: '01', '02', '03', '04'.\n"
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_cannot_be_written_is_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tmp_path.chmod(0o500)
+    cell.exercise("01", "x = 1\n")
+    assert "could not be written: Permission denied. Nothing was saved." in capsys.readouterr().out
+
+
+def test_the_magic_is_registered_in_a_notebook_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    magics: list[tuple[object, ...]] = []
+    shell = SimpleNamespace(register_magic_function=lambda *how: magics.append(how))
+    monkeypatch.setitem(cell.sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    assert cell.register_magic()
+    assert magics == [(cell.exercise, "cell", "exercise")]
+    monkeypatch.setitem(cell.sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: None))
+    assert not cell.register_magic()
+
+
+# The answers
+
+
+async def test_an_unknown_lesson_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    for lesson in ("99", 1, None):
+        assert str(await check(lesson)).startswith(f"There is no exercise {lesson!r}.")
+    hint("99")
+    assert "There is no exercise '99'." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("lesson", exercises.LESSONS)
+async def test_not_started(lesson: str) -> None:
+    assert "is not started" in str(await check(lesson))  # no file
+    starter = exercises.load(lesson).STARTER
+    assert "is not started" in await judged(lesson, starter.replace("\n", "  \n"))  # the starter as it is
+    assert "is not started" in await judged(lesson, "\n")
+    assert progress().done.tolist() == ["not started"] * len(exercises.LESSONS)
+
+
+async def test_a_syntax_error_names_the_line_and_its_text() -> None:
+    assert await judged("01", "x = 1\ndef f(:\n") == (
+        "Your code has a syntax error in line 2: invalid syntax: `def f(:`"
+    )
+    assert "line 1" in await judged("01", "x = (1,\n")
+
+
+async def test_what_the_code_raises_comes_back_with_its_line() -> None:
+    assert await judged("01", "import os\n\nprint(nothing)\n") == (
+        "Your code raised: NameError: name 'nothing' is not defined (line 3)"
+    )
+    assert await judged("01", "import no_such_module\n") == (
+        "Your code raised: ModuleNotFoundError: No module named 'no_such_module' (line 1)"
+    )
+    assert await judged("01", "from course import activitties\n") == (
+        "Your code raised: ImportError: cannot import name 'activitties' from 'course' (line 1)"
+    )
+
+
+async def test_an_endless_loop_is_stopped() -> None:
+    began = time.monotonic()
+    assert "did not end in 2 s and was stopped" in await judged("01", "while True:\n    pass\n", limit=2)
+    assert time.monotonic() - began < 20
+
+
+async def test_leaving_the_process_is_told_from_an_error() -> None:
+    assert "calls sys.exit()" in await judged("01", "import sys\nsys.exit()\n")
+    assert "ended the process that it ran in" in await judged("01", "import os\nos._exit(3)\n")
+
+
+async def test_what_the_code_prints_is_shown_shortened() -> None:
+    text = await judged("01", "for i in range(1000):\n    print('line', i)\n")
+    assert "Your code printed: line 0 … (1000 lines)" in text
+
+
+async def test_a_check_does_not_block_the_kernel_and_can_be_given_up() -> None:
+    import asyncio
+
+    cell.exercise("01", "while True:\n    pass\n")
+    checking = asyncio.create_task(check("01"))
+    for _ in range(20):
+        await asyncio.sleep(0.05)
+    checking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await checking
+
+
+# Hints and progress
+
+
+async def test_hints_come_in_steps(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "Hint 1 of 3" in await judged("01", "x = 1\n")
+    capsys.readouterr()
+    for expected in ("Hint 2 of 3", "Hint 3 of 3", "Hint 3 of 3"):
+        hint("01")
+        assert expected in capsys.readouterr().out
+    assert "notebooks/solutions/lesson_01.py" in await judged("01", "x = 2\n")
+
+
+async def test_progress_counts_tries_and_survives_a_spoiled_file(tmp_path: Path) -> None:
+    await judged("02", "x = 1\n")
+    await judged("02", "x = (\n")
+    table = progress()
+    assert table.columns.tolist() == ["lesson", "title", "done", "tries"]
+    assert table.iloc[1].tolist() == ["02", "A new tool", "not yet", 2]
+    work.count_try("02", True)
+    work.count_try("02", False)  # what is passed stays passed
+    assert progress().iloc[1].tolist() == ["02", "A new tool", "✓", 4]
+    assert not list((tmp_path / "my_work").glob(".*"))
+    for spoiled in ("{", "[]", '{"02": 3, "99": {"tries": 1}}'):
+        (tmp_path / "my_work/progress.json").write_text(spoiled)
+        assert progress().tries.tolist() == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("lesson", exercises.LESSONS)
+def test_every_exercise_has_its_parts(lesson: str) -> None:
+    exercise = exercises.load(lesson)
+    assert exercise.TITLE
+    assert len(exercise.HINTS) == 3
+    assert len(exercise.STARTER.splitlines()) <= 30
+    assert "TODO" in exercise.STARTER
+    compile(exercise.STARTER, "starter", "exec")
+    assert (SOLUTIONS / f"lesson_{lesson}.py").exists()

@@ -1,0 +1,387 @@
+"""Every check in three directions: the starter is not yet, the solution passes, each wrong answer gets its words."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from course.checks import cell, check, exercises, runner
+from tests.test_checks import SOLUTIONS, beside_a_notebook, nothing_is_left_behind
+
+__all__ = ["beside_a_notebook", "nothing_is_left_behind"]
+
+runner.warm_up()
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """The solution with something changed, and a part of what the check must say to it."""
+
+    lesson: str
+    name: str
+    words: str
+    changes: tuple[tuple[str, str], ...]
+
+    def code(self) -> str:
+        code = (SOLUTIONS / f"lesson_{self.lesson}.py").read_text()
+        for old, new in self.changes:
+            assert old in code, f"{self.name}: the solution has no {old!r}"
+            code = code.replace(old, new)
+        return code
+
+
+def flat(text: object) -> str:
+    return " ".join(str(text).split())
+
+
+@pytest.mark.parametrize("lesson", exercises.LESSONS)
+async def test_the_solution_passes(lesson: str) -> None:
+    cell.exercise(lesson, (SOLUTIONS / f"lesson_{lesson}.py").read_text())
+    verdict = await check(lesson)
+    assert verdict.passed, str(verdict)
+    assert flat(verdict).startswith("Passed: ")
+
+
+@pytest.mark.parametrize(
+    ("lesson", "words"),
+    [
+        ("01", "@workflow.defn is missing"),
+        ("02", "does not hold it"),
+        ("03", "got no reply"),
+        ("04", "has no place yet"),
+    ],
+)
+async def test_a_starter_that_was_hardly_touched_is_not_yet(lesson: str, words: str) -> None:
+    cell.exercise(lesson, exercises.load(lesson).STARTER + "\n# I have begun\n")
+    verdict = await check(lesson)
+    assert verdict.outcome == "not yet"
+    assert words in flat(verdict)
+    assert "Hint 1 of 3" in flat(verdict)
+
+
+FORGETS = (
+    '[*self.memory, {"role": "user", "content": text}])\n            self.memory = result.to_input_list()',
+    "text)",
+)
+LAST_RUN_ONLY = ("self.memory = result.to_input_list()", "self.memory = result.to_input_list()[-2:]")
+AGENT_LINE = "        async with self.one_at_a_time:  # the next message is answered with this one in mind\n"
+ROW = "        await workflow.execute_activity(activities.save_to_database, args=[self.key, record], **RECORD)\n"
+NAIVE_RUN = (
+    "answer = await self.answer(text)  # an apology, when the agent's run fails for good",
+    'from agents import Runner\n        result = await Runner.run(self.agent, text)\n        answer = Answer(result.final_output, [], "answered")',
+)
+ANSWER_IMPORT = (
+    "from course.workflows.plain",
+    "from course.workflows.answering import Answer\nfrom course.workflows.plain",
+)
+
+WRONG = [
+    Wrong("01", "no class", "There is no class DurableAgent", (("DurableAgent", "Agents"),)),
+    Wrong("01", "send is a signal", "`send` is a signal", (("@workflow.update", "@workflow.signal"),)),
+    Wrong(
+        "01",
+        "send is not async",
+        "`send` is a plain function",
+        (
+            ("async def send", "def send"),
+            ("async with self", "if self"),
+            ("await Runner.run(", "Runner.run_sync("),
+        ),
+    ),
+    Wrong("01", "no init", "@workflow.init is missing", (("    @workflow.init\n", ""),)),
+    Wrong("01", "forgets", "it forgets what came before", (FORGETS,)),
+    Wrong("01", "remembers the last run only", "forgotten the first one", (LAST_RUN_ONLY,)),
+    Wrong(
+        "01",
+        "memory in the module",
+        "a variable of the module or the class",
+        (
+            ("\n\n@workflow.defn", "\n\nMEMORY: list[TResponseInputItem] = []\n\n\n@workflow.defn"),
+            ("        self.memory: list[TResponseInputItem] = []\n", ""),
+            ("[*self.memory,", "[*MEMORY,"),
+            ("self.memory = result.to_input_list()", "MEMORY[:] = result.to_input_list()"),
+        ),
+    ),
+    Wrong(
+        "01",
+        "the clock",
+        "calls time.time, and the sandbox refuses it",
+        (
+            ("import asyncio", "import asyncio\nimport time"),
+            (AGENT_LINE, f"        began = time.time()\n{AGENT_LINE}"),
+        ),
+    ),
+    Wrong(
+        "01",
+        "randomness",
+        "random.random, and the sandbox refuses it",
+        (
+            ("import asyncio", "import asyncio\nimport random"),
+            (AGENT_LINE, f"        luck = random.random()\n{AGENT_LINE}"),
+        ),
+    ),
+    Wrong(
+        "01",
+        "randomness outside the sandbox",
+        "it is not deterministic",
+        (
+            ("import asyncio", "import asyncio\nimport itertools"),
+            ("@workflow.defn\n", "COUNT = itertools.count()\n\n\n@workflow.defn(sandboxed=False)\n"),
+            (AGENT_LINE, f"        if next(COUNT) > 3:\n            await asyncio.sleep(0.01)\n{AGENT_LINE}"),
+        ),
+    ),
+    Wrong(
+        "01",
+        "sleeps",
+        "calls time.sleep, which blocks the worker",
+        (
+            ("import asyncio", "import asyncio\nimport time"),
+            (AGENT_LINE, f"        time.sleep(1)\n{AGENT_LINE}"),
+        ),
+    ),
+    Wrong(
+        "01",
+        "loops in the workflow",
+        "does not give the worker back",
+        ((AGENT_LINE, f"        while True:\n            pass\n{AGENT_LINE}"),),
+    ),
+    Wrong(
+        "01",
+        "raises in the workflow",
+        "Your code raised: NameError: name 'txt' is not defined (line 3",
+        (('"content": text', '"content": txt'),),
+    ),
+    Wrong("01", "never ends", "is closed and does not end", (("self.closing and", "False and"),)),
+    Wrong(
+        "01", "returns nothing", "got None as a reply", (("return str(result.final_output)", "str(result)"),)
+    ),
+    Wrong(
+        "01",
+        "exits in the workflow",
+        "sys.exit()",
+        ((AGENT_LINE, f"        raise SystemExit\n{AGENT_LINE}"),),
+    ),
+    Wrong("02", "not the agent's", "list of tools does not hold it", (("tools=tools", "tools=[]"),)),
+    Wrong(
+        "02",
+        "the workflow's step",
+        "Nobody asked to cancel anything, and cancel_order ran (workflow)",
+        (
+            (
+                "        return await self.until_closed()\n",
+                "        return await self.until_closed()\n\n"
+                "    async def turn(self, text: str) -> str:\n"
+                '        await workflow.execute_activity(cancel_order, "2317", **TOOL)\n'
+                "        return await super().turn(text)\n",
+            ),
+        ),
+    ),
+    Wrong(
+        "02",
+        "cancels anything",
+        "had been shipped, and your tool made it 'cancelled'",
+        (("where(still_packed)", "where(this_order)"),),
+    ),
+    Wrong(
+        "02",
+        "cancels nothing",
+        "is 'being packed', and no order is",
+        (('values(status="cancelled")', "values(status=orders.c.status)"),),
+    ),
+    Wrong(
+        "02",
+        "raises through activity_as_tool",
+        "the model never sees it",
+        (
+            (
+                '    return f"Order {order_id} is {status}, so it cannot be cancelled any more."\n',
+                "    from temporalio.exceptions import ApplicationError\n"
+                '    raise ApplicationError(f"Order {order_id} is {status}.", non_retryable=True)\n',
+            ),
+        ),
+    ),
+    Wrong(
+        "02",
+        "raises what is retried",
+        "cancel_order failed and is tried again",
+        (
+            (
+                '    return f"Order {order_id} is {status}, so it cannot be cancelled any more."\n',
+                '    raise ValueError(f"Order {order_id} is {status}.")\n',
+            ),
+        ),
+    ),
+    Wrong("02", "says too little", "They are not told why.", ((" is {status}, so it cannot", " cannot"),)),
+    Wrong(
+        "02",
+        "a sync function tool",
+        "the tool's own code failed before the activity",
+        (
+            ("from agents import Agent\n", "from agents import Agent, function_tool\n"),
+            (
+                "@workflow.defn\n",
+                '@function_tool(name_override="cancel_order")\ndef cancel(order_id: str) -> str:\n    """Cancel an order."""\n'
+                "    return workflow.execute_activity(cancel_order, order_id, **TOOL)\n\n\n@workflow.defn\n",
+            ),
+            ("[activity_as_tool(cancel_order, **TOOL)]", "[cancel]"),
+        ),
+    ),
+    Wrong(
+        "02",
+        "takes its own success for a refusal",
+        "must take the first one's success for its own",
+        (
+            ('    if status == "cancelled":  # by this attempt, or by one before it\n', "    if done:\n"),
+            (
+                "        connection.execute(orders.update()",
+                "        done = connection.execute(orders.update()",
+            ),
+            ('values(status="cancelled"))', 'values(status="cancelled")).rowcount'),
+        ),
+    ),
+    Wrong("02", "two arguments", "takes one argument", (("order_id: str)", "order_id: str, why: str)"),)),
+    Wrong(
+        "03",
+        "as a tool",
+        "decided by the agent",
+        (
+            (ROW, ""),
+            ("**TOOL)]", "**TOOL), activity_as_tool(activities.save_to_database, **RECORD)]"),
+            (
+                "        answer = await",
+                '        self.agent.instructions = f"You must always record every message: call save_to_database with '
+                "task_id='{self.key}'.\"\n        answer = await",
+            ),
+        ),
+    ),
+    Wrong("03", "without try", "got no reply", (NAIVE_RUN, ANSWER_IMPORT)),
+    Wrong(
+        "03",
+        "catches the SDK's errors only",
+        "was refused by its provider for good",
+        (
+            (
+                "answer = await self.answer(text)  # an apology, when the agent's run fails for good",
+                "from agents import AgentsException, Runner\n"
+                "        try:\n            result = await Runner.run(self.agent, text)\n"
+                '            answer = Answer(result.final_output, [], "answered")\n'
+                '        except AgentsException:\n            answer = Answer("Sorry.", [], "apologised")',
+            ),
+            ANSWER_IMPORT,
+        ),
+    ),
+    Wrong(
+        "03",
+        "catches what ends the activity only",
+        "The conversation is frozen",
+        (
+            (
+                "answer = await self.answer(text)  # an apology, when the agent's run fails for good",
+                "from agents import Runner\n        from temporalio.exceptions import ActivityError\n"
+                "        from temporalio.openai_agents import AgentsWorkflowError\n"
+                "        try:\n            result = await Runner.run(self.agent, text)\n"
+                '            answer = Answer(result.final_output, [], "answered")\n'
+                '        except (ActivityError, AgentsWorkflowError):\n            answer = Answer("Sorry.", [], "apologised")',
+            ),
+            ANSWER_IMPORT,
+        ),
+    ),
+    Wrong(
+        "03",
+        "only on success",
+        "depends on more than that a message was accepted",
+        (
+            (
+                "        record = ",
+                '        if answer.outcome != "answered":\n            return answer.text\n        record = ',
+            ),
+        ),
+    ),
+    Wrong(
+        "03",
+        "a random key",
+        "A random key cannot tell a repeat",
+        (("self.key, record", "str(workflow.uuid4()), record"),),
+    ),
+    Wrong(
+        "03",
+        "the turn alone",
+        "The database refused a row",
+        (("self.key, record", 'f"turn-{self.turns}", record'),),
+    ),
+    Wrong(
+        "03",
+        "the text as a key",
+        "share one key",
+        (("self.key, record", 'f"{workflow.info().workflow_id}/{text[:40]}", record'),),
+    ),
+    Wrong(
+        "03",
+        "twice",
+        "It is exactly one for each",
+        ((ROW, ROW + ROW.replace("self.key,", 'self.key + "/again",')),),
+    ),
+    Wrong(
+        "04",
+        "record as a tool",
+        "3 messages, 2 rows",
+        (('every message": "step"', 'every message": "tool"'),),
+    ),
+    Wrong("04", "stock as a step", "2 reads were made", (('in stock": "tool"', 'in stock": "step"'),)),
+    Wrong(
+        "04", "refund as a tool", "2 refunds were paid", (('cost": "proposal"', 'cost": "function tool"'),)
+    ),
+    Wrong("04", "calls as a step", "reconstruct the calls", (('tool call": "hook"', 'tool call": "step"'),)),
+    Wrong(
+        "04", "tokens as a tool", "when the model calls it", (('dashboard": "logger"', 'dashboard": "tool"'),)
+    ),
+    Wrong(
+        "04", "an unknown place", "has no place yet", (('dashboard": "logger"', 'dashboard": "activity"'),)
+    ),
+    Wrong(
+        "04",
+        "predicts rows for all",
+        "The model decides: it is obedient",
+        (('"done": plain + lookups,', '"done": messages,'),),
+    ),
+    Wrong(
+        "04",
+        "predicts no extra calls",
+        "what else makes the model be asked again?",
+        (('"model_calls": messages + lookups,', '"model_calls": messages,'),),
+    ),
+    Wrong(
+        "04",
+        "predicts that all wait",
+        "the operation was done after the reply went out",
+        (('"waits": place == "step"', '"waits": True'),),
+    ),
+    Wrong(
+        "04",
+        "predicts by raising",
+        "Your code raised: KeyError: 'x' (line 3",
+        (('    if place == "tool":', '    {}["x"]\n    if place == "tool":'),),
+    ),
+    Wrong(
+        "04",
+        "predicts nothing",
+        "returns None",
+        (('    return {"done": messages, ', '    _ = {"done": messages, '),),
+    ),
+]
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: f"{wrong.lesson} {wrong.name}")
+async def test_a_wrong_answer_gets_its_own_words(wrong: Wrong, tmp_path: Path) -> None:
+    cell.exercise(wrong.lesson, wrong.code())
+    verdict = await check(wrong.lesson)
+    assert not verdict.passed
+    text = flat(verdict)
+    assert wrong.words in text
+    assert str(tmp_path) not in text
+
+
+def test_every_wrong_answer_of_a_lesson_has_words_of_its_own() -> None:
+    said = [(wrong.lesson, wrong.words) for wrong in WRONG]
+    shared = {one for one in said if said.count(one) > 1}
+    assert not shared
