@@ -23,9 +23,9 @@ Three more things in the record make the rule sharper:
 
 - The plugin notes on every activity whether it was scheduled inside an agent run (`__openai_span`: a trace
   id, or `no-op` where tracing is off) or outside (null). What is noted as outside is led to by no call.
-- A tool that is an activity runs that activity and nothing else. So what runs beside such a call was not
-  chosen by it: code of the workflow's did, in a run hook, say. That a tool is one is proved by its
-  description on the activity's summary.
+- A tool that is an activity runs that activity and nothing else. So what runs while only such calls are
+  open was chosen by code of the workflow's, in a run hook, say. That a tool is one is proved, for all its
+  calls, where its description stands as the summary of an activity that one of them asked for.
 - A call to a handoff is no call to a tool.
 
 **What the record cannot prove**
@@ -90,6 +90,10 @@ class ModelCall:
             "handoffs": {handoff.get("tool_name") for handoff in _dicts(given.get("handoffs"))},
         }
 
+    @cached_property
+    def in_agent_run(self) -> bool | None:
+        return _in_agent_run(self.activity)
+
     @property
     def is_readable(self) -> bool:
         return self._given is not None
@@ -126,13 +130,17 @@ class Call:
         self.id, self.name, self.arguments = (
             (item or {}).get(field) for field in ("call_id", "name", "arguments")
         )
-        self.in_doubt = item is None  # whether it is open cannot be told
+        self.is_unreadable = self.in_doubt = item is None  # in doubt: whether it is open cannot be told
         self.is_used = False  # an activity was what it asked for
-        self.is_activity = False  # and that activity is all that the tool is
 
     @property
     def tool(self) -> dict[str, Any]:
         return self.model_call.tool(self.name)
+
+    @property
+    def description(self) -> str | None:
+        """Of the tool, as the model was given it."""
+        return self.tool.get("description")
 
 
 def decide(activities: list[Activity]) -> None:
@@ -142,20 +150,26 @@ def decide(activities: list[Activity]) -> None:
     answered = [model_call for model_call in model_calls if model_call.activity.status == "completed"]
     answers = deque(sorted(answered, key=lambda model_call: model_call.activity.closed_position))
     open_calls: list[Call] = []
+    activity_tools: set[tuple] = set()  # tools that are proved to be one activity and nothing else
     by_tools: list[tuple[Activity, list[Call]]] = []
     for activity in activities:
         while answers and answers[0].activity.closed_position < activity.position:
-            open_calls.extend(answers.popleft().calls())
+            open_calls = _with_new(open_calls, answers.popleft().calls())
         if model_call := by_position.get(activity.position):
             open_calls = _still_open(open_calls, model_call)
         if _is_plugin(activity.name):
             activity.decided_by = "plugin"
             continue
-        possible = [call for call in open_calls if _may_lead_to(call, activity)]
+        possible = _led_to_by(open_calls, activity)
         verdicts = [_asks_for(call, activity) for call in possible]
         if True in verdicts:
             activity.decided_by = "agent"
-            _use_up(possible[verdicts.index(True)], activity, open_calls)
+            call = possible[verdicts.index(True)]
+            call.is_used = True
+            if call.description and activity.summary == call.description:
+                activity_tools.add((call.name, call.description))
+            if not call.description or activity.summary is not None:  # else a function tool's code may go on
+                open_calls.remove(call)
         elif None in verdicts or any(call.in_doubt for call in possible):
             activity.decided_by = "unknown"
         elif possible:
@@ -164,8 +178,15 @@ def decide(activities: list[Activity]) -> None:
         else:
             activity.decided_by = "workflow"
     for activity, possible in by_tools:
-        if all(call.is_activity for call in possible):
+        if all((call.name, call.description) in activity_tools for call in possible):
             activity.decided_by = "workflow"
+
+
+def _with_new(calls: list[Call], new: list[Call]) -> list[Call]:
+    """One answer that cannot be read casts as much doubt as a thousand."""
+    if any(call.is_unreadable for call in new):
+        calls = [call for call in calls if not call.is_unreadable]
+    return calls + new
 
 
 def _still_open(calls: list[Call], model_call: ModelCall) -> list[Call]:
@@ -177,7 +198,7 @@ def _still_open(calls: list[Call], model_call: ModelCall) -> list[Call]:
     if not model_call.is_readable:
         for call in calls:
             call.in_doubt = True
-    return [call for call in calls if call.id is None or call.id not in model_call.outputs]
+    return [call for call in calls if call.is_unreadable or call.id not in model_call.outputs]
 
 
 def _answered_by_local(call: Call, local: Activity) -> bool:
@@ -188,10 +209,11 @@ def _answered_by_local(call: Call, local: Activity) -> bool:
     return False
 
 
-def _may_lead_to(call: Call, activity: Activity) -> bool:
-    """Whether the tool behind an open call could have scheduled the activity."""
-    noted_outside = _in_agent_run(activity) is False and _in_agent_run(call.model_call.activity) is not False
-    return not noted_outside and not call.model_call.has_handoff(call.name)
+def _led_to_by(calls: list[Call], activity: Activity) -> list[Call]:
+    """The open calls whose tool could have scheduled the activity."""
+    if calls and _in_agent_run(activity) is False:  # then only what is itself noted as outside, strangely
+        calls = [call for call in calls if call.model_call.in_agent_run is False]
+    return [call for call in calls if not call.model_call.has_handoff(call.name)]
 
 
 def _in_agent_run(activity: Activity) -> bool | None:
@@ -212,25 +234,16 @@ def _asks_for(call: Call, activity: Activity) -> bool | None:
 
 
 def _same_operation(call: Call, activity: Activity) -> bool | None:
-    if call.name is None:
+    if call.is_unreadable:
         return None
     if activity.name == call.name:
         return True
-    description, summary = call.tool.get("description"), activity.summary
-    if isinstance(summary, Unreadable) or not description:
+    summary = activity.summary
+    if isinstance(summary, Unreadable) or not call.description:
         return None
     if summary is None:
         return False  # activity_as_tool always writes a description down
-    return True if summary == description else None
-
-
-def _use_up(call: Call, activity: Activity, open_calls: list[Call]) -> None:
-    call.is_used = True
-    description, summary = call.tool.get("description"), activity.summary
-    call.is_activity = bool(description) and summary == description
-    is_function_tool = bool(description) and summary is None
-    if not is_function_tool:  # whose code may go on
-        open_calls.remove(call)
+    return True if summary == call.description else None
 
 
 def _dicts(value: Any) -> list[dict[str, Any]]:
