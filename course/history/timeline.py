@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -65,7 +66,7 @@ def timeline(history: History, *, title: str | None = None) -> Figure:
 
     `title` replaces the one that says this. Takes and raises what `activity_table` does.
     """
-    from matplotlib.figure import Figure  # half a second: only who draws pays for it
+    from course.history.picture import Picture  # half a second: only who draws pays for it
 
     runs = runs_of(history)
     activities, turns = decided(runs)
@@ -77,7 +78,7 @@ def timeline(history: History, *, title: str | None = None) -> Figure:
     lanes = len({decider for decider, _ in tracks})
     height = 1.3 + _ROW * (sum(map(_height, tracks.values())) + lanes + _depth(brackets))
     width = min(max(6.5, 1.6 + 0.34 * x["end"]), 20.0)
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = Picture(figsize=(width, height), layout="constrained")
     axes = figure.add_subplot()
     y = _draw_lanes(axes, tracks)
     gaps = [x[jump.position] - 0.45 for jump in jumps]
@@ -99,7 +100,22 @@ def timeline(history: History, *, title: str | None = None) -> Figure:
         pad=28 if jumps else 10,
         color=_INK,
     )
+    figure.description = _description(activities, turns, jumps)
     return figure
+
+
+def _description(activities: list[Activity], turns: Turns, jumps: list[_Jump]) -> str:
+    """The figure in words: which activities each lane holds, in order, and where the clock jumped."""
+    lanes = []
+    for decider in _LANES:
+        names = Counter(activity.name for activity in activities if activity.decided_by == decider)
+        if names:
+            lanes.append(f"{decider}: " + ", ".join(f"{n} × {name}" for name, n in names.items()))
+    count = len(turns.messages)
+    words = f"Timeline of {count} turn{'s' if count != 1 else ''}. {'; '.join(lanes)}."
+    if jumps:
+        words += f" The clock jumped in {len(jumps)} places."
+    return words
 
 
 def _jumps(runs: list[Run], activities: list[Activity], turns: Turns) -> list[_Jump]:

@@ -1,6 +1,6 @@
 """Executes every lesson and rewrites its outputs: `make notebooks`, or `make notebooks ARGS=03`.
 
-Deterministic: a second run changes nothing. Whatever differs from run to run (execution times, the kernel's
+`--redraw` draws pictures anew that show the same as before. Deterministic: a second run changes nothing. Whatever differs from run to run (execution times, the kernel's
 version, transient display ids) is left out of the file.
 """
 
@@ -16,11 +16,14 @@ KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": 
 
 
 def execute(path: Path) -> None:
+    before = nbformat.read(path, as_version=4)
     notebook = nbformat.read(path, as_version=4)
     NotebookClient(
         notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}}
     ).execute()
     clean(notebook)
+    if "--redraw" not in sys.argv:
+        keep_pictures(before, notebook)
     nbformat.validate(notebook)
     nbformat.write(notebook, path)
 
@@ -45,8 +48,22 @@ def clean(notebook: nbformat.NotebookNode) -> None:
         cell.outputs = merged
 
 
+def keep_pictures(before: nbformat.NotebookNode, after: nbformat.NotebookNode) -> None:
+    """A picture of the same things keeps its old pixels: which of two things at once came first is chance."""
+    old = {output.data["text/plain"]: output for output in pictures(before)}
+    for output in pictures(after):
+        if same := old.get(output.data["text/plain"]):
+            output.data["image/png"] = same.data["image/png"]
+            output.metadata = same.metadata
+
+
+def pictures(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    return [output for output in outputs if "image/png" in output.get("data", {})]
+
+
 def main() -> None:
-    wanted = sys.argv[1:] or [""]
+    wanted = [word for word in sys.argv[1:] if not word.startswith("--")] or [""]
     for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")):
         if any(path.name.startswith(prefix) for prefix in wanted):
             print(path.name, flush=True)
