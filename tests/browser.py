@@ -31,6 +31,11 @@ def jupyterlab():
     [port] = free_ports(1)
     with tempfile.TemporaryDirectory() as folder:
         shutil.copytree(ROOT / "notebooks", f"{folder}/notebooks")
+        settings = Path(
+            folder, "settings", "@jupyterlab", "notebook-extension", "tracker.jupyterlab-settings"
+        )
+        settings.parent.mkdir(parents=True)
+        settings.write_text('{"windowingMode": "none"}')  # draw every cell, also those out of view
         command = [str(Path(sys.executable).with_name("jupyter-lab")), "--no-browser", f"--port={port}"]
         command += [
             "--ServerApp.port_retries=0",
@@ -112,7 +117,6 @@ def main() -> None:
             args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"],
         )
         for lesson in sys.argv[1:] or CELLS:
-            # High enough that JupyterLab, which draws only what is in view, draws every cell.
             page = browser.new_page(viewport={"width": 1280, "height": 12_000})
             read_lesson(page, address, lesson, CELLS.get(lesson, []))
             if pictures:
