@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import nest_asyncio2
 import pandas as pd
-from agents import Model
+from agents import Model, ModelProvider
 from IPython import get_ipython
 from sqlalchemy.exc import SQLAlchemyError
 from temporalio import workflow
@@ -61,6 +61,7 @@ class Lab:
         self.client: Client
         self.task_queue = TASK_QUEUE
         self.model: Any = None
+        self._provider: ModelProvider | None = None
         self.clock: Clock | None = None
         self.stopped = False
         self.webhooks: WebhookReceiver
@@ -73,6 +74,7 @@ class Lab:
         self._worker: RunningWorker | None = None
         self._process: WorkerProcess | None = None
         self._watch: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop
         self._mailbox = Mailbox()
         self._persist_lock: int | None = None
         self._services: Services
@@ -125,7 +127,7 @@ class Lab:
     ) -> None:
         self._workflows = course.workflows.ALL if workflows is None else workflows
         try:
-            self.model, provider = model_provider(model)
+            self.model, self._provider = model_provider(model)
         except (ValueError, TypeError) as error:
             raise LabError(str(error)) from None
         if address and persist:
@@ -133,7 +135,8 @@ class Lab:
                 "persist= is for the lab's own server and address= for another one: choose one of them."
             )
         self._folder = Folder()
-        atexit.register(self._end)
+        self._loop = asyncio.get_running_loop()
+        atexit.register(self._end_with_python)
         if address is None:
             file = self._claim(Path(persist)) if persist is not None else None
             starting = asyncio.create_task(Server.start(self._folder.path, ui=ui, persist=file))
@@ -146,7 +149,7 @@ class Lab:
             await self._start_services(database_url)
             self.address = address
 
-        client = await self._connect(agents_plugin(provider))
+        client = await self._connect(agents_plugin(self._provider))
         self.clock = Clock(client)
         self.client = self.clock.client
         self._activities = course.activities.ALL if activities is None else activities
@@ -238,6 +241,8 @@ class Lab:
             await asyncio.wait([self._watch])
         if self._worker:
             await self._worker.stop()
+        if self._provider:
+            await self._provider.aclose()
         await self._mailbox.stop()
         if hasattr(self, "webhooks"):
             self.webhooks.stop()
@@ -245,9 +250,20 @@ class Lab:
             self._services.database.close()
         await asyncio.to_thread(self._end)
 
+    def _end_with_python(self) -> None:
+        """When nobody has called stop(). A worker or a call under way would crash Python while it ends."""
+        if not self._loop.is_closed():
+            if self._worker:
+                self._loop.run_until_complete(self._worker.stop())
+            if under_way := asyncio.all_tasks(self._loop):
+                for task in under_way:
+                    task.cancel()
+                self._loop.run_until_complete(asyncio.wait(under_way, timeout=1))
+        self._end()
+
     def _end(self) -> None:
-        """What must never be left behind: also at the kernel's end, when nobody has called stop()."""
-        atexit.unregister(self._end)
+        """Ends and removes what must never be left behind."""
+        atexit.unregister(self._end_with_python)
         if self._server:
             self._server.stop()
         if self._persist_lock is not None:

@@ -86,6 +86,7 @@ class RunningWorker:
             build_id="course",
         )
         self._task: asyncio.Task[None] | None = None
+        self._guard: asyncio.Task[None] | None = None
         self._mine: tuple[Any, Any] = (None, None)
 
     async def start(self) -> None:
@@ -98,12 +99,34 @@ class RunningWorker:
         RunningWorker._running.append(self)
         # Not `async with worker`: that would tie the worker to the cell that started it.
         self._task = asyncio.create_task(self._worker.run())
+        self._guard = asyncio.create_task(self._outlive(self._task))
         while not self._worker.is_running:
             if self._task.done():
                 await self.stop()
                 self._task.result()
             await asyncio.sleep(0.002)
         self._mine = (get_default_agent_runner(), get_trace_provider())
+
+    async def _outlive(self, task: asyncio.Task[None]) -> None:
+        """Ends the worker in an event loop that is being left.
+
+        `asyncio.run` then cancels every task at once, those inside the worker among them: nobody fetches what
+        the worker's native part still holds, and it would wait for that for ever. So it is fetched here.
+        """
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            await asyncio.sleep(0)  # the worker has noticed, too,
+            task.cancel()  # and goes no further
+            await asyncio.wait([task])
+            native = self._worker._bridge_worker
+            native.initiate_shutdown()
+            parts = filter(None, (self._worker._activity_worker, self._worker._workflow_worker))
+            drains = asyncio.gather(*(part.drain_poll_queue() for part in parts))
+            await asyncio.wait([drains], timeout=5)  # a task that was lost on its way here never comes
+            if drains.done():
+                await native.finalize_shutdown()
+            raise
 
     @property
     def failure(self) -> BaseException | None:
