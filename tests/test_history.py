@@ -71,6 +71,20 @@ def without(history: list[dict[str, Any]], *, field: str) -> list[dict[str, Any]
     return stripped
 
 
+def scheduled(history: list[dict[str, Any]], activity: str) -> list[dict[str, Any]]:
+    """What is recorded of the scheduling of an activity, to be changed."""
+    name = "activityTaskScheduledEventAttributes"
+    return [e[name] for e in events_of(history, name) if e[name]["activityType"]["name"] == activity]
+
+
+def read(payloads: dict[str, Any]) -> Any:
+    return json.loads(base64.b64decode(payloads["payloads"][0]["data"]))
+
+
+def write(payloads: dict[str, Any], value: Any) -> None:
+    payloads["payloads"][0]["data"] = base64.b64encode(json.dumps(value).encode()).decode()
+
+
 def decided(history: Any, name: str) -> list[str]:
     table = activity_table(history)
     return list(table[table.activity == name].decided_by)
@@ -184,6 +198,33 @@ def test_a_hook_beside_an_activity_tool_is_the_workflows_only_if_the_tool_is_pro
     assert "tool" in decided(without(history, field="userMetadata"), "record")
 
 
+def test_a_call_to_a_handoff_is_no_call_to_a_tool():
+    """Some agents hand over without passing the handoff's output on: its call stays open for ever."""
+    history = runs("handoffs")
+    for event in scheduled(history, "invoke_model_activity"):
+        given = read(event["input"])
+        given["input"] = [item for item in given["input"] if "assistant" not in item.get("output", "")]
+        write(event["input"], given)
+    assert decided(history, "notify") == ["workflow", "workflow"]
+
+
+def test_an_activity_uses_its_call_up():
+    """A call left over by an agent that stops at its first tool leads to nothing more."""
+    history = without(runs("hooks"), field="header")
+    for event in scheduled(history, "invoke_model_activity"):
+        given = read(event["input"])
+        given["tools"][0]["description"] = ""
+        write(event["input"], given)
+    assert decided(history, "look_up") == ["agent", "workflow", "agent", "workflow"]
+
+
+def test_a_call_is_what_one_activity_was_asked_for():
+    history = runs("shared_name")
+    first, second = scheduled(history, "refund")[0], scheduled(history, "notify")[0]
+    second["activityType"], second["input"] = first["activityType"], first["input"]
+    assert decided(history, "refund") == ["agent", "tool"]
+
+
 def test_strange_names_of_the_plugins_own_are_known():
     history = runs("tool_server")
     scheduled = events_of(history, "activityTaskScheduledEventAttributes")[0]
@@ -241,7 +282,7 @@ def test_arguments_without_a_schema_are_compared_in_order():
 
 
 def test_without_markers_the_order_of_messages_gives_the_turns():
-    for name in ("both_hands", "approvals", "mailbox", "tool_of_two", "continues_as_new"):
+    for name in ("both_hands", "approvals", "mailbox", "streaming", "tool_of_two", "continues_as_new"):
         history, truth = runs(name), recording(name)["truth"]
         if name == "continues_as_new":
             truth[20][2] = None  # left behind by turn 5, and scheduled after the close signal: order misleads
@@ -320,11 +361,8 @@ def test_a_local_activity_whose_retry_was_put_off_is_one_row():
     events = history[0]["events"]
     at = next(n for n, event in enumerate(events) if "markerRecordedEventAttributes" in event)
     first = copy.deepcopy(events[at])
-    details = first["markerRecordedEventAttributes"]["details"]["data"]["payloads"][0]
-    data = json.loads(base64.b64decode(details["data"]))
-    details["data"] = base64.b64encode(
-        json.dumps(data | {"backoff": {"seconds": 60, "nanos": 0}}).encode()
-    ).decode()
+    data = first["markerRecordedEventAttributes"]["details"]["data"]
+    write(data, read(data) | {"backoff": {"seconds": 60, "nanos": 0}})
     events.insert(at, first)
     assert rows(activity_table(history)) == recording("local_activities")["truth"]
     del events[at + 1]

@@ -31,6 +31,7 @@ _RUN_ENDS = {
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT,
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW,
 }
+_OURS = {SCHEDULED, STARTED, MARKER, *_ENDS, *_RUN_ENDS}
 
 
 @dataclass(slots=True, eq=False)
@@ -109,6 +110,8 @@ def activities_of(runs: list[Run]) -> list[Activity]:
         local: dict[tuple, Activity] = {}
         for position, event in enumerate(run, start=before + 1):
             kind = event.event_type
+            if kind not in _OURS:
+                continue
             if kind == SCHEDULED:
                 name = event.activity_task_scheduled_event_attributes.activity_type.name
                 activity = Activity(number, name, event, position, message_behind(number, event))

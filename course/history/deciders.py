@@ -145,17 +145,18 @@ class Call:
 
 def decide(activities: list[Activity]) -> None:
     """Set `decided_by` of every activity. They come in the order of scheduling, with their turns."""
-    model_calls = [ModelCall(activity) for activity in activities if activity.name in MODEL_CALLS]
-    by_position = {model_call.activity.position: model_call for model_call in model_calls}
-    answered = [model_call for model_call in model_calls if model_call.activity.status == "completed"]
-    answers = deque(sorted(answered, key=lambda model_call: model_call.activity.closed_position))
+    answered = [a for a in activities if a.name in MODEL_CALLS and a.status == "completed"]
+    answers = deque(sorted(answered, key=lambda model_call: model_call.closed_position))
+    in_flight: dict[int, ModelCall] = {}
     open_calls: list[Call] = []
     activity_tools: set[tuple] = set()  # tools that are proved to be one activity and nothing else
     by_tools: list[tuple[Activity, list[Call]]] = []
     for activity in activities:
-        while answers and answers[0].activity.closed_position < activity.position:
-            open_calls = _with_new(open_calls, answers.popleft().calls())
-        if model_call := by_position.get(activity.position):
+        while answers and answers[0].closed_position < activity.position:
+            answer = in_flight.pop(answers.popleft().position)
+            open_calls = _with_new(open_calls, answer.calls())
+        if activity.name in MODEL_CALLS:
+            model_call = in_flight[activity.position] = ModelCall(activity)
             open_calls = _still_open(open_calls, model_call)
         if _is_plugin(activity.name):
             activity.decided_by = "plugin"
