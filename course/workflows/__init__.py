@@ -8,6 +8,7 @@ from course.workflows.duty_as_tool import DutyAsToolWorkflow
 from course.workflows.hello import HelloWorkflow
 from course.workflows.naive_forgetful import NaiveForgetfulWorkflow
 from course.workflows.naive_no_lock import NaiveNoLockWorkflow
+from course.workflows.naive_unrepeatable import NaiveUnrepeatableWorkflow
 from course.workflows.proposal import ProposalWorkflow
 from course.workflows.tool_errors import (
     RefundByActivityWorkflow,
@@ -19,6 +20,7 @@ from course.workflows.tools import ToolsWorkflow
 ALL = [
     HelloWorkflow,  # 01
     NaiveForgetfulWorkflow,
+    NaiveUnrepeatableWorkflow,
     ToolsWorkflow,  # 02
     RefundByActivityWorkflow,
     RefundByFunctionWorkflow,
