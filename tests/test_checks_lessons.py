@@ -47,7 +47,7 @@ async def test_the_solution_passes(lesson: str) -> None:
     [
         ("01", "@workflow.defn is missing"),
         ("02", "does not hold it"),
-        ("03", "got no reply"),
+        ("03", "nothing runs save_to_database"),
         ("04", "has no place yet"),
     ],
 )
@@ -148,10 +148,10 @@ WRONG = [
     Wrong(
         "01",
         "raises in the workflow",
-        "Your code raised: NameError: name 'txt' is not defined (line 3",
+        "Your code raised: NameError: name 'txt' is not defined (line 29)",
         (('"content": text', '"content": txt'),),
     ),
-    Wrong("01", "never ends", "is closed and does not end", (("self.closing and", "False and"),)),
+    Wrong("01", "never ends", "was closed and does not end", (("self.closing and", "False and"),)),
     Wrong(
         "01", "returns nothing", "got None as a reply", (("return str(result.final_output)", "str(result)"),)
     ),
@@ -203,7 +203,7 @@ WRONG = [
     Wrong(
         "02",
         "raises what is retried",
-        "cancel_order failed and is tried again",
+        "cancel_order fails and is tried again",
         (
             (
                 '    return f"Order {order_id} is {status}, so it cannot be cancelled any more."\n',
@@ -300,13 +300,13 @@ WRONG = [
     Wrong(
         "03",
         "a random key",
-        "A random key cannot tell a repeat",
+        "under a random key",
         (("self.key, record", "str(workflow.uuid4()), record"),),
     ),
     Wrong(
         "03",
         "the turn alone",
-        "The database refused a row",
+        "does not name the conversation",
         (("self.key, record", 'f"turn-{self.turns}", record'),),
     ),
     Wrong(
@@ -359,7 +359,7 @@ WRONG = [
     Wrong(
         "04",
         "predicts by raising",
-        "Your code raised: KeyError: 'x' (line 3",
+        "Your code raised: KeyError: 'x' (line 27)",
         (('    if place == "tool":', '    {}["x"]\n    if place == "tool":'),),
     ),
     Wrong(

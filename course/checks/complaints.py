@@ -48,6 +48,7 @@ def raised(message: str, stack: str, file: str) -> str:
     """`Your code raised: …`, with the innermost line of the reader's own in a formatted stack."""
     found = re.findall(rf'File "[^"]*{re.escape(file)}", line (\d+)', stack)
     where = f" (line {found[-1]})" if found else ""
+    message = re.sub(r" \((?:/[^()]*|unknown location)\)", "", message)  # where a module lies
     return f"Your code raised: {shortened(message)}{where}"
 
 

@@ -14,7 +14,7 @@ from temporalio.worker import (
 )
 
 from course.checks.complaints import meaning
-from course.checks.talking import Scenes, close, lab_for, quoted, say, workflow_class
+from course.checks.talking import MODEL_CALL, Scenes, close, lab_for, quoted, say, workflow_class
 from course.checks.verdict import NotYet, shortened
 from course.lab import Conversation
 from course.lab.worker import agents_plugin
@@ -101,7 +101,7 @@ _MIXED = (
 async def _one_model_call_a_turn(chat: Conversation, turns: int) -> int:
     """Every turn has one model call on record, and it completed. Returns the attempts of the last but one."""
     record = await chat.activities()
-    calls = record[record.activity == "invoke_model_activity"]
+    calls = record[record.activity == MODEL_CALL]
     if len(calls) != turns:
         raise NotYet(
             f"{turns} turns left {len(calls)} model calls on record. Each message is one run of the agent, in the "

@@ -18,7 +18,6 @@ from course.checks.talking import (
     Stuck,
     close,
     lab_for,
-    own_part,
     quoted,
     say,
     workflow_class,
@@ -183,11 +182,9 @@ async def _reply(chat: Conversation, message: str, module: Any) -> str:
     except Stuck as stuck:
         raise NotYet(f"{quoted(message)} got no reply, and the conversation is stuck: {stuck}") from None
     except NoReply as error:
-        if "cancel_order (attempt" in str(error):
+        if "cancel_order fails" in str(error):
             raise NotYet(
-                f"{quoted(message)} got no reply: cancel_order failed and is tried again, and again. "
-                f"{own_part(str(error)).split('Still pending: ')[-1]} What no retry can mend is not raised as an "
-                "error that is retried."
+                f"{error} What no retry can mend is not raised as an error that is retried."
             ) from None
         raise
 

@@ -1,6 +1,7 @@
 """Exercise 03: an audit log that no accepted message avoids."""
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -112,14 +113,14 @@ async def check(module: Any) -> str:
     desk = workflow_class(module, "AuditedDesk")
     model = Scenes(scenes={case.messages[0]: case.model for case in CASES if case.model})
     async with lab_for(module, [desk], model) as lab:
-        chats = [await lab.converse(desk, case.customer) for case in CASES]
-        plays = [_play(case, chat, module) for case, chat in zip(CASES, chats, strict=True)]
-        for end in await asyncio.gather(*plays, return_exceptions=True):
-            if isinstance(end, BaseException):
-                raise end
-        await _no_tool(chats)
-        for case, chat in zip(CASES, chats, strict=True):
+        chats = []
+        for case in CASES:
+            chat = await lab.converse(desk, case.customer)
+            await _play(case, chat, module)
+            if set((await _saves(chat)).decided_by) & {"agent", "tool"}:
+                raise NotYet(await _as_a_tool(lab, desk, chat, module))
             await _one_row_each(lab, chat, case.messages, f"The model {case.what}")
+            chats.append(chat)
         ada = chats[0]
         await asyncio.gather(*(say(ada, message, module) for message in TOGETHER))
         await _one_row_each(lab, ada, (*CASES[0].messages, *TOGETHER), "Two messages came at once")
@@ -167,15 +168,16 @@ async def _saves(chat: Conversation) -> pd.DataFrame:
     return record[record.activity == "save_to_database"]
 
 
-async def _no_tool(chats: Sequence[Conversation]) -> None:
-    """The agent decided on no row."""
-    saves = [await _saves(chat) for chat in chats]
-    if any(set(rows.decided_by) & {"agent", "tool"} for rows in saves):
-        messages = sum(len(case.messages) for case in CASES)
-        raise NotYet(
-            "save_to_database ran, decided by the agent. A model that is told to record every message still chooses: "
-            f"{messages} messages left {sum(map(len, saves))} rows."
-        )
+async def _as_a_tool(lab: Lab, desk: type, chat: Conversation, module: Any) -> str:
+    """What becomes of a record that the agent decides on, when the next customer asks for none."""
+    first, obeyed = CASES[:2]
+    other = await lab.converse(desk, obeyed.customer)
+    await _play(obeyed, other, module)
+    rows = len(await _saves(chat)) + len(await _saves(other))
+    return (
+        "save_to_database ran, decided by the agent. A model that is told to record every message still chooses: "
+        f"{quoted(OBEYS)} was obeyed, and {len(first.messages) + len(obeyed.messages)} messages left {rows} rows."
+    )
 
 
 async def _one_row_each(lab: Lab, chat: Conversation, messages: Sequence[str], happened: str) -> None:
@@ -183,6 +185,10 @@ async def _one_row_each(lab: Lab, chat: Conversation, messages: Sequence[str], h
     saves = await _saves(chat)
     if (saves.status == "failed").any():
         raise NotYet(_SHARED_KEY)
+    if saves.empty:
+        raise NotYet(
+            f"{happened}, the customer got a reply, and no row was written: nothing runs save_to_database."
+        )
     records = [arguments[1] if isinstance(arguments[1], dict) else {} for arguments in saves.input]
     recorded = Counter(record.get("message") for record in records)
     for message, times in Counter(messages).items():
@@ -197,10 +203,7 @@ async def _one_row_each(lab: Lab, chat: Conversation, messages: Sequence[str], h
         )
     keys = [arguments[0] for arguments in saves.input]
     if any(chat.id not in key for key in keys):
-        raise NotYet(
-            "Each message has its row, under a key that does not say whose it is. A random key cannot tell a repeat from "
-            "a new intent, and a turn's number alone is everybody's: name the conversation and the turn (self.key)."
-        )
+        raise NotYet(_RANDOM_KEY if all(RANDOM.search(key) for key in keys) else _KEY_OF_ALL)
     rows = lab.table("turns")
     if rows.task_id.isin(keys).sum() < len(messages):
         raise NotYet(
@@ -210,6 +213,16 @@ async def _one_row_each(lab: Lab, chat: Conversation, messages: Sequence[str], h
         )
 
 
+RANDOM = re.compile(r"[0-9a-f-]{16,}")  # as a UUID looks
+
+_RANDOM_KEY = (
+    "Each message has its row, under a random key. It cannot tell a repeat from a new intent: name the conversation and "
+    "the turn (self.key)."
+)
+_KEY_OF_ALL = (
+    "Each message has its row, under a key that does not name the conversation: the next customer's rows come under the "
+    "same keys, and are refused. Name the conversation and the turn (self.key)."
+)
 _SHARED_KEY = (
     "The database refused a row: its key was there already, with other content. Two messages share one key: it has to "
     "name the conversation and the turn (self.key)."

@@ -1,6 +1,5 @@
 """Exercise 04: place the operations, and predict what the record will show."""
 
-import asyncio
 import hashlib
 import random
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from typing import Any
 
 from agents import Model
 
-from course.checks.talking import Scenes, close, lab_for, say
+from course.checks.talking import MODEL_CALL, Scenes, lab_for, say
 from course.checks.verdict import NotYet, shortened
 from course.lab import Conversation
 from course.models import Mistakes, OfflineModel, ToolCall
@@ -193,11 +192,10 @@ async def check(module: Any) -> str:
         otherwise=OfflineModel(mistakes=Mistakes(obey=1)),
     )
     async with lab_for(module, list(WORKFLOW.values()), model) as lab:
-        chats = [await lab.converse(WORKFLOW[variant.place], "ada") for variant in variants]
-        runs = [_run(variant, chat, module) for variant, chat in zip(variants, chats, strict=True)]
-        seen = await asyncio.gather(*runs)
-    for variant, record in zip(variants, seen, strict=True):
-        _compare(variant, _predicted(module, variant), record)
+        for variant in variants:
+            predicted = _predicted(module, variant)
+            chat = await lab.converse(WORKFLOW[variant.place], "ada")
+            _compare(variant, predicted, await _run(variant, chat, module))
     return (
         f"{len(ANSWERS)} operations, each in its place, and {len(variants)} conversations that you had not seen went as "
         "you predicted: how often the operation was carried out, how many model calls there were, and who waited."
@@ -232,7 +230,7 @@ async def _consequence(module: Any, operation: str, place: str) -> str:
 
 
 async def _forgotten(module: Any) -> str:
-    chat, record = await _played(
+    record = await _played(
         module, DutyAsToolWorkflow, OfflineModel(mistakes=Mistakes(obey=1)), ["Thanks!", SILENT, "Thanks!"]
     )
     saved = (record.activity == "save_to_database").sum()
@@ -243,7 +241,7 @@ async def _forgotten(module: Any) -> str:
 
 
 async def _asked_for_nothing(module: Any) -> str:
-    _, record = await _played(module, BothHandsWorkflow, OfflineModel(), ["Thanks!", "How are you?"])
+    record = await _played(module, BothHandsWorkflow, OfflineModel(), ["Thanks!", "How are you?"])
     reads = ((record.activity == "look_up_order") & (record.decided_by == "workflow")).sum()
     return (
         f"in a run with such a read as a step, two messages asked for nothing, and {reads} reads were made, each "
@@ -255,7 +253,7 @@ async def _paid_twice(module: Any) -> str:
     half = {"order_id": "1044", "amount_cents": 1300}
     twice = [ToolCall("issue_refund", {"refund_id": f"R-{number}", **half}) for number in (1, 2)]
     model = OfflineModel(script=[twice, "I have paid it back."])
-    _, record = await _played(module, RefundByFunctionWorkflow, model, ["Please refund half of order 1044."])
+    record = await _played(module, RefundByFunctionWorkflow, model, ["Please refund half of order 1044."])
     paid = ((record.activity == "issue_refund") & (record.status == "completed")).sum()
     return (
         f"in a run with the refund as a tool, a customer asked for half of an order once, the model called it twice "
@@ -263,26 +261,25 @@ async def _paid_twice(module: Any) -> str:
     )
 
 
-async def _played(module: Any, workflow: type, model: Model, messages: list[str]) -> tuple[Conversation, Any]:
+async def _played(module: Any, workflow: type, model: Model, messages: list[str]) -> Any:
     async with lab_for(module, [workflow], model) as lab:
         chat = await lab.converse(workflow, "ada")
         for message in messages:
             await say(chat, message, module)
-        return chat, await chat.activities()
+        return await chat.activities()
 
 
 # 2. The predictions
 
 
 def _variants(choice: random.Random) -> list[Variant]:
-    """One conversation for each place, and one more with the operation as a tool."""
+    """One conversation for each place."""
 
     def some(place: str, silent: int) -> Variant:
         return Variant(place, choice.randint(1, 2), choice.randint(1, 2), silent, choice.randint(0, 1))
 
     return [
         some("step", choice.randint(0, 1)),
-        some("tool", 0),
         some("tool", choice.randint(1, 2)),
         some("background", choice.randint(0, 1)),
     ]
@@ -292,7 +289,6 @@ async def _run(variant: Variant, chat: Conversation, module: Any) -> dict[str, A
     """Plays a variant, and reads off its record what there was to predict."""
     for message in variant.messages():
         await say(chat, message, module)
-    await close(chat, module)
     record = await chat.activities(times=True)
     duty = record[(record.activity == DUTY[variant.place]) & (record.status == "completed")]
     replied = {}
@@ -301,7 +297,7 @@ async def _run(variant: Variant, chat: Conversation, module: Any) -> dict[str, A
             replied[len(replied) + 1] = event.event_time.ToNanoseconds()
     return {
         "done": len(duty),
-        "model_calls": int((record.activity == "invoke_model_activity").sum()),
+        "model_calls": int((record.activity == MODEL_CALL).sum()),
         "waits": all(row.closed.value <= replied[row.turn] for row in duty.itertuples()),
     }
 

@@ -19,15 +19,13 @@ from course.checks.verdict import Verdict, filled
 LIMIT = 30.0
 """Seconds of a check. One takes two or three."""
 
-PRELOADED = ["course.checks.child", *(f"course.checks.lesson_{lesson}" for lesson in exercises.LESSONS)]
-
 _processes = multiprocessing.get_context("forkserver")
 _hints_shown: dict[str, int] = {}
 
 
 def warm_up() -> None:
     """Starts the helper in the background, if it is not there yet."""
-    _processes.set_forkserver_preload(PRELOADED)
+    _processes.set_forkserver_preload(["course.checks.preloaded"])
     forkserver.ensure_running()
 
 

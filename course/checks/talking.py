@@ -14,8 +14,11 @@ from course.lab import Conversation, Lab, LabError
 from course.models import OfflineModel
 from course.models.offline import status_error
 
-PATIENCE = 10
+PATIENCE = 8
 """Seconds for one reply. A turn takes a tenth of one."""
+
+
+MODEL_CALL = "invoke_model_activity"
 
 
 class Stuck(NotYet):
@@ -114,7 +117,7 @@ async def lab_for(
         yield lab
     finally:
         with contextlib.suppress(TimeoutError):  # a workflow that does not give the worker back
-            await asyncio.wait_for(lab.stop(), 2)
+            await asyncio.wait_for(lab.stop(), 1)
 
 
 async def say(chat: Conversation, text: str, module: Any) -> str:
@@ -124,6 +127,7 @@ async def say(chat: Conversation, text: str, module: Any) -> str:
         await asyncio.wait([reply], timeout=0.2)
         if not reply.done():
             await _stop_if_stuck(chat, module)
+            await _stop_if_in_vain(chat, text)
     try:
         answer = reply.result()
     except LabError as error:
@@ -131,6 +135,19 @@ async def say(chat: Conversation, text: str, module: Any) -> str:
     if not isinstance(answer, str) or not answer.strip():
         raise NoReply(f"{quoted(text)} got {answer!r} as a reply: `send` returns the agent's text.")
     return answer
+
+
+async def _stop_if_in_vain(chat: Conversation, text: str) -> None:
+    """Raises `NoReply` when an activity of the workflow's has failed twice: nothing here mends itself."""
+    for pending in (await chat.handle.describe()).raw_description.pending_activities:
+        name = pending.activity_type.name
+        if pending.attempt > 2 and pending.HasField("last_failure") and name != MODEL_CALL:
+            failure = pending.last_failure
+            kind = failure.application_failure_info.type
+            raise NoReply(
+                f"{quoted(text)} got no reply: {name} fails and is tried again, and again. Its error is "
+                f"{kind}: {shortened(failure.message)}."
+            )
 
 
 async def close(chat: Conversation, module: Any) -> None:

@@ -20,10 +20,10 @@ def module_file(lesson: str) -> Path:
 
 
 def save(lesson: str, code: str) -> bool:
-    """Writes a cell to its module. Returns whether another text was there; that is kept beside it."""
+    """Writes a cell to its module. Returns whether work of the reader's was there; that is kept beside it."""
     file = module_file(lesson)
     file.parent.mkdir(exist_ok=True)
-    replaced = file.exists() and file.read_text(encoding="utf-8", errors="replace") != code
+    replaced = is_started(lesson) and file.read_text(encoding="utf-8", errors="replace") != code
     if replaced:
         file.replace(file.with_name(f"lesson_{lesson}.previous.py"))
     write(file, code)
