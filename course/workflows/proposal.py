@@ -59,9 +59,9 @@ class ProposalWorkflow(PlainConversation):
         return f"{answer.output.reply} {await self._dispose(answer.output.refund)}"
 
     async def _dispose(self, proposal: RefundProposal) -> str:
-        """Checks a proposal, and pays it if the rules allow. The refund is named by its order: one each."""
+        """Checks a proposal and pays it, if the rules allow. One refund an order: its name says so."""
         if proposal.amount_cents > LIMIT_CENTS:
-            return f"A refund of more than {LIMIT_CENTS / 100:.2f} EUR needs a colleague: nothing was paid."
+            return f"More than {LIMIT_CENTS / 100:.2f} EUR needs a colleague: nothing was paid."
         try:
             return await workflow.execute_activity(
                 activities.issue_refund,
