@@ -70,11 +70,14 @@ class Conversation:
         return Reply(self._send(text, timeout))
 
     async def _send(self, text: str, timeout: float) -> str:
+        self._lab.must_run()
         message_id = str(uuid.uuid4())
         try:
             async with asyncio.timeout(timeout):
                 return await self.handle.execute_update(self._update, text, id=message_id)
         except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
+            if (task := asyncio.current_task()) and task.cancelling():  # this wait, not the turn
+                raise asyncio.CancelledError from None
             raise await self._no_reply(f"No reply to {_short(text)} after {timeout:g} s.") from None
         except WorkflowUpdateFailedError as error:
             cause = error.cause
@@ -126,13 +129,13 @@ class Conversation:
             )
         if duration < timedelta(0):
             raise LabError("Time does not run backwards: fast_forward takes a positive timedelta.")
+        if not await self._runs():
+            raise LabError(f"{self.id} has ended, so its clock stands still.")
         if self._lab.clock is None:
             raise LabError(
                 f"The server at {self._lab.address} does not let clients move a workflow's clock. "
                 "Use the lab's own server (Lab.start() without address=)."
             )
-        if not await self._runs():
-            raise LabError(f"{self.id} has ended, so its clock stands still.")
         async with self._moving:
             try:
                 async with asyncio.timeout(timeout):
@@ -153,9 +156,10 @@ class Conversation:
         Returns columns `activity`, `attempt`, `last failure`, and `next attempt in` (virtual time, rounded;
         missing while it runs).
         """
+        pending = await self._pending_activities()
         now = await self._now()
         rows = []
-        for activity in await self._pending_activities():
+        for activity in pending:
             waits = activity.HasField("next_attempt_schedule_time") and not _in_flight(activity)
             due = activity.next_attempt_schedule_time.ToDatetime(UTC) - now if waits else None
             rows.append(
@@ -169,7 +173,9 @@ class Conversation:
                 }
             )
         table = pd.DataFrame(rows, columns=["activity", "attempt", "last failure", "next attempt in"])
-        return table.astype({"next attempt in": "timedelta64[s]"})
+        waits = [row["next attempt in"] for row in rows]
+        table["next attempt in"] = pd.Series(waits, dtype="timedelta64[s]")
+        return table
 
     # The record
 
@@ -208,6 +214,7 @@ class Conversation:
 
     async def history(self, run: str | None = None) -> WorkflowHistory:
         """The event history of the last run, or of the one named by its id."""
+        self._lab.must_run()
         handle = self._lab.client.get_workflow_handle(self.id, run_id=run)
         try:
             return await handle.fetch_history()
@@ -224,6 +231,7 @@ class Conversation:
     # What is going on
 
     async def _describe(self) -> Any:
+        self._lab.must_run()
         try:
             return await self._lab.client.get_workflow_handle(self.id).describe()
         except RPCError as error:
@@ -289,8 +297,6 @@ class Conversation:
                     "Start another with lab.converse()."
                 )
             return LabError(f"The server at {self._lab.address} knows no workflow {self.id!r}.")
-        if self._lab.stopped:
-            return LabError("This lab has been stopped. Start another: lab = await Lab.start()")
         return LabError(
             f"The server at {self._lab.address} did not do it: {error.message}{self._lab.server_hint()}"
         )

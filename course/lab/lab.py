@@ -63,6 +63,7 @@ class Lab:
         self.model: Any = None
         self._provider: ModelProvider | None = None
         self.clock: Clock | None = None
+        self._plain: Client  # without the clock
         self.stopped = False
         self.webhooks: WebhookReceiver
         self.reports: Path
@@ -149,8 +150,8 @@ class Lab:
             await self._start_services(database_url)
             self.address = address
 
-        client = await self._connect(agents_plugin(self._provider))
-        self.clock = Clock(client)
+        self._plain = await self._connect(agents_plugin(self._provider))
+        self.clock = Clock(self._plain)
         self.client = self.clock.client
         self._activities = course.activities.ALL if activities is None else activities
         try:
@@ -166,7 +167,9 @@ class Lab:
 
     async def _start_services(self, database_url: str | None) -> None:
         assert self._folder
-        database = self._open_database(database_url or f"sqlite:///{self._folder.path / 'desk.db'}")
+        database = self._open_database(
+            f"sqlite:///{self._folder.path / 'desk.db'}" if database_url is None else database_url
+        )
         shop = Shop(database)
         self.reports = self._folder.path / "reports"
         self.reports.mkdir()
@@ -190,6 +193,11 @@ class Lab:
                 "'sqlite:///desk.db'; PostgreSQL needs `pip install psycopg[binary]` and "
                 "'postgresql+psycopg://user:password@host/name'."
             ) from None
+        if database.in_memory:
+            raise LabError(
+                "database_url names a database in memory, which every thread of the worker would have for itself. "
+                "Name a file, such as 'sqlite:///desk.db', or leave database_url= away."
+            )
         try:
             database.create()
             Shop(database).open()
@@ -221,7 +229,7 @@ class Lab:
         for attempt in range(200):
             try:
                 return await Client.connect(self.address, plugins=[plugin], runtime=runtime())
-            except (RuntimeError, RPCError) as error:
+            except (RuntimeError, RPCError, ValueError) as error:
                 if self._server is None or not self._server.running or attempt == 199:
                     raise LabError(
                         f"There is no Temporal server at {self.address}: {error}. "
@@ -279,6 +287,11 @@ class Lab:
     async def __aexit__(self, *error: object) -> None:
         await self.stop()
 
+    def must_run(self) -> None:
+        """Raises `LabError` when the lab has been stopped."""
+        if self.stopped:
+            raise LabError("This lab has been stopped. Start another: lab = await Lab.start()")
+
     async def worker_process(self, *, kill: str | None = None) -> WorkerProcess:
         """Hands the work to a worker in a process of its own, which can be killed.
 
@@ -329,8 +342,7 @@ class Lab:
             update: The update handler that takes a message and returns the reply.
             close: The signal or update handler that ends the conversation.
         """
-        if self.stopped:
-            raise LabError("This lab has been stopped. Start another: lab = await Lab.start()")
+        self.must_run()
         definition = self._definition(workflow_class)
         if (
             not isinstance(customer, str)
@@ -371,9 +383,8 @@ class Lab:
                 task_timeout=timedelta(seconds=3),
             )
         except RPCError as error:
-            if self.clock and "time skipping" in error.message.lower():  # somebody else's server
-                self.clock = None
-                self.client = await self._connect_plain()
+            if self.clock and "time-skipping" in error.message.lower():  # somebody else's server
+                self.clock, self.client = None, self._plain
                 return await self._start_workflow(definition, customer, id)
             raise LabError(f"The conversation did not start: {error.message}{self.server_hint()}") from None
 
@@ -412,6 +423,7 @@ class Lab:
 
         if name not in metadata.tables:
             raise LabError(f"There is no table {name!r}. There are: {', '.join(metadata.tables)}.")
+        self.must_run()
         rows = self._services.database.rows(name)
         return pd.DataFrame(rows, columns=metadata.tables[name].columns.keys())
 

@@ -6,6 +6,7 @@ kernel, or, when the kernel was killed outright, with the next lab that starts.
 """
 
 import asyncio
+import contextlib
 import fcntl
 import json
 import os
@@ -45,13 +46,18 @@ class Server:
         """Starts a server and waits until it listens. Raises `LabError`."""
         for _attempt in range(3):  # a free port can be taken by somebody else before the server has it
             server = cls._launch(folder, ui=ui, persist=persist)
-            if await server._listens():
-                return server
-            reason = server.failure()
+            try:
+                if await server._listens():
+                    return server
+            except BaseException:
+                server.stop()
+                raise
             server.stop()
+            reason = server.failure()
             if "address already in use" not in reason:
                 break
-        raise LabError(f"The Temporal server did not start: {reason} Its whole log: {server.log}")
+        kept = shutil.copy(server.log, labs_folder() / "last-failure.log")  # the lab's own folder goes
+        raise LabError(f"The Temporal server did not start: {reason} Its whole log: {kept}")
 
     @classmethod
     def _launch(cls, folder: Path, *, ui: bool, persist: Path | None) -> "Server":
@@ -103,7 +109,16 @@ class Server:
                 await asyncio.sleep(0.01)
             else:
                 writer.close()
-                return True
+                if self._owns(int(port)):
+                    return True
+                await asyncio.sleep(0.01)  # somebody else was faster: the server will end, and say so
+        return False
+
+    def _owns(self, port: int) -> bool:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return any(
+                c.laddr and c.laddr.port == port for c in psutil.Process(self.process.pid).net_connections()
+            )
         return False
 
     @property

@@ -96,6 +96,11 @@ class Database:
         """The URL with its password hidden."""
         return self.engine.url.render_as_string(hide_password=True)
 
+    @property
+    def in_memory(self) -> bool:
+        """Whether it is gone with its connection."""
+        return self.engine.dialect.name == "sqlite" and self.engine.url.database in (None, "", ":memory:")
+
     def create(self) -> None:
         """Creates the tables that are missing. Raises `sqlalchemy.exc.SQLAlchemyError` when it cannot."""
         if self.engine.dialect.name == "sqlite":

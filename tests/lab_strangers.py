@@ -1,0 +1,144 @@
+"""Workflows and activities that the course did not make. The lab has to run them as they are."""
+
+import threading
+from datetime import timedelta
+
+from agents import Agent, Runner
+from temporalio import activity, workflow
+from temporalio.common import RetryPolicy
+
+let_go = threading.Event()
+"""What `hang` waits for."""
+
+
+@activity.defn
+def flaky(succeeds_at: int) -> int:
+    """Fails until the attempt that it is told; returns that attempt."""
+    attempt = activity.info().attempt
+    if attempt < succeeds_at:
+        raise ConnectionError(f"attempt {attempt}: the line is dead")
+    return attempt
+
+
+@activity.defn
+def hang() -> str:
+    let_go.wait(60)
+    return "let go"
+
+
+@activity.defn
+async def shout(text: str) -> str:
+    return text.upper()
+
+
+@workflow.defn(name="echo-of-a-stranger")
+class Echo:
+    """No base class of the course, other handlers' names, no query; it is closed by an update."""
+
+    def __init__(self) -> None:
+        self._done = False
+
+    @workflow.run
+    async def run(self, customer: str) -> str:
+        await workflow.wait_condition(lambda: self._done and workflow.all_handlers_finished())
+        return f"{customer} has gone"
+
+    @workflow.update
+    async def say(self, text: str) -> str:
+        answer = (await Runner.run(Agent(name="Stranger"), text)).final_output
+        return await workflow.execute_activity(shout, answer, start_to_close_timeout=timedelta(seconds=5))
+
+    @workflow.update
+    async def finish(self) -> None:
+        self._done = True
+
+
+class UntilClosed:
+    def __init__(self) -> None:
+        self._closing = False
+
+    async def until_closed(self) -> str:
+        await workflow.wait_condition(lambda: self._closing and workflow.all_handlers_finished())
+        return "closed"
+
+    @workflow.signal
+    def close(self) -> None:
+        self._closing = True
+
+
+@workflow.defn
+class Minutely(UntilClosed):
+    """One retry a minute: eight hours are 480 of them."""
+
+    @workflow.run
+    async def run(self, customer: str) -> str:
+        return await self.until_closed()
+
+    @workflow.update
+    async def send(self, text: str) -> str:
+        minute = timedelta(minutes=1)
+        attempt = await workflow.execute_activity(
+            flaky,
+            int(text),
+            start_to_close_timeout=timedelta(seconds=10),
+            retry_policy=RetryPolicy(initial_interval=minute, maximum_interval=minute),
+        )
+        return f"attempt {attempt}"
+
+
+@workflow.defn
+class Child:
+    @workflow.run
+    async def run(self, hours: int) -> str:
+        await workflow.sleep(timedelta(hours=hours))
+        return f"{hours} h"
+
+
+@workflow.defn
+class Parent(UntilClosed):
+    """Two children, one after the other: the second starts when the first has slept for three hours."""
+
+    @workflow.run
+    async def run(self, customer: str) -> str:
+        return await self.until_closed()
+
+    @workflow.update
+    async def send(self, text: str) -> str:
+        slept = []
+        for hours in (3, 2):
+            slept.append(
+                await workflow.execute_child_workflow(
+                    Child.run, hours, id=f"{workflow.info().workflow_id}/{hours}"
+                )
+            )
+        return ", ".join(slept)
+
+
+@workflow.defn
+class Hangs(UntilClosed):
+    @workflow.run
+    async def run(self, customer: str) -> str:
+        return await self.until_closed()
+
+    @workflow.update
+    async def send(self, text: str) -> str:
+        if text == "hang":
+            return await workflow.execute_activity(hang, start_to_close_timeout=timedelta(minutes=5))
+        return text
+
+
+@workflow.defn
+class Broken(UntilClosed):
+    """Its own code raises, in every workflow task."""
+
+    @workflow.run
+    async def run(self, customer: str) -> str:
+        return await self.until_closed()
+
+    @workflow.update
+    async def send(self, text: str) -> str:
+        raise KeyError(text)
+
+
+WORKFLOWS = [Echo, Minutely, Parent, Child, Hangs, Broken]
+ACTIVITIES = [flaky, hang, shout]
