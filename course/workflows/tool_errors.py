@@ -29,7 +29,8 @@ def refund_agent(tool: Tool) -> Agent[Any]:
 class RefundByActivityWorkflow(PlainConversation):
     @workflow.init
     def __init__(self, customer: str) -> None:
-        super().__init__(refund_agent(activity_as_tool(activities.issue_refund, **TOOL)))
+        tool = activity_as_tool(activities.issue_refund, **TOOL)
+        super().__init__(refund_agent(tool))
 
     @workflow.run
     async def run(self, customer: str) -> int:
@@ -50,7 +51,8 @@ async def issue_refund(refund_id: str, order_id: str, amount_cents: int) -> str:
 class RefundByFunctionWorkflow(PlainConversation):
     @workflow.init
     def __init__(self, customer: str) -> None:
-        super().__init__(refund_agent(function_tool(issue_refund)))
+        tool = function_tool(issue_refund)
+        super().__init__(refund_agent(tool))
 
     @workflow.run
     async def run(self, customer: str) -> int:
@@ -62,16 +64,17 @@ class RefundByFunctionWorkflow(PlainConversation):
 
 def tell_the_model(context: RunContextWrapper[Any], error: Exception) -> str:
     cause = error.__cause__
-    if isinstance(cause, ApplicationError) and cause.non_retryable:  # the shop refused, in words of ours
-        return f"The shop refused the refund. {cause.message}"
-    return "It is not known whether the refund was paid. Tell the customer that a colleague will look."
+    if isinstance(cause, ApplicationError) and cause.non_retryable:
+        return f"The shop refused the refund. {cause.message}"  # written by us, for customers
+    return "It is not known whether the refund was paid. A colleague will look into it."
 
 
 @workflow.defn
 class RefundWithOwnWordsWorkflow(PlainConversation):
     @workflow.init
     def __init__(self, customer: str) -> None:
-        super().__init__(refund_agent(function_tool(issue_refund, failure_error_function=tell_the_model)))
+        tool = function_tool(issue_refund, failure_error_function=tell_the_model)
+        super().__init__(refund_agent(tool))
 
     @workflow.run
     async def run(self, customer: str) -> int:
