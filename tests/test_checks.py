@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 import course
-from course.checks import cell, check, exercises, hint, progress, runner, work
+from course.checks import cell, check, child, exercises, hint, progress, runner, work
 from course.lab.server import labs_folder
 
 runner.warm_up()
@@ -132,6 +132,20 @@ async def test_what_the_code_raises_comes_back_with_its_line() -> None:
     assert await judged("01", "from course import activitties\n") == (
         "Your code raised: ImportError: cannot import name 'activitties' from 'course' (line 1)"
     )
+
+
+def test_a_fault_of_the_check_is_not_blamed_on_the_reader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def check(module: object) -> str:
+        raise KeyError("ours")
+
+    monkeypatch.setattr(exercises.load("01"), "check", check)
+    monkeypatch.setattr(child.sys, "path", [*child.sys.path])
+    file = tmp_path / "my_work" / "reader_of_one_test.py"
+    file.parent.mkdir()
+    file.write_text("x = 1\n")
+    assert "no fault of your code: KeyError: 'ours'" in str(child._judged("01", file))
 
 
 async def test_an_endless_loop_is_stopped() -> None:

@@ -14,8 +14,8 @@ runner.warm_up()
 
 
 @dataclass(frozen=True)
-class Wrong:
-    """The solution with something changed, and a part of what the check must say to it."""
+class Changed:
+    """The solution with something changed, and for a wrong answer a part of what the check must say to it."""
 
     lesson: str
     name: str
@@ -76,9 +76,9 @@ ANSWER_IMPORT = (
 )
 
 WRONG = [
-    Wrong("01", "no class", "There is no class DurableAgent", (("DurableAgent", "Agents"),)),
-    Wrong("01", "send is a signal", "`send` is a signal", (("@workflow.update", "@workflow.signal"),)),
-    Wrong(
+    Changed("01", "no class", "There is no class DurableAgent", (("DurableAgent", "Agents"),)),
+    Changed("01", "send is a signal", "`send` is a signal", (("@workflow.update", "@workflow.signal"),)),
+    Changed(
         "01",
         "send is not async",
         "`send` is a plain function",
@@ -88,10 +88,10 @@ WRONG = [
             ("await Runner.run(", "Runner.run_sync("),
         ),
     ),
-    Wrong("01", "no init", "@workflow.init is missing", (("    @workflow.init\n", ""),)),
-    Wrong("01", "forgets", "it forgets what came before", (FORGETS,)),
-    Wrong("01", "remembers the last run only", "forgotten the first one", (LAST_RUN_ONLY,)),
-    Wrong(
+    Changed("01", "no init", "@workflow.init is missing", (("    @workflow.init\n", ""),)),
+    Changed("01", "forgets", "it forgets what came before", (FORGETS,)),
+    Changed("01", "remembers the last run only", "forgotten the first one", (LAST_RUN_ONLY,)),
+    Changed(
         "01",
         "memory in the module",
         "a variable of the module or the class",
@@ -102,7 +102,7 @@ WRONG = [
             ("self.memory = result.to_input_list()", "MEMORY[:] = result.to_input_list()"),
         ),
     ),
-    Wrong(
+    Changed(
         "01",
         "the clock",
         "calls time.time, and the sandbox refuses it",
@@ -111,7 +111,7 @@ WRONG = [
             (AGENT_LINE, f"        began = time.time()\n{AGENT_LINE}"),
         ),
     ),
-    Wrong(
+    Changed(
         "01",
         "randomness",
         "random.random, and the sandbox refuses it",
@@ -120,7 +120,7 @@ WRONG = [
             (AGENT_LINE, f"        luck = random.random()\n{AGENT_LINE}"),
         ),
     ),
-    Wrong(
+    Changed(
         "01",
         "randomness outside the sandbox",
         "it is not deterministic",
@@ -130,7 +130,7 @@ WRONG = [
             (AGENT_LINE, f"        if next(COUNT) > 3:\n            await asyncio.sleep(0.01)\n{AGENT_LINE}"),
         ),
     ),
-    Wrong(
+    Changed(
         "01",
         "sleeps",
         "calls time.sleep, which blocks the worker",
@@ -139,30 +139,30 @@ WRONG = [
             (AGENT_LINE, f"        time.sleep(1)\n{AGENT_LINE}"),
         ),
     ),
-    Wrong(
+    Changed(
         "01",
         "loops in the workflow",
         "does not give the worker back",
         ((AGENT_LINE, f"        while True:\n            pass\n{AGENT_LINE}"),),
     ),
-    Wrong(
+    Changed(
         "01",
         "raises in the workflow",
         "Your code raised: NameError: name 'txt' is not defined (line 29)",
         (('"content": text', '"content": txt'),),
     ),
-    Wrong("01", "never ends", "was closed and does not end", (("self.closing and", "False and"),)),
-    Wrong(
+    Changed("01", "never ends", "was closed and does not end", (("self.closing and", "False and"),)),
+    Changed(
         "01", "returns nothing", "got None as a reply", (("return str(result.final_output)", "str(result)"),)
     ),
-    Wrong(
+    Changed(
         "01",
         "exits in the workflow",
         "sys.exit()",
         ((AGENT_LINE, f"        raise SystemExit\n{AGENT_LINE}"),),
     ),
-    Wrong("02", "not the agent's", "list of tools does not hold it", (("tools=tools", "tools=[]"),)),
-    Wrong(
+    Changed("02", "not the agent's", "list of tools does not hold it", (("tools=tools", "tools=[]"),)),
+    Changed(
         "02",
         "the workflow's step",
         "Nobody asked to cancel anything, and cancel_order ran (workflow)",
@@ -176,19 +176,19 @@ WRONG = [
             ),
         ),
     ),
-    Wrong(
+    Changed(
         "02",
         "cancels anything",
         "had been shipped, and your tool made it 'cancelled'",
         (("where(still_packed)", "where(this_order)"),),
     ),
-    Wrong(
+    Changed(
         "02",
         "cancels nothing",
-        "is 'being packed', and no order is",
+        "is 'being packed', and no order is cancelled",
         (('values(status="cancelled")', "values(status=orders.c.status)"),),
     ),
-    Wrong(
+    Changed(
         "02",
         "raises through activity_as_tool",
         "the model never sees it",
@@ -200,7 +200,7 @@ WRONG = [
             ),
         ),
     ),
-    Wrong(
+    Changed(
         "02",
         "raises what is retried",
         "cancel_order fails and is tried again",
@@ -211,8 +211,8 @@ WRONG = [
             ),
         ),
     ),
-    Wrong("02", "says too little", "They are not told why.", ((" is {status}, so it cannot", " cannot"),)),
-    Wrong(
+    Changed("02", "says too little", "They are not told why.", ((" is {status}, so it cannot", " cannot"),)),
+    Changed(
         "02",
         "a sync function tool",
         "the tool's own code failed before the activity",
@@ -226,7 +226,7 @@ WRONG = [
             ("[activity_as_tool(cancel_order, **TOOL)]", "[cancel]"),
         ),
     ),
-    Wrong(
+    Changed(
         "02",
         "takes its own success for a refusal",
         "must take the first one's success for its own",
@@ -239,8 +239,8 @@ WRONG = [
             ('values(status="cancelled"))', 'values(status="cancelled")).rowcount'),
         ),
     ),
-    Wrong("02", "two arguments", "takes one argument", (("order_id: str)", "order_id: str, why: str)"),)),
-    Wrong(
+    Changed("02", "two arguments", "takes one argument", (("order_id: str)", "order_id: str, why: str)"),)),
+    Changed(
         "03",
         "as a tool",
         "decided by the agent",
@@ -254,8 +254,23 @@ WRONG = [
             ),
         ),
     ),
-    Wrong("03", "without try", "got no reply", (NAIVE_RUN, ANSWER_IMPORT)),
-    Wrong(
+    Changed(
+        "03",
+        "a mistake in its own except",
+        "Your code raised: NameError: name 'sorry' is not defined (line",
+        (
+            (
+                "answer = await self.answer(text)  # an apology, when the agent's run fails for good",
+                "from agents import Runner\n        try:\n"
+                "            result = await Runner.run(self.agent, text)\n"
+                '            answer = Answer(result.final_output, [], "answered")\n'
+                "        except Exception:\n            answer = sorry",
+            ),
+            ANSWER_IMPORT,
+        ),
+    ),
+    Changed("03", "without try", "got no reply", (NAIVE_RUN, ANSWER_IMPORT)),
+    Changed(
         "03",
         "catches the SDK's errors only",
         "was refused by its provider for good",
@@ -270,7 +285,7 @@ WRONG = [
             ANSWER_IMPORT,
         ),
     ),
-    Wrong(
+    Changed(
         "03",
         "catches what ends the activity only",
         "The conversation is frozen",
@@ -286,7 +301,7 @@ WRONG = [
             ANSWER_IMPORT,
         ),
     ),
-    Wrong(
+    Changed(
         "03",
         "only on success",
         "depends on more than that a message was accepted",
@@ -297,72 +312,74 @@ WRONG = [
             ),
         ),
     ),
-    Wrong(
+    Changed(
         "03",
         "a random key",
         "under a random key",
         (("self.key, record", "str(workflow.uuid4()), record"),),
     ),
-    Wrong(
+    Changed(
         "03",
         "the turn alone",
         "does not name the conversation",
         (("self.key, record", 'f"turn-{self.turns}", record'),),
     ),
-    Wrong(
+    Changed(
         "03",
         "the text as a key",
         "share one key",
         (("self.key, record", 'f"{workflow.info().workflow_id}/{text[:40]}", record'),),
     ),
-    Wrong(
+    Changed(
         "03",
         "twice",
         "It is exactly one for each",
         ((ROW, ROW + ROW.replace("self.key,", 'self.key + "/again",')),),
     ),
-    Wrong(
+    Changed(
         "04",
         "record as a tool",
         "3 messages, 2 rows",
         (('every message": "step"', 'every message": "tool"'),),
     ),
-    Wrong("04", "stock as a step", "2 reads were made", (('in stock": "tool"', 'in stock": "step"'),)),
-    Wrong(
+    Changed("04", "stock as a step", "2 reads were made", (('in stock": "tool"', 'in stock": "step"'),)),
+    Changed(
         "04", "refund as a tool", "2 refunds were paid", (('cost": "proposal"', 'cost": "function tool"'),)
     ),
-    Wrong("04", "calls as a step", "reconstruct the calls", (('tool call": "hook"', 'tool call": "step"'),)),
-    Wrong(
+    Changed(
+        "04", "calls as a step", "reconstruct the calls", (('tool call": "hook"', 'tool call": "step"'),)
+    ),
+    Changed(
         "04", "tokens as a tool", "when the model calls it", (('dashboard": "logger"', 'dashboard": "tool"'),)
     ),
-    Wrong(
+    Changed(
         "04", "an unknown place", "has no place yet", (('dashboard": "logger"', 'dashboard": "activity"'),)
     ),
-    Wrong(
+    Changed(
         "04",
         "predicts rows for all",
         "The model decides: it is obedient",
         (('"done": plain + lookups,', '"done": messages,'),),
     ),
-    Wrong(
+    Changed(
         "04",
         "predicts no extra calls",
         "what else makes the model be asked again?",
         (('"model_calls": messages + lookups,', '"model_calls": messages,'),),
     ),
-    Wrong(
+    Changed(
         "04",
         "predicts that all wait",
         "the operation was done after the reply went out",
         (('"waits": place == "step"', '"waits": True'),),
     ),
-    Wrong(
+    Changed(
         "04",
         "predicts by raising",
         "Your code raised: KeyError: 'x' (line 27)",
         (('    if place == "tool":', '    {}["x"]\n    if place == "tool":'),),
     ),
-    Wrong(
+    Changed(
         "04",
         "predicts nothing",
         "returns None",
@@ -371,8 +388,59 @@ WRONG = [
 ]
 
 
+OWN_TRY = """from agents import AgentsException, Runner
+        from temporalio.exceptions import ActivityError
+        from temporalio.openai_agents import AgentsWorkflowError
+        try:
+            result = await Runner.run(self.agent, text)
+            answer = Answer(result.final_output, [], "answered")
+        except (AgentsException, AgentsWorkflowError, ActivityError):
+            answer = Answer("Sorry.", [], "apologised")"""
+
+OTHER_WAYS = [
+    Changed(
+        "02",
+        "a function tool with words of its own",
+        "",
+        (
+            (
+                "from agents import Agent\n",
+                "from agents import Agent, function_tool\nfrom temporalio.exceptions import ApplicationError\n",
+            ),
+            (
+                '    return f"Order {order_id} is {status}, so it cannot be cancelled any more."\n',
+                '    raise ApplicationError(f"Order {order_id} is {status}: too late.", non_retryable=True)\n\n\n'
+                "def told(context: object, error: Exception) -> str:\n"
+                '    return f"Tell the customer: {error.__cause__}"\n\n\n'
+                '@function_tool(name_override="cancel_order", failure_error_function=told)\n'
+                "async def cancel(order_id: str) -> str:\n"
+                '    """Cancel an order."""\n'
+                "    return await workflow.execute_activity(cancel_order, order_id, **TOOL)\n",
+            ),
+            ("[activity_as_tool(cancel_order, **TOOL)]", "[cancel]"),
+        ),
+    ),
+    Changed(
+        "03",
+        "a try of its own",
+        "",
+        (
+            ("answer = await self.answer(text)  # an apology, when the agent's run fails for good", OWN_TRY),
+            ANSWER_IMPORT,
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize("other", OTHER_WAYS, ids=lambda other: f"{other.lesson} {other.name}")
+async def test_another_right_answer_passes(other: Changed) -> None:
+    cell.exercise(other.lesson, other.code())
+    verdict = await check(other.lesson)
+    assert verdict.passed, str(verdict)
+
+
 @pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: f"{wrong.lesson} {wrong.name}")
-async def test_a_wrong_answer_gets_its_own_words(wrong: Wrong, tmp_path: Path) -> None:
+async def test_a_wrong_answer_gets_its_own_words(wrong: Changed, tmp_path: Path) -> None:
     cell.exercise(wrong.lesson, wrong.code())
     verdict = await check(wrong.lesson)
     assert not verdict.passed

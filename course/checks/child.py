@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 
 from course.checks import exercises
-from course.checks.complaints import own_words
+from course.checks.complaints import is_own, own_words
 from course.checks.verdict import NotYet, Verdict, shortened
 
 
@@ -41,11 +41,15 @@ def _judged(lesson: str, file: Path) -> Verdict:
         # Not asyncio.run: it would first wait for what the reader's code has left undone.
         return Verdict("passed", asyncio.new_event_loop().run_until_complete(exercise.check(module)))
     except NotYet as difference:
-        return Verdict("not yet", str(difference))
+        return Verdict(difference.outcome, str(difference))
     except SystemExit:
         return Verdict("error", "Your code calls sys.exit(), which ends the whole worker. Return, or raise.")
     except BaseException as error:
-        return Verdict("error", own_words(error, file.name))
+        own_file = f"{file.parent.name}/{file.name}"
+        if is_own(error, own_file):
+            return Verdict("error", own_words(error, own_file))
+        fault = shortened(f"{type(error).__name__}: {error}")
+        return Verdict("error", f"The check itself failed, which is no fault of your code: {fault}")
 
 
 def _imported(file: Path) -> ModuleType:

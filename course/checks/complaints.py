@@ -53,7 +53,7 @@ def raised(message: str, stack: str, file: str) -> str:
 
 
 def own_words(error: BaseException, file: str) -> str:
-    """The sentence for an exception that came out of the reader's module or of the check."""
+    """The sentence for an exception that came out of the reader's module."""
     root: BaseException = error
     while root.__cause__ is not None:
         root = root.__cause__
@@ -63,3 +63,10 @@ def own_words(error: BaseException, file: str) -> str:
     message = f"{type(root).__name__}: {root}"
     stack = "".join(traceback.format_exception(root, chain=False))
     return meaning(message) or raised(message, stack, file)
+
+
+def is_own(error: BaseException, file: str) -> bool:
+    """Whether an exception passed through a line of the reader's file, or is about its syntax."""
+    if isinstance(error, SyntaxError) and (error.filename or "").endswith(file):
+        return True
+    return any(frame.filename.endswith(file) for frame in traceback.extract_tb(error.__traceback__))

@@ -124,7 +124,7 @@ async def _cancels(lab: Lab, chat: Conversation, module: Any) -> None:
     status = _status(lab, PACKED)
     if status != "cancelled":
         changed = [order for order in (PACKED, SHIPPED, AGAIN, ANOTHER) if _status(lab, order) == "cancelled"]
-        which = f"order {changed[0]} is cancelled" if changed else "no order is"
+        which = f"order {changed[0]} is cancelled instead" if changed else "no order is cancelled"
         raise NotYet(f"After {quoted(message)} order {PACKED} is {status!r}, and {which}.")
     if _is_apology(reply):
         raise NotYet(f"Order {PACKED} is cancelled, and the customer heard: {quoted(reply)}")

@@ -1,6 +1,7 @@
 """Exercise 03: an audit log that no accepted message avoids."""
 
 import asyncio
+import builtins
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -152,6 +153,8 @@ async def _lost(case: Case, chat: Conversation, error: Stuck | NoReply) -> str:
     happened = f"The model {case.what}, and {quoted(case.messages[0])} got no reply"
     if isinstance(error, Stuck):
         kind = error.message.split(":")[0]
+        if hasattr(builtins, kind):  # a fault in what the reader wrote for this case
+            return f"{happened}. {error}"
         return (
             f"{happened}: {kind} came out of the handler, so Temporal runs the workflow's task again and again. The "
             "conversation is frozen: it answers nothing any more, and a row that should follow is never written."

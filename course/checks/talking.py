@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from agents import Model, ModelResponse
@@ -26,7 +27,10 @@ class Stuck(NotYet):
 
     def __init__(self, message: str, stack: str, file: str) -> None:
         self.message = shortened(message)
-        super().__init__(meaning(message) or raised(message, stack, file))
+        explained = meaning(message)
+        if explained is None:
+            self.outcome = "error"
+        super().__init__(explained or raised(message, stack, file))
 
 
 class NoReply(NotYet):
@@ -146,7 +150,7 @@ async def _stop_if_in_vain(chat: Conversation, text: str) -> None:
             kind = failure.application_failure_info.type
             raise NoReply(
                 f"{quoted(text)} got no reply: {name} fails and is tried again, and again. Its error is "
-                f"{kind}: {shortened(failure.message)}."
+                f"{kind}: {shortened(failure.message).rstrip('.')}."
             )
 
 
@@ -184,7 +188,8 @@ async def _stop_if_stuck(chat: Conversation, module: Any) -> None:
 
 
 def file_of(module: Any) -> str:
-    return module.__file__.rsplit("/", 1)[-1]
+    """The reader's file as tracebacks end with it: the checks have files of the same name."""
+    return "/".join(Path(module.__file__).parts[-2:])
 
 
 def quoted(text: str) -> str:

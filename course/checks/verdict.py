@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 class NotYet(Exception):
     """The first thing that differs from what the exercise asks for, as a sentence."""
 
+    outcome = "not yet"
+
 
 @dataclass(frozen=True)
 class Verdict:
