@@ -19,7 +19,7 @@ from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
@@ -82,11 +82,17 @@ async def until_ready(address: str) -> None:
 Send = Callable[[str], Awaitable[str]]
 
 
-async def plain_conversation(client: Client) -> Send:
+async def plain_conversation(client: Client) -> tuple[WorkflowHandle, Send]:
     handle = await client.start_workflow(
         plain.PlainWorkflow.run, "ada", id=f"plain-{uuid4()}", task_queue="plain"
     )
-    return lambda text: handle.execute_update(plain.PlainWorkflow.send, text, id=str(uuid4()))
+    return handle, lambda text: handle.execute_update(plain.PlainWorkflow.send, text, id=str(uuid4()))
+
+
+async def activities_run(handle: WorkflowHandle) -> int:
+    """How many activities a conversation has run: the baseline does as much, or the comparison is void."""
+    events = (await handle.fetch_history()).events
+    return sum(event.HasField("activity_task_scheduled_event_attributes") for event in events)
 
 
 async def median_turn(send: Send) -> float:
@@ -103,11 +109,15 @@ async def bench_turns() -> None:
     same, default, ours_ms = [], [], []
     for _ in range(ROUNDS):
         async with await Lab.start() as lab:
-            ours = await median_turn((await lab.converse(ConversationWorkflow, "ada")).send)
+            chat = await lab.converse(ConversationWorkflow, "ada")
+            ours, our_work = await median_turn(chat.send), await activities_run(chat.handle)
         async with plain_desk("same server") as client:
-            theirs = await median_turn(await plain_conversation(client))
+            handle, send = await plain_conversation(client)
+            theirs, their_work = await median_turn(send), await activities_run(handle)
         async with plain_desk("start_local") as client:
-            on_default = await median_turn(await plain_conversation(client))
+            _, send = await plain_conversation(client)
+            on_default = await median_turn(send)
+        assert our_work == their_work, f"{our_work} activities against {their_work}"
         same.append(ours / theirs)
         default.append(ours / on_default)
         ours_ms.append(ours * 1000)
@@ -147,7 +157,7 @@ async def bench_throughput() -> None:
         async with plain_desk("same server") as client:
 
             async def plain_new(client: Client = client) -> Send:
-                return await plain_conversation(client)
+                return (await plain_conversation(client))[1]
 
             theirs = await turns_per_second(plain_new)
         ratios.append(ours / theirs)

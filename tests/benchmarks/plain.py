@@ -39,7 +39,7 @@ def create_tables(path: str) -> None:
 
 
 @activity.defn
-def plain_look_up_order(order_id: str) -> str:
+def look_up_order(order_id: str) -> str:
     """Look up an order of the shop: what, how many, paid, and its state.
 
     Args:
@@ -51,7 +51,7 @@ def plain_look_up_order(order_id: str) -> str:
 
 
 @activity.defn
-def plain_check_stock(plant: str) -> str:
+def check_stock(plant: str) -> str:
     """Check how many of a plant are in stock, and its price.
 
     Args:
@@ -92,8 +92,8 @@ class PlainWorkflow:
             instructions="""You are the support agent of Juniper, a shop for house plants. Answer in a few plain
 sentences. Look up what you do not know. You cannot pay refunds: say that a colleague will decide.""",
             tools=[
-                activity_as_tool(plain_look_up_order, start_to_close_timeout=MINUTE),
-                activity_as_tool(plain_check_stock, start_to_close_timeout=MINUTE),
+                activity_as_tool(look_up_order, start_to_close_timeout=MINUTE),
+                activity_as_tool(check_stock, start_to_close_timeout=MINUTE),
             ],
         )
         self.customer = customer
@@ -154,7 +154,7 @@ async def plain_worker(address: str, model: Model):
             client,
             task_queue="plain",
             workflows=[PlainWorkflow],
-            activities=[plain_look_up_order, plain_check_stock, plain_save, plain_notify, plain_batch],
+            activities=[look_up_order, check_stock, plain_save, plain_notify, plain_batch],
             activity_executor=threads,
         ):
             yield client
