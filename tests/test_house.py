@@ -10,6 +10,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from course.checks.exercises import LESSONS, load
 from tests.tools.conda import pip_part
 
 ROOT = Path(__file__).parents[1]
@@ -129,6 +130,19 @@ def test_notebook_says_nothing_of_this_machine(path: Path) -> None:
     assert not re.search(r"/tmp/|/home/|/root/|/Users/", text)
     assert not re.search(r"127\.0\.0\.1:\d+", text)
     assert not re.search(r"\b[0-9a-f]{8}-[0-9a-f]{4}-", text)
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_exercise_cell_holds_the_starter(lesson: str) -> None:
+    """Otherwise the check could not tell an exercise that was not started; and a solution lies beside it."""
+    [path] = [path for path in NOTEBOOKS if path.name.startswith(lesson)]
+    sources = [cell.source for cell in nbformat.read(path, as_version=4).cells]
+    [exercise] = [source for source in sources if source.startswith("%%exercise")]
+    head, _, starter = exercise.partition("\n")
+    assert head == f"%%exercise {lesson}"
+    assert starter.strip() == load(lesson).STARTER.strip()
+    assert f'await check("{lesson}")' in sources
+    assert (ROOT / "notebooks" / "solutions" / f"lesson_{lesson}.py").exists()
 
 
 def test_there_are_notebooks() -> None:
