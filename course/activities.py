@@ -12,7 +12,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 from typing_extensions import TypedDict  # pydantic wants this one before Python 3.12
 
-from course.services import KeyReused, RefundRefused, current_services, database
+from course.services import Refused, current_services, database
 
 
 class TurnRecord(TypedDict, total=False):
@@ -46,7 +46,7 @@ def save_to_database(task_id: str, data: TurnRecord) -> str:
         new = current_services().database.insert_once(
             database.turns, {**row, "task_id": task_id, "details": details or None}
         )
-    except KeyReused as error:
+    except Refused as error:
         raise refused(error) from error
     return "saved" if new else "already saved"
 
@@ -63,7 +63,7 @@ def record_tool_call(task_id: str, tool: str, arguments: str) -> str:
     row = {"task_id": task_id, "tool": tool, "arguments": arguments}
     try:
         new = current_services().database.insert_once(database.tool_calls, row)
-    except KeyReused as error:
+    except Refused as error:
         raise refused(error) from error
     return "recorded" if new else "already recorded"
 
@@ -108,7 +108,7 @@ def process_batch(task_id: str, items: list[str], batch_num: int) -> dict[str, A
         current_services().database.insert_once(
             database.batches, {"task_id": task_id, "batch_num": batch_num, **row}
         )
-    except KeyReused as error:
+    except Refused as error:
         raise refused(error) from error
     return {"batch_num": batch_num, **learned}
 
@@ -132,7 +132,7 @@ def generate_report(task_id: str, summary_data: dict[str, Any]) -> str:
             database.reports,
             {"task_id": task_id, "turns": len(turns), "answered": answered, "file": file.name},
         )
-    except KeyReused as error:
+    except Refused as error:
         raise refused(error) from error
     return file.name
 
@@ -168,7 +168,7 @@ def issue_refund(refund_id: str, order_id: str, amount_cents: int) -> str:
     """
     try:
         return current_services().shop.refund(refund_id, order_id, amount_cents)
-    except (RefundRefused, KeyReused) as error:
+    except Refused as error:
         raise refused(error) from error
 
 

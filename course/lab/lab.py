@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
+from uuid import uuid4
 
 import nest_asyncio2
 import pandas as pd
@@ -69,6 +70,7 @@ class Lab:
         self.reports: Path
         self._workflows: Sequence[type] = []
         self._activities: Sequence[Callable[..., Any]] = []
+        self._suffix = ""
         self._known: dict[str, tuple[str, str, type | None]] = {}
         self._folder: Folder | None = None
         self._server: Server | None = None
@@ -166,6 +168,9 @@ class Lab:
         await self._worker.start()
 
     async def _start_services(self, database_url: str | None) -> None:
+        if database_url is not None:
+            # It may outlive this server, whose ids begin anew: a key must not name two conversations.
+            self._suffix = f"-{uuid4().hex[:8]}"
         assert self._folder
         database = self._open_database(
             f"sqlite:///{self._folder.path / 'desk.db'}" if database_url is None else database_url
@@ -363,7 +368,7 @@ class Lab:
         number = 1
         while True:
             try:
-                handle = await self._start_workflow(definition, customer, f"{slug}-{number}")
+                handle = await self._start_workflow(definition, customer, f"{slug}-{number}{self._suffix}")
                 self._known[handle.id] = (update, close, definition.ret_type)
                 return self.conversation(handle.id)
             except WorkflowAlreadyStartedError:

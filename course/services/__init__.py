@@ -12,7 +12,7 @@ from typing import Any
 
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
-from .database import Database, KeyReused
+from .database import Database, KeyReused, Refused
 from .mail import Mail, Mailbox
 from .shop import RefundRefused, Shop
 from .webhook import Webhook, WebhookReceiver
@@ -23,6 +23,7 @@ __all__ = [
     "Mail",
     "Mailbox",
     "RefundRefused",
+    "Refused",
     "Services",
     "ServicesInterceptor",
     "Shop",

@@ -74,8 +74,17 @@ stock = sql.Table(
 )
 
 
-class KeyReused(ValueError):
+class Refused(ValueError):
+    """What was asked cannot be done, and asking again would not help. The message says why."""
+
+
+class KeyReused(Refused):
     """The same key came again with other content: two intents share one name."""
+
+
+def storable(value: Any) -> Any:
+    """A value as every database can keep it: PostgreSQL has no text with a NUL in it."""
+    return value.replace("\0", "\N{REPLACEMENT CHARACTER}") if isinstance(value, str) else value
 
 
 class Database:
@@ -111,8 +120,9 @@ class Database:
     def insert_once(self, table: sql.Table, row: Mapping[str, Any]) -> bool:
         """Inserts a row unless its primary key is there already; returns whether it was new.
 
-        Raises `KeyReused` when the row that is there differs.
+        Raises `KeyReused` when the row that is there differs, and `Refused` for a value that no column can hold.
         """
+        row = {name: storable(value) for name, value in row.items()}
         with self.engine.connect() as connection:
             try:
                 connection.execute(table.insert().values(**row))
@@ -120,6 +130,8 @@ class Database:
                 return True
             except sql.exc.IntegrityError:
                 connection.rollback()
+            except (sql.exc.DataError, OverflowError) as error:
+                raise Refused(f"The database cannot hold this row of {table.name}: {error}.") from error
             key = [column for column in table.primary_key]
             kept = (
                 connection.execute(sql.select(table).where(*(column == row[column.name] for column in key)))

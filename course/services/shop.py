@@ -19,9 +19,11 @@ STOCK = [
     ("Fern", 7, 1900),
     ("Pothos", 18, 1200),
 ]
+LARGEST_CENTS = 1_000_000_00
+"""No order of a plant shop is worth a million."""
 
 
-class RefundRefused(ValueError):
+class RefundRefused(db.Refused):
     """The shop's rules do not allow this refund."""
 
 
@@ -44,6 +46,7 @@ class Shop:
                     connection.execute(table.insert(), [dict(zip(names, row, strict=True)) for row in rows])
 
     def order(self, order_id: str) -> str:
+        order_id = db.storable(order_id)
         with self.database.engine.connect() as connection:
             order = connection.execute(
                 sql.select(db.orders).where(db.orders.c.order_id == order_id)
@@ -55,6 +58,7 @@ class Shop:
         )
 
     def stock(self, plant: str) -> str:
+        plant = db.storable(plant)
         with self.database.engine.connect() as connection:
             row = connection.execute(
                 sql.select(db.stock).where(sql.func.lower(db.stock.c.plant) == plant.strip().lower())
@@ -67,6 +71,9 @@ class Shop:
 
     def refund(self, refund_id: str, order_id: str, amount_cents: int) -> str:
         """Pays once per `refund_id`. Raises `RefundRefused`, or `KeyReused` for a changed repeat."""
+        refund_id, order_id = db.storable(refund_id), db.storable(order_id)
+        if not 0 < amount_cents <= LARGEST_CENTS:
+            raise RefundRefused(f"A refund of {euros(amount_cents)} makes no sense. Nothing was paid.")
         refund = {"refund_id": refund_id, "order_id": order_id, "amount_cents": amount_cents}
         paid = f"Refund {refund_id} of {euros(amount_cents)} for order {order_id} is paid."
         with self.database.engine.begin() as connection:
@@ -87,8 +94,6 @@ class Shop:
             ).one_or_none()
             if order is None:
                 raise RefundRefused(f"There is no order {order_id!r}, so nothing was refunded.")
-            if amount_cents <= 0:
-                raise RefundRefused(f"A refund of {euros(amount_cents)} makes no sense. Nothing was paid.")
             total = connection.execute(
                 sql.select(sql.func.sum(db.refunds.c.amount_cents)).where(db.refunds.c.order_id == order_id)
             ).scalar()
