@@ -1,0 +1,60 @@
+"""The desk's database by URL: what it keeps, what it refuses, and that it may outlive the server."""
+
+from pathlib import Path
+
+import pytest
+
+from course import Lab
+from course.services import Database, KeyReused, RefundRefused, Refused, Shop
+from course.services.database import turns
+from course.workflows import DutyAsStepWorkflow
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Database:
+    database = Database(f"sqlite:///{tmp_path / 'desk.db'}")
+    database.create()
+    Shop(database).open()
+    return database
+
+
+def test_the_same_key_is_one_row(database: Database) -> None:
+    assert database.insert_once(turns, {"task_id": "a", "turn": 1, "message": "hello"})
+    assert not database.insert_once(turns, {"task_id": "a", "turn": 1, "message": "hello"})
+    with pytest.raises(KeyReused, match="already holds 'a' with another message. Nothing was changed"):
+        database.insert_once(turns, {"task_id": "a", "turn": 1, "message": "good bye"})
+    assert [row["message"] for row in database.rows("turns")] == ["hello"]
+
+
+def test_nul_is_kept_as_every_database_can(database: Database) -> None:
+    row = {"task_id": "a", "message": "half\0half"}
+    assert database.insert_once(turns, row)
+    assert not database.insert_once(turns, row)
+    assert database.rows(turns)[0]["message"] == "half\N{REPLACEMENT CHARACTER}half"
+
+
+def test_what_no_column_can_hold_is_refused_and_not_retried(database: Database) -> None:
+    with pytest.raises(Refused, match="cannot hold this row of turns"):
+        database.insert_once(turns, {"task_id": "a", "turn": 10**30})
+    assert database.rows("turns") == []
+
+
+@pytest.mark.parametrize("cents", [0, -1, 10**30])
+def test_a_refund_has_a_sensible_amount(database: Database, cents: int) -> None:
+    with pytest.raises(RefundRefused, match="makes no sense. Nothing was paid"):
+        Shop(database).refund("r", "1042", cents)
+    assert database.rows("refunds") == []
+
+
+async def test_a_database_that_outlives_the_server_keeps_conversations_apart(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'desk.db'}"
+    ids = []
+    for message in ("Hello!", "Thank you!"):
+        async with await Lab.start(database_url=url, ui=False) as lab:
+            chat = await lab.converse(DutyAsStepWorkflow, "ada")
+            await chat.send(message)
+            ids.append(chat.id)
+            rows = lab.table("turns")
+    assert len(set(ids)) == 2
+    assert rows.conversation.tolist() == ids
+    assert rows.message.tolist() == ["Hello!", "Thank you!"]
