@@ -38,5 +38,6 @@ class DutyAsStepWorkflow(PlainConversation):
             answer=answer.text,
             outcome=answer.outcome,
         )
-        await workflow.execute_activity(activities.save_to_database, args=[self.key, record], **RECORD)
+        args = [self.key, record]
+        await workflow.execute_activity(activities.save_to_database, args=args, **RECORD)
         return answer.text
