@@ -63,6 +63,13 @@ def test_importing_course_loads_nothing_else() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_windows_is_told_at_once_to_use_wsl() -> None:
+    code = "import sys; sys.platform = 'win32'; from course import Lab"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "ImportError: This course runs under WSL on Windows" in done.stderr
+
+
 # What the environment files pin
 
 

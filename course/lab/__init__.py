@@ -1,5 +1,13 @@
 """What a notebook holds in its hand: server, worker, conversation."""
 
+import sys
+
+if sys.platform == "win32":
+    raise ImportError(
+        "This course runs under WSL on Windows: there is no Temporal server for Windows on PyPI. "
+        "Install it with `wsl --install`, clone the course there, and run `make lab`."
+    )
+
 from course.lab.conversation import Conversation
 from course.lab.errors import LabError, MessageRefused
 from course.lab.lab import Lab
