@@ -5,6 +5,7 @@ import smtplib
 from dataclasses import dataclass
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from hashlib import sha256
 from urllib.parse import quote
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
@@ -34,7 +35,10 @@ class Mail:
         mail = EmailMessage()
         mail["From"], mail["To"] = self.sender, self.recipient
         mail["Subject"] = one_line(subject)
-        mail["Message-ID"] = f"<{quote(key, safe='')}@juniper.example>"
+        name = quote(key, safe="")
+        if len(name) > 200:  # a line of mail holds 998 characters, and a Message-ID cannot be folded
+            name = sha256(name.encode()).hexdigest()
+        mail["Message-ID"] = f"<{name}@juniper.example>"
         mail.set_content(text.replace("\0", "\N{REPLACEMENT CHARACTER}"))
         # local_hostname: without it smtplib asks the name service who we are.
         with smtplib.SMTP(self.host, self.port, local_hostname="localhost", timeout=5) as smtp:
@@ -52,18 +56,16 @@ class Mailbox:
         self.mails: list[dict[str, str]] = []
         self.repeats = 0
         self._seen: set[str] = set()
+        self.port = 0
+        """Chosen at the first start; a mailbox that was stopped comes back at the same one."""
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: SMTP(self, hostname="localhost", enable_SMTPUTF8=True), "127.0.0.1", 0
+            lambda: SMTP(self, hostname="localhost", enable_SMTPUTF8=True), "127.0.0.1", self.port
         )
-
-    @property
-    def port(self) -> int:
-        assert self._server, "start() it first"
-        return self._server.sockets[0].getsockname()[1]
+        self.port = self._server.sockets[0].getsockname()[1]
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         mail = message_from_bytes(envelope.content, policy=policy.default)

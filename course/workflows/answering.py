@@ -32,7 +32,8 @@ async def ask(agent: Agent[Any], memory: list[TResponseInputItem], message: str,
     Whatever an agent run raises ends in an apology: a model that refuses for good (`ActivityError`), a
     tool that failed for good or malformed arguments (`AgentsWorkflowError`), too many turns, an invented
     tool, wrongly typed arguments (`AgentsException`). A cancellation is not a failure and passes through.
-    The memory then stays as it was, so that what broke this run cannot break the next.
+    A run that ends without a word is no answer either. The memory then stays as it was, so that what broke
+    this run cannot break the next.
     """
     try:
         result = await Runner.run(agent, [*memory, {"role": "user", "content": message}], **options)
@@ -40,6 +41,8 @@ async def ask(agent: Agent[Any], memory: list[TResponseInputItem], message: str,
         if is_cancelled_exception(error) or is_cancelled_exception(error.__cause__ or error):
             raise
         return Answer(APOLOGY, memory, outcome="apologised", reason=why(error))
+    if not str(result.final_output or "").strip():
+        return Answer(APOLOGY, memory, outcome="apologised", reason="The model answered without a word.")
     return Answer(str(result.final_output), result.to_input_list(), output=result.final_output)
 
 

@@ -79,6 +79,7 @@ class ConversationWorkflow:
         self._duties: set[asyncio.Task[None]] = set()
         self._closing = False
         self._report: str | None = None
+        self._ending = ""
 
     @workflow.run
     async def run(self, customer: str) -> Summary:
@@ -124,8 +125,8 @@ class ConversationWorkflow:
             if turn.answer is not None:
                 lines.append(Line(turn.number, "agent", turn.answer))
             lines += [Line(turn.number, "system", turn.notes[s]) for s in STEPS if s in turn.notes]
-        if self._report:
-            lines.append(Line(None, "system", f"report written: {self._report}"))
+        if self._ending:
+            lines.append(Line(None, "system", self._ending))
         return lines
 
     @workflow.query
@@ -214,10 +215,11 @@ class ConversationWorkflow:
             self._report = await workflow.execute_activity(
                 activities.generate_report, args=[workflow.info().workflow_id, summary], **BACKGROUND
             )
+            self._ending = f"report written: {self._report}"
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
-            workflow.logger.warning("The report was not written: %s", why(error))
+            self._ending = f"report failed: {why(error)}"
 
     # Small things
 
