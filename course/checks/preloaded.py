@@ -1,5 +1,9 @@
 """What the helper that forks the checks' processes has imported beforehand. Nobody else imports this."""
 
+import signal
+
+signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt of the kernel is not for its helper
+
 from agents.tracing import get_trace_provider
 
 from course.checks import child, exercises
