@@ -26,7 +26,9 @@ class Answer:
     """The agent's final output: the text, or the typed object that it was asked for."""
 
 
-async def ask(agent: Agent[Any], memory: list[TResponseInputItem], message: str, **options: Any) -> Answer:
+async def ask(
+    agent: Agent[Any], memory: list[TResponseInputItem], message: str, **options: Any
+) -> Answer:
     """Runs the agent on the conversation so far and one more message.
 
     Whatever an agent run raises ends in an apology: a model that refuses for good (`ActivityError`), a
@@ -36,14 +38,25 @@ async def ask(agent: Agent[Any], memory: list[TResponseInputItem], message: str,
     this run cannot break the next.
     """
     try:
-        result = await Runner.run(agent, [*memory, {"role": "user", "content": message}], **options)
+        result = await Runner.run(
+            agent, [*memory, {"role": "user", "content": message}], **options
+        )
     except (AgentsException, AgentsWorkflowError, ActivityError) as error:
-        if is_cancelled_exception(error) or is_cancelled_exception(error.__cause__ or error):
+        if is_cancelled_exception(error) or is_cancelled_exception(
+            error.__cause__ or error
+        ):
             raise
         return Answer(APOLOGY, memory, outcome="apologised", reason=why(error))
     if not str(result.final_output or "").strip():
-        return Answer(APOLOGY, memory, outcome="apologised", reason="The model answered without a word.")
-    return Answer(str(result.final_output), result.to_input_list(), output=result.final_output)
+        return Answer(
+            APOLOGY,
+            memory,
+            outcome="apologised",
+            reason="The model answered without a word.",
+        )
+    return Answer(
+        str(result.final_output), result.to_input_list(), output=result.final_output
+    )
 
 
 def why(error: BaseException) -> str:

@@ -84,7 +84,9 @@ class ConversationWorkflow:
     @workflow.run
     async def run(self, customer: str) -> Summary:
         await workflow.wait_condition(lambda: self._closing)
-        await workflow.wait_condition(lambda: workflow.all_handlers_finished() and not self._duties)
+        await workflow.wait_condition(
+            lambda: workflow.all_handlers_finished() and not self._duties
+        )
         await self._write_report()
         return Summary(self._customer, len(self._turns), self._answered(), self._report)
 
@@ -124,7 +126,9 @@ class ConversationWorkflow:
             lines.append(Line(turn.number, "customer", turn.message))
             if turn.answer is not None:
                 lines.append(Line(turn.number, "agent", turn.answer))
-            lines += [Line(turn.number, "system", turn.notes[s]) for s in STEPS if s in turn.notes]
+            lines += [
+                Line(turn.number, "system", turn.notes[s]) for s in STEPS if s in turn.notes
+            ]
         if self._ending:
             lines.append(Line(None, "system", self._ending))
         return lines
@@ -171,26 +175,42 @@ class ConversationWorkflow:
             answer=answer,
             outcome=outcome,
         )
-        await self._step(turn, "saved", activities.save_to_database, [self._key(turn), record], **RECORD)
+        await self._step(
+            turn, "saved", activities.save_to_database, [self._key(turn), record], **RECORD
+        )
 
     async def _tell_the_team(self, turn: Turn) -> None:
         notice = f"{self._customer} wrote, and was {turn.outcome}: {turn.message}"
         await self._step(
-            turn, "notice", activities.send_notification, [self._key(turn), notice, "email"], **BACKGROUND
+            turn,
+            "notice",
+            activities.send_notification,
+            [self._key(turn), notice, "email"],
+            **BACKGROUND,
         )
 
     async def _learn(self, turn: Turn) -> None:
         messages = [t.message for t in self._turns[turn.number - BATCH : turn.number]]
         number = turn.number // BATCH
         await self._step(
-            turn, "batch", activities.process_batch, [self._key(turn), messages, number], **BACKGROUND
+            turn,
+            "batch",
+            activities.process_batch,
+            [self._key(turn), messages, number],
+            **BACKGROUND,
         )
 
-    async def _step(self, turn: Turn, step: str, activity: Any, args: list[Any], **policy: Any) -> None:
+    async def _step(
+        self, turn: Turn, step: str, activity: Any, args: list[Any], **policy: Any
+    ) -> None:
         """A duty that code decided on. If it fails for good, that is noted and costs the others nothing."""
         try:
             result = await workflow.execute_activity(activity, args=args, **policy)
-            turn.notes[step] = str(result) if step != "batch" else f"learned from turns up to {turn.number}"
+            turn.notes[step] = (
+                str(result)
+                if step != "batch"
+                else f"learned from turns up to {turn.number}"
+            )
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
@@ -213,7 +233,9 @@ class ConversationWorkflow:
         }
         try:
             self._report = await workflow.execute_activity(
-                activities.generate_report, args=[workflow.info().workflow_id, summary], **BACKGROUND
+                activities.generate_report,
+                args=[workflow.info().workflow_id, summary],
+                **BACKGROUND,
             )
             self._ending = f"report written: {self._report}"
         except ActivityError as error:
@@ -226,7 +248,9 @@ class ConversationWorkflow:
     def _accept(self, text: str) -> None:
         """Refuses what no turn can be made of, before it enters the history."""
         if self._closing:
-            raise ApplicationError("The conversation is closing and takes no more messages.")
+            raise ApplicationError(
+                "The conversation is closing and takes no more messages."
+            )
         try:
             check_message(text)
         except ValueError as error:

@@ -12,7 +12,9 @@ def check_message(text: object) -> str:
             f"A message is text, and this is {type(text).__name__}: {_short(text)}. Nothing was sent."
         )
     if not text.strip():
-        raise ValueError("The message is empty. Nothing was sent: write a question, and send it again.")
+        raise ValueError(
+            "The message is empty. Nothing was sent: write a question, and send it again."
+        )
     if len(text) > MAX_MESSAGE:
         raise ValueError(
             f"The message has {len(text):,} characters, and a conversation takes {MAX_MESSAGE:,}. "

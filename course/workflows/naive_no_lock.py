@@ -25,7 +25,9 @@ class NaiveNoLockWorkflow:
 
     @workflow.run
     async def run(self, customer: str) -> int:
-        await workflow.wait_condition(lambda: self._closing and workflow.all_handlers_finished())
+        await workflow.wait_condition(
+            lambda: self._closing and workflow.all_handlers_finished()
+        )
         return len(self._messages)
 
     @workflow.update
@@ -34,14 +36,23 @@ class NaiveNoLockWorkflow:
         result = await Runner.run(self._agent, text)
         answer = str(result.final_output)
         record = activities.TurnRecord(
-            conversation=workflow.info().workflow_id, turn=number, message=text, answer=answer
+            conversation=workflow.info().workflow_id,
+            turn=number,
+            message=text,
+            answer=answer,
         )
-        key = str(workflow.uuid4())  # … and a key that says nothing, so nobody can refuse the repeat
-        await workflow.execute_activity(activities.save_to_database, args=[key, record], **RECORD)
+        key = str(
+            workflow.uuid4()
+        )  # … and a key that says nothing, so nobody can refuse the repeat
+        await workflow.execute_activity(
+            activities.save_to_database, args=[key, record], **RECORD
+        )
         self._messages.append(text)  # … written here: another message came in between
         if number % 3 == 0:
             await workflow.execute_activity(
-                activities.process_batch, args=[key, self._messages[-3:], number // 3], **RECORD
+                activities.process_batch,
+                args=[key, self._messages[-3:], number // 3],
+                **RECORD,
             )
         return answer
 

@@ -15,7 +15,9 @@ class NaiveUnrepeatableWorkflow:
 
     @workflow.run
     async def run(self, customer: str) -> None:
-        await workflow.wait_condition(lambda: self._closing and workflow.all_handlers_finished())
+        await workflow.wait_condition(
+            lambda: self._closing and workflow.all_handlers_finished()
+        )
 
     @workflow.update
     async def send(self, text: str) -> str:

@@ -25,7 +25,9 @@ class PlainConversation:
 
     async def until_closed(self) -> int:
         """The life of the conversation. Returns its number of turns."""
-        await workflow.wait_condition(lambda: self._closing and workflow.all_handlers_finished())
+        await workflow.wait_condition(
+            lambda: self._closing and workflow.all_handlers_finished()
+        )
         return self.turns
 
     @workflow.update
@@ -37,7 +39,9 @@ class PlainConversation:
     @send.validator
     def check_send(self, text: str) -> None:
         if self._closing:
-            raise ApplicationError("The conversation is closing and takes no more messages.")
+            raise ApplicationError(
+                "The conversation is closing and takes no more messages."
+            )
         try:
             check_message(text)
         except ValueError as error:

@@ -65,11 +65,19 @@ class ProposalWorkflow(PlainConversation):
         try:
             return await workflow.execute_activity(
                 activities.issue_refund,
-                args=[f"order-{proposal.order_id}", proposal.order_id, proposal.amount_cents],
+                args=[
+                    f"order-{proposal.order_id}",
+                    proposal.order_id,
+                    proposal.amount_cents,
+                ],
                 **RECORD,
             )
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
             # The shop's own sentence, such as "Order 1042 was paid with 34.00 EUR; …".
-            return error.cause.message if isinstance(error.cause, ApplicationError) else APOLOGY
+            return (
+                error.cause.message
+                if isinstance(error.cause, ApplicationError)
+                else APOLOGY
+            )

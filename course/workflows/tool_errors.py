@@ -65,7 +65,9 @@ class RefundByFunctionWorkflow(PlainConversation):
 def tell_the_model(context: RunContextWrapper[Any], error: Exception) -> str:
     cause = error.__cause__
     if isinstance(cause, ApplicationError) and cause.non_retryable:
-        return f"The shop refused the refund. {cause.message}"  # written by us, for customers
+        return (
+            f"The shop refused the refund. {cause.message}"  # written by us, for customers
+        )
     return "It is not known whether the refund was paid. A colleague will look into it."
 
 
