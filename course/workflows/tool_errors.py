@@ -65,9 +65,8 @@ class RefundByFunctionWorkflow(PlainConversation):
 def tell_the_model(context: RunContextWrapper[Any], error: Exception) -> str:
     cause = error.__cause__
     if isinstance(cause, ApplicationError) and cause.non_retryable:
-        return (
-            f"The shop refused the refund. {cause.message}"  # written by us, for customers
-        )
+        # The shop's own words, written for customers.
+        return f"The shop refused the refund. {cause.message}"
     return "It is not known whether the refund was paid. A colleague will look into it."
 
 
