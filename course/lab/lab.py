@@ -1,9 +1,9 @@
 """The lab: a Temporal server, a worker, a database and a mailbox, all in the hands of one notebook."""
 
 import asyncio
-import atexit
 import os
 import re
+import threading
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -139,7 +139,7 @@ class Lab:
             )
         self._folder = Folder()
         self._loop = asyncio.get_running_loop()
-        atexit.register(self._end_with_python)
+        _ALIVE[self] = os.getpid()
         if address is None:
             file = self._claim(Path(persist)) if persist is not None else None
             starting = asyncio.create_task(Server.start(self._folder.path, ui=ui, persist=file))
@@ -276,7 +276,7 @@ class Lab:
 
     def _end(self) -> None:
         """Ends and removes what must never be left behind."""
-        atexit.unregister(self._end_with_python)
+        _ALIVE.pop(self, None)
         if self._server:
             self._server.stop()
         if self._persist_lock is not None:
@@ -440,3 +440,17 @@ class Lab:
         if self._server and not self._server.running:
             return f" The server has ended: {self._server.failure()} Its log: {self._server.log}"
         return ""
+
+
+_ALIVE: dict[Lab, int] = {}
+"""Labs that have not been stopped, and the process that started each: a fork of it must not end them."""
+
+
+def _end_all() -> None:
+    for lab, process in list(_ALIVE.items()):
+        if process == os.getpid():
+            lab._end_with_python()
+
+
+# Earlier than atexit, while threads can still be used: a worker cannot end what is under way without them.
+threading._register_atexit(_end_all)  # type: ignore[attr-defined]

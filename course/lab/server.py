@@ -214,13 +214,12 @@ def end_what_dead_labs_left(parent: Path) -> None:
             continue  # a lab that lives
         notes = folder / "processes"
         for line in notes.read_text().splitlines() if notes.exists() else []:
-            note = json.loads(line)
-            try:
+            # A torn line (its writer was killed) names nobody.
+            with contextlib.suppress(ValueError, psutil.NoSuchProcess, psutil.TimeoutExpired):
+                note = json.loads(line)
                 process = psutil.Process(note["pid"])
                 if process.create_time() == note["began"]:
                     process.kill()
                     process.wait(5)
-            except (psutil.NoSuchProcess, psutil.TimeoutExpired):
-                pass
         shutil.rmtree(folder, ignore_errors=True)
         os.close(lock)

@@ -106,6 +106,13 @@ class OfflineModel(Model):
         self._failed: dict[tuple[str, ...], int] = {}
         self._lock = threading.Lock()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For a worker in another process, which counts for itself."""
+        return {name: value for name, value in vars(self).items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _lock=threading.Lock())
+
     def __repr__(self) -> str:
         return f"<{NAME}, {self.calls} calls answered>"
 

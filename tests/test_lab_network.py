@@ -1,0 +1,258 @@
+"""Who talks to whom: an offline lab to nobody, a live model's lab to its endpoint, and the key to no record."""
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from temporalio.api.enums.v1 import EventType
+
+from course import Lab
+from course.models import OfflineModel
+from course.workflows import ConversationWorkflow
+from course.workflows.answering import APOLOGY
+from tests.lab_helpers import attempts
+
+KEY = "sk-proj-NeverOnRecord-0123456789abcdef"
+
+# Python's own connections are seen by an audit hook, none missed; the native client's and the server's by looking
+# at their sockets all the time.
+WATCHED = """
+    import asyncio, json, sys, threading
+    import psutil
+
+    seen, listening, stop = set(), set(), threading.Event()
+
+    def hook(event, arguments):
+        if event == "socket.connect":
+            seen.add(str(arguments[1][0]))
+        elif event in ("socket.getaddrinfo", "socket.gethostbyname"):
+            seen.add(str(arguments[0]))
+
+    def look():
+        me = psutil.Process()
+        for process in [me, *me.children(recursive=True)]:
+            try:
+                for one in process.net_connections():
+                    if one.raddr:
+                        seen.add(one.raddr.ip)
+                    if one.status == "LISTEN":
+                        listening.add(one.laddr.ip)
+            except psutil.Error:
+                pass
+
+    def watch():
+        while not stop.wait(0.01):
+            look()
+
+    sys.addaudithook(hook)
+    threading.Thread(target=watch, daemon=True).start()
+    from course import Lab
+    from course.workflows import ConversationWorkflow, DutyAsToolWorkflow, ToolsWorkflow
+
+    async def main():
+        async with await Lab.start() as lab:
+            assert type(lab.model).__name__ == "OfflineModel"
+            for workflow in (ConversationWorkflow, ToolsWorkflow, DutyAsToolWorkflow):
+                chat = await lab.converse(workflow, "ada")
+                for text in ("Where is order 1042?", "Do you have a Ficus?", "Thanks"):
+                    await chat.send(text)
+                await chat.close()
+            look()
+
+    asyncio.run(main())
+    stop.set()
+    before = sorted(seen)
+
+    import socket
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:  # would the watch have seen it?
+        one.connect(("192.0.2.1", 9))
+    print(json.dumps([before, sorted(seen - set(before)), sorted(listening)]))
+"""
+
+
+LOOPBACK = {"127.0.0.1", "::1", "localhost", "::ffff:127.0.0.1"}
+
+
+def test_an_offline_lab_talks_to_nobody_with_a_key_in_the_environment() -> None:
+    environment = {**os.environ, "OPENAI_API_KEY": KEY}
+    environment.pop("OPENAI_AGENTS_DISABLE_TRACING")  # the lab sees to it
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(WATCHED)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    seen, seen_later, listening = json.loads(done.stdout)
+    assert seen_later == ["192.0.2.1"]
+    assert "127.0.0.1" in seen
+    assert set(seen) <= LOOPBACK
+    assert listening
+    assert set(listening) <= LOOPBACK
+
+
+# A live model, by name
+
+
+class Endpoint(ThreadingHTTPServer):
+    """Speaks the Responses API as other makers' endpoints do: with null where OpenAI sends an empty list."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.statuses: list[int] = []
+        self.keys: list[str | None] = []
+        self.bodies: list[dict[str, Any]] = []
+        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/v1"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Endpoint
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        self.server.bodies.append(body)
+        self.server.keys.append(self.headers["authorization"])
+        status = self.server.statuses.pop(0) if self.server.statuses else 200
+        self.reply(
+            status, reply_to(body) if status == 200 else refusal(status, self.headers["authorization"])
+        )
+
+    def reply(self, status: int, content: dict[str, Any]) -> None:
+        payload = json.dumps(content).encode()
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(payload)))
+        self.end_headers()
+        self.wfile.write(payload)
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing goes to the terminal."""
+
+
+def refusal(status: int, authorization: str | None) -> dict[str, Any]:
+    return {
+        "error": {"message": f"Status {status} for {authorization}", "type": "x", "code": None, "param": None}
+    }
+
+
+def reply_to(body: dict[str, Any]) -> dict[str, Any]:
+    said = sum(item.get("role") == "user" for item in body["input"])
+    looked_up = any(item.get("type") == "function_call_output" for item in body["input"])
+    if said == 1 and not looked_up:
+        output: list[dict[str, Any]] = [
+            {"type": "reasoning", "id": "rs_1", "summary": [], "content": None, "encrypted_content": None, "status": None},
+            {
+                "type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "look_up_order",
+                "arguments": '{"order_id": "1042"}', "status": "completed",
+            },
+        ]  # fmt: skip
+    else:
+        part = {"type": "output_text", "text": f"Answer {said}.", "annotations": None, "logprobs": None}
+        output = [
+            {
+                "type": "message",
+                "id": f"msg_{said}",
+                "role": "assistant",
+                "status": "completed",
+                "content": [part],
+            }
+        ]
+    return {
+        "id": f"resp_{said}", "object": "response", "created_at": 0, "model": body["model"], "status": "completed",
+        "output": output, "parallel_tool_calls": True, "tool_choice": "auto", "tools": [], "error": None,
+        "usage": {
+            "input_tokens": 1234, "output_tokens": 56, "total_tokens": 1290,
+            "input_tokens_details": {"cached_tokens": 0}, "output_tokens_details": {"reasoning_tokens": 7},
+        },
+    }  # fmt: skip
+
+
+@pytest.fixture
+def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
+    server = Endpoint()
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+async def test_a_live_model_is_retried_answers_and_its_key_is_on_no_record(
+    endpoint: Endpoint, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    async with await Lab.start(model="gpt-test", ui=False) as lab:
+        chat = await lab.converse(ConversationWorkflow, "live")
+        endpoint.statuses += [429, 500]
+        assert [await chat.send(text) for text in ("Where is order 1042?", "And now?", "Thanks")] == [
+            "Answer 1.",
+            "Answer 2.",
+            "Answer 3.",
+        ]
+        endpoint.statuses.append(401)
+        assert await chat.send("Is my key still good?") == APOLOGY
+        assert await chat.send("Again") == "Answer 4."  # what failed is not in the memory
+        await chat.close()
+
+        assert len(endpoint.bodies) == 2 + 4 + 1 + 1
+        assert set(endpoint.keys) == {f"Bearer {KEY}"}
+        assert {body["model"] for body in endpoint.bodies} == {"gpt-test"}
+        assert [
+            item["output"]
+            for item in endpoint.bodies[3]["input"]
+            if item.get("type") == "function_call_output"
+        ] == ["Order 1042: 1 × Monstera, 34.00 EUR, shipped."]
+        history = await chat.history()
+        models = [n for name, n in attempts(history) if name == "invoke_model_activity"]
+        assert models == [3, 1, 1, 1, 1, 1]
+        assert usages(history) == [{"input_tokens": 1234, "output_tokens": 56, "total_tokens": 1290}] * 5
+        assert list(lab.table("turns")["outcome"]) == ["answered"] * 3 + ["apologised", "answered"]
+
+        record = history.to_json() + str(
+            [(await chat.transcript()).to_dict(), (await chat.activities()).to_dict()]
+        )
+        record += str([lab.table(name).to_dict() for name in ("turns", "batches", "reports", "tool_calls")])
+        record += str(lab.inbox().to_dict()) + "".join(f.read_text() for f in lab.reports.iterdir())
+        record += "".join(
+            f.read_bytes().decode(errors="replace") for f in Path(lab._folder.path).rglob("*") if f.is_file()
+        )
+    printed = "".join(capfd.readouterr())
+    for kept in (record, printed, caplog.text):
+        assert KEY not in kept
+        assert KEY[8:] not in kept
+    assert "Status 401 for Bearer [key]" in history.to_json().replace("\\u005b", "[")
+
+
+def usages(history: Any) -> list[dict[str, int]]:
+    found = []
+    for event in history.events:
+        if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
+            result = json.loads(event.activity_task_completed_event_attributes.result.payloads[0].data)
+            if isinstance(result, dict) and "usage" in result:
+                usage = result["usage"]
+                found.append(
+                    {name: usage[name] for name in ("input_tokens", "output_tokens", "total_tokens")}
+                )
+    return found
+
+
+async def test_a_key_alone_starts_no_live_call(endpoint: Endpoint) -> None:
+    async with await Lab.start(ui=False) as lab:
+        chat = await lab.converse(ConversationWorkflow, "offline")
+        assert "Monstera" in await chat.send("Where is order 1042?")
+        assert isinstance(lab.model, OfflineModel)
+    assert endpoint.bodies == []
