@@ -64,7 +64,9 @@ class WorkerProcess:
     @classmethod
     async def start(cls, settings: WorkerSettings, kill: str | None) -> "WorkerProcess":
         ready, ready_there = FORKS.Pipe(duplex=False)
-        process = FORKS.Process(target=_main, args=(settings, kill, ready_there), daemon=True)
+        # The helper's environment is that of the moment at which it was started: the kernel's own goes along.
+        arguments = (settings, kill, ready_there, dict(os.environ))
+        process = FORKS.Process(target=_main, args=arguments, daemon=True)
         try:
             await asyncio.to_thread(process.start)
         except Exception as error:  # what a process is given must be picklable
@@ -100,7 +102,9 @@ class WorkerProcess:
         self._process.kill()
 
 
-def _main(settings: WorkerSettings, kill: str | None, ready: Connection) -> None:
+def _main(settings: WorkerSettings, kill: str | None, ready: Connection, environment: dict[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt of the kernel is not for this process
     asyncio.run(_work(settings, kill, ready))
 

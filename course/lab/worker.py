@@ -35,6 +35,13 @@ MODEL_CALLS = ModelActivityParameters(
 )
 
 
+SILENCED = (
+    "temporalio.activity",  # a traceback for every attempt that fails: the tables show the attempts
+    "temporalio.workflow",
+    "temporalio.worker.workflow_sandbox",  # a line beside the error that it raises
+    "openai.agents",
+)
+
 SHUTDOWN_PATIENCE = 15
 """Seconds. An activity that hangs in a blocking call cannot be ended; the lab does not wait for it."""
 
@@ -91,8 +98,7 @@ class RunningWorker:
 
     async def start(self) -> None:
         """Raises what `temporalio.worker.Worker` raises when a workflow or an activity is not valid."""
-        # Retried activities log a traceback for every attempt: the tables show the attempts instead.
-        for name in ("temporalio.activity", "temporalio.workflow", "openai.agents"):
+        for name in SILENCED:
             logging.getLogger(name).setLevel(logging.CRITICAL)
         if not RunningWorker._running:
             RunningWorker._before = (get_default_agent_runner(), get_trace_provider())
