@@ -3,7 +3,6 @@
 import asyncio
 import json
 import multiprocessing
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
-from uuid import uuid4
 
 import nest_asyncio2
 import pandas as pd
@@ -70,7 +69,7 @@ class Lab:
         self.reports: Path
         self._workflows: Sequence[type] = []
         self._activities: Sequence[Callable[..., Any]] = []
-        self._suffix = ""
+        self._own_database = True
         self._known: dict[str, tuple[str, str, type | None]] = {}
         self._folder: Folder | None = None
         self._server: Server | None = None
@@ -168,10 +167,8 @@ class Lab:
         await self._worker.start()
 
     async def _start_services(self, database_url: str | None) -> None:
-        if database_url is not None:
-            # It may outlive this server, whose ids begin anew: a key must not name two conversations.
-            self._suffix = f"-{uuid4().hex[:8]}"
         assert self._folder
+        self._own_database = database_url is None
         database = self._open_database(
             f"sqlite:///{self._folder.path / 'desk.db'}" if database_url is None else database_url
         )
@@ -366,9 +363,12 @@ class Lab:
             )
         slug = re.sub(r"[^a-z0-9]+", "-", customer.lower()).strip("-") or "customer"
         number = 1
+        # A database by URL may outlive a server whose ids begin anew: a key must not name two conversations.
+        while not self._own_database and self._services.database.knows(f"{slug}-{number}"):
+            number += 1
         while True:
             try:
-                handle = await self._start_workflow(definition, customer, f"{slug}-{number}{self._suffix}")
+                handle = await self._start_workflow(definition, customer, f"{slug}-{number}")
                 self._known[handle.id] = (update, close, definition.ret_type)
                 return self.conversation(handle.id)
             except WorkflowAlreadyStartedError:

@@ -146,6 +146,22 @@ class Database:
             )
         return False
 
+    def knows(self, task_id: str) -> bool:
+        """Whether any row's key is `task_id`, or begins with it and a slash."""
+        keyed = [table for table in metadata.sorted_tables if "task_id" in table.columns]
+        with self.engine.connect() as connection:
+            return any(
+                connection.execute(
+                    sql.select(table.c.task_id)
+                    .where(
+                        (table.c.task_id == task_id)
+                        | table.c.task_id.startswith(f"{task_id}/", autoescape=True)
+                    )
+                    .limit(1)
+                ).first()
+                for table in keyed
+            )
+
     def rows(self, table: sql.Table | str) -> list[dict[str, Any]]:
         """All rows of a table, in the order they were written. Raises `KeyError` for an unknown name."""
         if isinstance(table, str):
