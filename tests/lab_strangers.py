@@ -128,6 +128,23 @@ class Hangs(UntilClosed):
 
 
 @workflow.defn
+class Patient(UntilClosed):
+    """Ends by itself when nobody has written for thirty days."""
+
+    @workflow.run
+    async def run(self, customer: str) -> str:
+        try:
+            await workflow.wait_condition(lambda: self._closing, timeout=timedelta(days=30))
+        except TimeoutError:
+            return "nobody wrote"
+        return "closed"
+
+    @workflow.update
+    async def send(self, text: str) -> str:
+        return text
+
+
+@workflow.defn
 class Broken(UntilClosed):
     """Its own code raises, in every workflow task."""
 
@@ -140,5 +157,5 @@ class Broken(UntilClosed):
         raise KeyError(text)
 
 
-WORKFLOWS = [Echo, Minutely, Parent, Child, Hangs, Broken]
+WORKFLOWS = [Echo, Minutely, Parent, Child, Hangs, Patient, Broken]
 ACTIVITIES = [flaky, hang, shout]

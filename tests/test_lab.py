@@ -418,15 +418,19 @@ async def test_somebody_elses_folder_of_the_same_name_is_not_used(
 
 
 async def test_the_clock_runs_at_real_pace_until_it_is_told(lab: Lab) -> None:
-    chat = await lab.converse(ConversationWorkflow, "clock")
-    await chat.send("Hello")
+    chat = await lab.converse(lab_strangers.Patient, "clock")
+    for text in ("Hello", "Are you there?", "Still?"):
+        assert await chat.send(text) == text
     here = datetime.now(UTC)
     assert abs(await chat.fast_forward(timedelta(0)) - here) < timedelta(seconds=5)
-    moved = await chat.fast_forward(30 * 24 * HOUR)
-    assert timedelta(0) <= moved - here - 30 * 24 * HOUR < timedelta(seconds=20)
-    other = await lab.converse(ConversationWorkflow, "clock")  # its own clock has not moved
+    moved = await chat.fast_forward(29 * 24 * HOUR)
+    assert timedelta(0) <= moved - here - 29 * 24 * HOUR < timedelta(seconds=20)
+    assert await chat.send("After 29 days") == "After 29 days"
+    other = await lab.converse(lab_strangers.Patient, "clock")  # its own clock has not moved
     assert await other.fast_forward(timedelta(0)) - datetime.now(UTC) < timedelta(seconds=5)
-    assert "1042" in await chat.send("Where is order 1042?")
+    await chat.fast_forward(25 * HOUR)
+    assert await chat.close() == "nobody wrote"
+    assert await other.close() == "closed"
 
 
 async def test_a_retry_every_minute_for_eight_hours(lab: Lab) -> None:

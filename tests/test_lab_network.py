@@ -54,6 +54,7 @@ WATCHED = """
 
     sys.addaudithook(hook)
     threading.Thread(target=watch, daemon=True).start()
+    from agents.tracing.processors import default_processor
     from course import Lab
     from course.workflows import ConversationWorkflow, DutyAsToolWorkflow, ToolsWorkflow
 
@@ -65,6 +66,7 @@ WATCHED = """
                 for text in ("Where is order 1042?", "Do you have a Ficus?", "Thanks"):
                     await chat.send(text)
                 await chat.close()
+            default_processor().force_flush()  # of traces, if there are any
             look()
 
     asyncio.run(main())
