@@ -7,6 +7,8 @@ from agents import Agent, Runner
 from temporalio import activity, workflow
 from temporalio.common import RetryPolicy
 
+from course.workflows.answering import ask
+
 let_go = threading.Event()
 """What `hang` waits for."""
 
@@ -145,6 +147,19 @@ class Patient(UntilClosed):
 
 
 @workflow.defn
+class AsksOnce:
+    """Runs the agent in `run` itself: a cancellation that is taken for a failure would end in an apology."""
+
+    @workflow.run
+    async def run(self, customer: str) -> str:
+        return (await ask(Agent(name="Once"), [], customer)).text
+
+    @workflow.update
+    async def send(self, text: str) -> str:
+        return text
+
+
+@workflow.defn
 class Broken(UntilClosed):
     """Its own code raises, in every workflow task."""
 
@@ -157,5 +172,5 @@ class Broken(UntilClosed):
         raise KeyError(text)
 
 
-WORKFLOWS = [Echo, Minutely, Parent, Child, Hangs, Patient, Broken]
+WORKFLOWS = [Echo, Minutely, Parent, Child, Hangs, Patient, AsksOnce, Broken]
 ACTIVITIES = [flaky, hang, shout]

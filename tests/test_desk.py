@@ -37,6 +37,7 @@ from course.services.report import write_report
 from course.workflows import ConversationWorkflow
 from course.workflows.answering import APOLOGY
 from tests.lab_helpers import count, scheduled, until
+from tests.lab_strangers import AsksOnce
 
 
 class Switched(Model):
@@ -54,7 +55,7 @@ class Switched(Model):
 
 @pytest.fixture(scope="module")
 async def lab() -> AsyncIterator[Lab]:
-    async with await Lab.start(model=Switched(), ui=False) as lab:
+    async with await Lab.start(workflows=[*workflows.ALL, AsksOnce], model=Switched(), ui=False) as lab:
         yield lab
 
 
@@ -337,6 +338,14 @@ async def test_cancellation_is_not_swallowed(lab: Lab, model: Switched) -> None:
     assert "save_to_database" not in scheduled(await chat.history())
     with pytest.raises(LabError):
         await reply
+
+    model.now = Never()
+    once = await lab.converse(AsksOnce, "once")
+    await until(lambda: model.now.attempts, "a model call in flight")
+    await once.handle.cancel()
+    with pytest.raises(WorkflowFailureError):
+        await once.handle.result()
+    assert (await once.handle.describe()).status == WorkflowExecutionStatus.CANCELED
 
 
 # Effects happen once

@@ -49,7 +49,7 @@ WATCHED = """
                 pass
 
     def watch():
-        while not stop.wait(0.01):
+        while not stop.wait(0.05):
             look()
 
     sys.addaudithook(hook)

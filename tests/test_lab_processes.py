@@ -127,6 +127,8 @@ async def kernel(place: Path) -> AsyncIterator[Any]:
     yield manager
     if await manager.is_alive():
         await manager.shutdown_kernel(now=True)
+    if place.exists():
+        end_what_dead_labs_left(place)  # of a test that failed
 
 
 async def run_cell(manager: Any, code: str) -> str:
