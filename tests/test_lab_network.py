@@ -49,7 +49,7 @@ WATCHED = """
                 pass
 
     def watch():
-        while not stop.wait(0.05):
+        while not stop.wait(0.3):
             look()
 
     sys.addaudithook(hook)
