@@ -1,5 +1,6 @@
 """Exercise 04: place the operations, and predict what the record will show."""
 
+import asyncio
 import hashlib
 import random
 from dataclasses import dataclass
@@ -39,7 +40,9 @@ PLACES = {
 # 2. What will the record show?
 def predict(place, plain, lookups, silent, refused):
     """`place` is "tool" or "step" (saving every message) or "background" (ConversationWorkflow's notice).
-    The rest says how many messages there are of each kind; they come one after another."""
+    The rest says how many messages there are of each kind, at least one; they come one after another:
+    `plain` needs no tool, `lookups` asks about one order, `silent` needs no tool either and says "please
+    don't record this" (the model obeys), `refused` is refused by the model's provider for good."""
     return {
         "done": 0,  # how often the operation is carried out
         "model_calls": 0,  # rows of invoke_model_activity
@@ -192,10 +195,12 @@ async def check(module: Any) -> str:
         otherwise=OfflineModel(mistakes=Mistakes(obey=1)),
     )
     async with lab_for(module, list(WORKFLOW.values()), model) as lab:
-        for variant in variants:
-            predicted = _predicted(module, variant)
-            chat = await lab.converse(WORKFLOW[variant.place], "ada")
-            _compare(variant, predicted, await _run(variant, chat, module))
+        predictions = [_predicted(module, variant) for variant in variants]
+        chats = [await lab.converse(WORKFLOW[variant.place], "ada") for variant in variants]
+        runs = [_run(variant, chat, module) for variant, chat in zip(variants, chats, strict=True)]
+        seen = await asyncio.gather(*runs)
+    for variant, predicted, there in zip(variants, predictions, seen, strict=True):
+        _compare(variant, predicted, there)
     return (
         f"{len(ANSWERS)} operations, each in its place, and {len(variants)} conversations that you had not seen went as "
         "you predicted: how often the operation was carried out, how many model calls there were, and who waited."
@@ -273,16 +278,19 @@ async def _played(module: Any, workflow: type, model: Model, messages: list[str]
 
 
 def _variants(choice: random.Random) -> list[Variant]:
-    """One conversation for each place."""
+    """One conversation for each place.
 
-    def some(place: str, silent: int) -> Variant:
-        return Variant(place, choice.randint(1, 2), choice.randint(1, 2), silent, choice.randint(0, 1))
+    Every kind of message is in it, or a prediction that forgets one would pass by luck. There is one silent
+    message and two refused ones or the other way round, so that too much for one cannot make up for too little
+    for the other.
+    """
 
-    return [
-        some("step", choice.randint(0, 1)),
-        some("tool", choice.randint(1, 2)),
-        some("background", choice.randint(0, 1)),
-    ]
+    def some(place: str) -> Variant:
+        plain, lookups = choice.choice([(1, 1), (1, 2), (2, 1)])
+        silent = choice.randint(1, 2)
+        return Variant(place, plain, lookups, silent, refused=3 - silent)
+
+    return [some("step"), some("tool"), some("background")]
 
 
 async def _run(variant: Variant, chat: Conversation, module: Any) -> dict[str, Any]:

@@ -111,7 +111,7 @@ def _description(activities: list[Activity], turns: Turns, jumps: list[_Jump]) -
         names = Counter(activity.name for activity in activities if activity.decided_by == decider)
         if names:
             lanes.append(f"{decider}: " + ", ".join(f"{n} × {name}" for name, n in names.items()))
-    count = len(turns.messages)
+    count = len({activity.turn for activity in activities if activity.turn is not None})
     words = f"Timeline of {count} turn{'s' if count != 1 else ''}. {'; '.join(lanes)}."
     if jumps:
         words += f" The clock jumped in {len(jumps)} places."

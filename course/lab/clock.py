@@ -60,10 +60,12 @@ class Clock:
                 if task.done():
                     task.result()
         finally:
+            arrived = own.done() and not own.cancelled() and own.exception() is None
             for task in [own, *moves.values()]:
                 task.cancel()
             await asyncio.gather(own, *moves.values(), return_exceptions=True)
-            await self._hold(handle)
+            if not arrived:  # a clock that has arrived stands; to hold it again would run the next retry at once
+                await self._hold(handle)
 
     async def _open_children(self, handle: WorkflowHandle[Any, Any]) -> list[WorkflowHandle[Any, Any]]:
         client = self._skipper.client

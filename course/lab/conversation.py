@@ -23,6 +23,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from course.history import activity_table, event_table, timeline, transcript_table
+from course.lab.awaiting import awaited
 from course.lab.errors import LabError, MessageRefused
 from course.workflows.answering import why
 from course.workflows.messages import check_message
@@ -48,6 +49,7 @@ class Conversation:
 
     # Talking
 
+    @awaited("chat.send(…)")
     async def send(self, text: str, *, timeout: float = 30) -> str:
         """One turn: sends a message and returns the agent's reply.
 
@@ -256,6 +258,12 @@ class Conversation:
                 busy.append("a workflow task")
             if not busy:
                 return
+            if raw.pending_workflow_task.attempt > 2:
+                if say:
+                    print(
+                        f"{self.id} is stuck: its workflow task fails again and again. `await chat.events()`"
+                    )
+                return
             if asyncio.get_running_loop().time() > deadline:
                 if say:
                     print(f"{self.id} is not quiet after {patience:g} s: {', '.join(busy)} still in flight.")
@@ -296,7 +304,12 @@ class Conversation:
                     f"{self.id} has ended and takes no more messages. Its record is kept: `await chat.activities()`. "
                     "Start another with lab.converse()."
                 )
-            return LabError(f"The server at {self._lab.address} knows no workflow {self.id!r}.")
+            return LabError(
+                f"This lab's server knows no workflow {self.id!r}. Ids are given anew by every lab: `chat.id` is the one "
+                "that lab.converse() chose."
+            )
+        if "Workflow Task in failed state" in error.message:
+            return await self._no_reply(f"{self.id} cannot take this message.")
         return LabError(
             f"The server at {self._lab.address} did not do it: {error.message}{self._lab.server_hint()}"
         )

@@ -22,10 +22,11 @@ from temporalio.service import RPCError
 
 import course.activities
 import course.workflows
+from course.lab.awaiting import awaited
 from course.lab.clock import Clock
 from course.lab.conversation import Conversation
 from course.lab.errors import LabError
-from course.lab.processes import WorkerProcess, WorkerSettings
+from course.lab.processes import WorkerProcess, WorkerSettings, check_moment
 from course.lab.server import Folder, Server, lock_file, note_process
 from course.lab.worker import RunningWorker, agents_plugin, runtime
 from course.models import model_provider
@@ -81,7 +82,11 @@ class Lab:
         self._persist_lock: int | None = None
         self._services: Services
 
+    def __repr__(self) -> str:
+        return f"<Lab at {self.address}{', stopped' if self.stopped else ''}>"
+
     @classmethod
+    @awaited("Lab.start(…)")
     async def start(
         cls,
         *,
@@ -306,6 +311,7 @@ class Lab:
         """
         if self._process and self._process.alive:
             raise LabError("A worker process is already at work. Kill it first: process.kill()")
+        check_moment(kill, self._activities)
         assert self._folder
         assert self._worker
         settings = WorkerSettings(
@@ -333,6 +339,7 @@ class Lab:
 
     # Conversations
 
+    @awaited("lab.converse(…)")
     async def converse(
         self, workflow_class: type, customer: str, *, update: str = "send", close: str = "close"
     ) -> Conversation:
@@ -395,6 +402,8 @@ class Lab:
 
     def conversation(self, id: str) -> Conversation:
         """Finds a conversation again by its id."""
+        if not isinstance(id, str):
+            raise LabError(f"A conversation is found by its id, a text such as 'ada-1', and not by {id!r}.")
         update, close, result = self._known.get(id, ("send", "close", None))
         return Conversation(self, self.client.get_workflow_handle(id, result_type=result), update, close)
 

@@ -140,6 +140,17 @@ async def _work(settings: WorkerSettings, kill: str | None, ready: Connection) -
 # Moments to die at
 
 
+def check_moment(moment: str | None, activities: Sequence[Callable[..., Any]]) -> None:
+    """Raises `LabError` for a moment at which no worker of these activities can be killed."""
+    names = [activity.__name__ for activity in activities] + ["invoke_model_activity"]
+    moments = [f"{when} {name}" for name in names for when in ("before", "after")] + ["before reply"]
+    if moment is not None and moment not in moments:
+        raise LabError(
+            f"There is no moment {moment!r} to kill a worker at: say 'before reply', or 'before NAME' or 'after NAME' "
+            f"of one of its activities ({', '.join(names)})."
+        )
+
+
 class KillAt(Interceptor):
     """Kills its own process, as the out-of-memory killer would, at one moment.
 
@@ -148,12 +159,6 @@ class KillAt(Interceptor):
     """
 
     def __init__(self, moment: str) -> None:
-        when, _, what = moment.partition(" ")
-        if when not in ("before", "after") or not what or moment == "after reply":
-            raise LabError(
-                f"There is no moment {moment!r} to kill a worker at: say 'before NAME' or 'after NAME' of an "
-                "activity, or 'before reply'."
-            )
         self.moment = moment
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:

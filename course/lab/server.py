@@ -127,7 +127,10 @@ class Server:
 
     def failure(self) -> str:
         """The last line of the log: why the server ended."""
-        lines = self.log.read_text(errors="replace").strip().splitlines()
+        try:
+            lines = self.log.read_text(errors="replace").strip().splitlines()
+        except FileNotFoundError:
+            return "it has ended, and its folder is gone."
         return (lines[-1][:300] if lines else "it ended without a word") + "."
 
     def stop(self) -> None:

@@ -104,7 +104,7 @@ class ConversationWorkflow:
         self._accept(text)
 
     @workflow.signal
-    async def post(self, message_id: str, text: str) -> None:
+    async def post(self, message_id: str = "", text: str = "") -> None:
         """A message from a sender that does not wait. A refused one is dropped: a signal has no reply."""
         try:
             self._accept(text)
