@@ -64,7 +64,9 @@ class Clock:
             for task in [own, *moves.values()]:
                 task.cancel()
             await asyncio.gather(own, *moves.values(), return_exceptions=True)
-            if not arrived:  # a clock that has arrived stands; to hold it again would run the next retry at once
+            if (
+                not arrived
+            ):  # a clock that has arrived stands; to hold it again would run the next retry at once
                 await self._hold(handle)
 
     async def _open_children(self, handle: WorkflowHandle[Any, Any]) -> list[WorkflowHandle[Any, Any]]:
