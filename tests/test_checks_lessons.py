@@ -1,11 +1,12 @@
 """Every check in three directions: the starter is not yet, the solution passes, each wrong answer gets its words."""
 
+import random
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from course.checks import cell, check, exercises, runner
+from course.checks import cell, check, exercises, lesson_04, runner
 from tests.test_checks import SOLUTIONS, beside_a_notebook, nothing_is_left_behind
 
 __all__ = ["beside_a_notebook", "nothing_is_left_behind"]
@@ -369,6 +370,18 @@ WRONG = [
     ),
     Changed(
         "04",
+        "forgets the call that is refused",
+        "model calls, and the record has",
+        (("+ silent + refused,\n", "+ silent,\n"),),
+    ),
+    Changed(
+        "04",
+        "saves what is refused",
+        "it decides nothing in a run that its provider refused",
+        (('"done": plain + lookups,', '"done": plain + lookups + refused,'),),
+    ),
+    Changed(
+        "04",
         "predicts that all wait",
         "the operation was done after the reply went out",
         (('"waits": place == "step"', '"waits": True'),),
@@ -430,6 +443,14 @@ OTHER_WAYS = [
         ),
     ),
 ]
+
+
+def test_every_kind_of_message_is_in_every_conversation_that_is_to_be_predicted() -> None:
+    for seed in range(100):
+        for variant in lesson_04._variants(random.Random(seed)):
+            assert min(variant.plain, variant.lookups, variant.silent, variant.refused) >= 1
+            assert variant.silent != variant.refused
+            assert len(variant.messages()) <= 6
 
 
 @pytest.mark.parametrize("other", OTHER_WAYS, ids=lambda other: f"{other.lesson} {other.name}")
