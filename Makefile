@@ -13,7 +13,7 @@ export UV_SYSTEM_CERTS := 1
 # A kernel or a test must never find this project's environment variables of another one.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
-.PHONY: lab setup test lint test-notebooks notebooks histories bench browser-test conda-test lock help clean
+.PHONY: lab setup test lint notebooks histories bench browser-test pictures conda-test lock help clean
 
 lab: setup
 	$(BIN)/jupyter lab $(ARGS) notebooks/00_start_here.ipynb
@@ -49,6 +49,9 @@ bench: setup  ## the measurements of the README
 browser-test: setup  ## lessons 00 and 03 in JupyterLab, in a real browser
 	$(UV) pip install --quiet --python $(BIN)/python --target $(VENV)/browser playwright==1.65.2
 	PYTHONPATH=$(VENV)/browser $(BIN)/python -m tests.browser $(ARGS)
+
+pictures:  ## the README's pictures, from real runs in a browser
+	README_PICTURES=1 $(MAKE) browser-test
 
 conda-test: setup  ## an environment from environment.yml's pip part, with pip alone, and a turn in it
 	PYTHON=$(PYTHON) $(BIN)/python -m tests.tools.conda

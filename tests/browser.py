@@ -2,7 +2,8 @@
 
 Runs every cell as a person would (Run, then Run All Cells) and looks at the page: are the tables there, and
 the figure? nbval compares what a kernel returns; only this sees what a reader sees.
-Pictures of the pages go to the folder named by SCREENSHOTS, if it is set.
+Pictures of the pages go to the folder named by SCREENSHOTS, if it is set. `make pictures` takes the README's
+two pictures from these pages.
 """
 
 import os
@@ -93,6 +94,17 @@ def read_lesson(page, address: str, lesson: str, words: list[str]) -> None:
     ).all_inner_texts()
     assert all("Traceback" not in error for error in errors), f"{lesson}: {errors}"
     print(f"{lesson}: {len(tables)} tables and the figure are on the page.")
+    if os.environ.get("README_PICTURES"):
+        take_pictures(page, lesson)
+
+
+def take_pictures(page, lesson: str) -> None:
+    figures = ROOT / "notebooks" / "figures"
+    if lesson.startswith("00"):
+        table = page.locator(".jp-OutputArea-output table", has_text="decided_by").first
+        table.screenshot(path=figures / "activity_table.png")
+    else:
+        page.locator(".jp-OutputArea-output img").first.screenshot(path=figures / "timeline.png")
 
 
 # Every code cell has run: it has a number, and none is waiting ([*]).
@@ -117,7 +129,7 @@ def main() -> None:
             args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"],
         )
         for lesson in sys.argv[1:] or CELLS:
-            page = browser.new_page(viewport={"width": 1280, "height": 12_000})
+            page = browser.new_page(device_scale_factor=2, viewport={"width": 1280, "height": 12_000})
             read_lesson(page, address, lesson, CELLS.get(lesson, []))
             if pictures:
                 page.screenshot(path=f"{pictures}/{lesson}.png")
