@@ -338,6 +338,43 @@ WRONG = [
         ((ROW, ROW + ROW.replace("self.key,", 'self.key + "/again",')),),
     ),
     Changed(
+        "03",
+        "before the run, with any answer",
+        "so it is written after the agent's run",
+        (("answer=answer.text", 'answer="nonsense"'),),
+    ),
+    Changed("03", "always turn 1", "says turn=1, and it was message 2", (("turn=self.turns", "turn=1"),)),
+    Changed(
+        "03",
+        "no outcome",
+        "says outcome=None, and not 'answered'",
+        (("            outcome=answer.outcome,\n", ""),),
+    ),
+    Changed(
+        "03",
+        "an outcome that is always good",
+        "says outcome='answered', and not 'apologised'",
+        (("outcome=answer.outcome", 'outcome="answered"'),),
+    ),
+    Changed(
+        "03",
+        "no outcome when the run fails",
+        "says outcome=None, and not 'apologised'",
+        (("outcome=answer.outcome", 'outcome=answer.outcome if answer.reason is None else None'),),
+    ),
+    Changed(
+        "03",
+        "a random key in its conversation",
+        "does not name the turn",
+        (("self.key, record", 'f"{workflow.info().workflow_id}/{workflow.uuid4()}", record'),),
+    ),
+    Changed(
+        "03",
+        "no await",
+        "in line 37, `await` is missing before workflow.execute_activity",
+        (("await workflow.execute_activity", "workflow.execute_activity"),),
+    ),
+    Changed(
         "04",
         "record as a tool",
         "3 messages, 2 rows",

@@ -1,11 +1,13 @@
 """Exercise 03: an audit log that no accepted message avoids."""
 
+import ast
 import asyncio
 import builtins
 import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -13,7 +15,7 @@ from agents import Model
 from temporalio.client import WorkflowExecutionStatus, WorkflowUpdateFailedError
 
 from course.checks.talking import NoReply, Scenes, Stuck, close, lab_for, quoted, say, workflow_class
-from course.checks.verdict import NotYet
+from course.checks.verdict import NotYet, shortened
 from course.lab import Conversation, Lab
 from course.models import Mistakes, OfflineModel, ToolCall
 
@@ -43,6 +45,7 @@ class AuditedDesk(PlainConversation):
 
     async def turn(self, text: str) -> str:
         # TODO: one row for every message, through activities.save_to_database, whatever the agent does
+        # (This run knows nothing of the messages before. Memory is not the subject here: leave it, or not.)
         result = await Runner.run(self.agent, text)
         return str(result.final_output)
 """
@@ -53,7 +56,7 @@ HINTS = (
     "`answer = await self.answer(text)` runs the agent and ends in an apology when it fails; look into "
     "course/workflows/answering.py for what it catches, and what it lets through. answer.outcome says which it was.",
     "save_to_database(task_id, data): the key is self.key, which names the conversation and the turn; data is an "
-    "activities.TurnRecord with at least conversation, turn and message.",
+    "activities.TurnRecord with at least message, answer, turn (self.turns) and outcome.",
 )
 
 REFUSES = "Is it true that ivy is poisonous?"
@@ -73,6 +76,17 @@ class Case:
     what: str
     messages: tuple[str, ...]
     model: Model | None = None
+    fails: bool = False
+    """Whether the agent's run fails, so that the customer can only get an apology."""
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A message, the reply that the customer got, and the outcome that its row must have."""
+
+    message: str
+    reply: str
+    outcome: str
 
 
 CASES = (
@@ -89,19 +103,28 @@ CASES = (
         "was refused by its provider for good",
         (REFUSES, "Thanks!"),
         OfflineModel(mistakes=Mistakes(refuse=1)),
+        fails=True,
     ),
     Case(
         "emil",
         "called a tool until it was out of turns",
         (LOOPS, "Thanks!"),
         OfflineModel(mistakes=Mistakes(loop=1)),
+        fails=True,
     ),
-    Case("finn", "invented a tool", (INVENTS, "Thanks!"), OfflineModel(mistakes=Mistakes(invent=1))),
+    Case(
+        "finn",
+        "invented a tool",
+        (INVENTS, "Thanks!"),
+        OfflineModel(mistakes=Mistakes(invent=1)),
+        fails=True,
+    ),
     Case(
         "gus",
         "sent arguments that are no JSON",
         (MALFORMED, "Thanks!"),
         OfflineModel(script=[ToolCall("look_up_order", '{"order_id": "10')]),
+        fails=True,
     ),
 )
 
@@ -114,38 +137,44 @@ async def check(module: Any) -> str:
     desk = workflow_class(module, "AuditedDesk")
     model = Scenes(scenes={case.messages[0]: case.model for case in CASES if case.model})
     async with lab_for(module, [desk], model) as lab:
-        chats = []
+        chats, played = [], []
         for case in CASES:
             chat = await lab.converse(desk, case.customer)
-            await _play(case, chat, module)
+            sent = await _play(case, chat, module)
             if set((await _saves(chat)).decided_by) & {"agent", "tool"}:
                 raise NotYet(await _as_a_tool(lab, desk, chat, module))
-            await _one_row_each(lab, chat, case.messages, f"The model {case.what}")
+            await _one_row_each(lab, chat, sent, f"The model {case.what}", module)
             chats.append(chat)
+            played.append(sent)
         ada = chats[0]
-        await asyncio.gather(*(say(ada, message, module) for message in TOGETHER))
-        await _one_row_each(lab, ada, (*CASES[0].messages, *TOGETHER), "Two messages came at once")
+        replies = await asyncio.gather(*(say(ada, message, module) for message in TOGETHER))
+        both = [Sent(message, reply, "answered") for message, reply in zip(TOGETHER, replies, strict=True)]
+        await _one_row_each(lab, ada, [*played[0], *both], "Two messages came at once", module)
         await _none_for_a_refused_one(ada)
         for chat in chats:
             await close(chat, module)
     return (
         f"{MESSAGES} accepted messages of {len(CASES)} customers, {MESSAGES} rows, each decided by the workflow and "
-        "under a key of its own; and every message got a reply. The model obeyed “don't record this”, forgot, was "
+        "under a key of its own, with the reply that the customer got. The model obeyed “don't record this”, forgot, was "
         "refused for good, ran out of turns, invented a tool and sent malformed arguments."
     )
 
 
-async def _play(case: Case, chat: Conversation, module: Any) -> None:
+async def _play(case: Case, chat: Conversation, module: Any) -> list[Sent]:
     """Sends a customer's messages. Every one of them gets a reply."""
+    sent = []
     for number, message in enumerate(case.messages):
         try:
-            await say(chat, message, module)
+            reply = await say(chat, message, module)
         except (Stuck, NoReply) as error:
             if "KeyReused" in str(error):
                 raise NotYet(_SHARED_KEY) from None
             if case.model is None or number > 0:
                 raise
             raise NotYet(await _lost(case, chat, error)) from None
+        fails = case.fails and number == 0
+        sent.append(Sent(message, reply, "apologised" if fails else "answered"))
+    return sent
 
 
 async def _lost(case: Case, chat: Conversation, error: Stuck | NoReply) -> str:
@@ -183,12 +212,20 @@ async def _as_a_tool(lab: Lab, desk: type, chat: Conversation, module: Any) -> s
     )
 
 
-async def _one_row_each(lab: Lab, chat: Conversation, messages: Sequence[str], happened: str) -> None:
-    """One row for each message, under a key that names conversation and turn."""
+async def _one_row_each(
+    lab: Lab, chat: Conversation, sent: Sequence[Sent], happened: str, module: Any
+) -> None:
+    """One row for each message, under a key that names conversation and turn, with what the customer got."""
+    messages = [one.message for one in sent]
     saves = await _saves(chat)
     if (saves.status == "failed").any():
         raise NotYet(_SHARED_KEY)
     if saves.empty:
+        if line := _not_awaited(module):
+            raise NotYet(
+                f"No row was written: in line {line}, `await` is missing before workflow.execute_activity(…). Without "
+                "it the call only makes a coroutine, which nothing runs."
+            )
         raise NotYet(
             f"{happened}, the customer got a reply, and no row was written: nothing runs save_to_database."
         )
@@ -214,6 +251,49 @@ async def _one_row_each(lab: Lab, chat: Conversation, messages: Sequence[str], h
             "so the database took the second for a repeat. The same words twice are two messages: the key names the "
             "turn, and not the text."
         )
+    for key, record in zip(keys, records, strict=True):
+        _holds_what_happened(record, key.replace(chat.id, ""), sent, happened)
+    turns = sorted(record["turn"] for record in records)
+    if turns != list(range(1, len(sent) + 1)):
+        raise NotYet(f"{happened}: the rows' turns are {turns}. Each is the number of its message: 1, 2, 3.")
+
+
+def _holds_what_happened(record: dict[str, Any], key: str, sent: Sequence[Sent], happened: str) -> None:
+    """The row of one message; `key` is without the conversation's id."""
+    message, turn = record["message"], record.get("turn")
+    turns = [number for number, one in enumerate(sent, 1) if one.message == message]
+    if message in TOGETHER:  # either may come first
+        turns, [one] = list(range(1, len(sent) + 1)), [one for one in sent if one.message == message]
+    if turn not in turns or isinstance(turn, bool):
+        raise NotYet(
+            f"The row of {quoted(message)} says turn={turn!r}, and it was message {' or '.join(map(str, turns))} of its "
+            "conversation. self.turns counts them."
+        )
+    if message not in TOGETHER:
+        one = sent[turn - 1]
+    if record.get("answer") != one.reply:
+        raise NotYet(
+            f"{happened}, and {quoted(message)} was answered {quoted(one.reply)} Its row says "
+            f"answer={shortened(repr(record.get('answer')), 70)}. The row holds the reply that the customer got, so it is "
+            "written after the agent's run, also after one that fails."
+        )
+    if record.get("outcome") != one.outcome:
+        raise NotYet(
+            f"{happened}, and {quoted(message)} was answered {quoted(one.reply)} Its row says "
+            f"outcome={record.get('outcome')!r}, and not {one.outcome!r}: the record tells an answer from an apology "
+            "after a run that failed."
+        )
+    if RANDOM.search(key) or not re.search(rf"(?<!\d){turn}(?!\d)", key):
+        raise NotYet(_NO_TURN)
+
+
+def _not_awaited(module: Any) -> int | None:
+    """The line of an `execute_activity` that stands alone, without `await`."""
+    for node in ast.walk(ast.parse(Path(module.__file__).read_text(encoding="utf-8"))):
+        call = node.value if isinstance(node, ast.Expr | ast.Assign) else None
+        if isinstance(call, ast.Call) and ast.unparse(call.func).endswith("execute_activity"):
+            return call.lineno
+    return None
 
 
 RANDOM = re.compile(r"[0-9a-f-]{16,}")  # as a UUID looks
@@ -221,6 +301,10 @@ RANDOM = re.compile(r"[0-9a-f-]{16,}")  # as a UUID looks
 _RANDOM_KEY = (
     "Each message has its row, under a random key. It cannot tell a repeat from a new intent: name the conversation and "
     "the turn (self.key)."
+)
+_NO_TURN = (
+    "Each message has its row, under a key that does not name the turn. Name the conversation and the turn (self.key): "
+    "then a repeat of the save is known by its key."
 )
 _KEY_OF_ALL = (
     "Each message has its row, under a key that does not name the conversation: the next customer's rows come under the "
