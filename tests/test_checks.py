@@ -176,7 +176,11 @@ async def test_a_check_does_not_block_the_kernel_and_can_be_given_up() -> None:
 
 
 async def test_hints_come_in_steps(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "Hint 1 of 3" in await judged("01", "x = 1\n")
+    assert '`hint("01")` shows a hint.' in await judged("01", "x = 1\n")
+    capsys.readouterr()
+    hint("01")
+    assert "Hint 1 of 3" in capsys.readouterr().out
+    assert '`hint("01")` shows the next hint.' in await judged("01", "x = 1\n")
     capsys.readouterr()
     for expected in ("Hint 2 of 3", "Hint 3 of 3", "Hint 3 of 3"):
         hint("01")

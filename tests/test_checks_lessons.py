@@ -1,6 +1,7 @@
 """Every check in three directions: the starter is not yet, the solution passes, each wrong answer gets its words."""
 
 import random
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,7 +58,7 @@ async def test_a_starter_that_was_hardly_touched_is_not_yet(lesson: str, words: 
     verdict = await check(lesson)
     assert verdict.outcome == "not yet"
     assert words in flat(verdict)
-    assert "Hint 1 of 3" in flat(verdict)
+    assert f'`hint("{lesson}")` shows a hint.' in flat(verdict)
 
 
 FORGETS = (
@@ -66,6 +67,11 @@ FORGETS = (
 )
 LAST_RUN_ONLY = ("self.memory = result.to_input_list()", "self.memory = result.to_input_list()[-2:]")
 AGENT_LINE = "        async with self.one_at_a_time:  # the next message is answered with this one in mind\n"
+DOCSTRING = '''"""Cancel an order of the shop. Only an order that is still being packed can be cancelled.
+
+    Args:
+        order_id: The order's number, such as 1042.
+    """'''
 ROW = "        await workflow.execute_activity(activities.save_to_database, args=[self.key, record], **RECORD)\n"
 NAIVE_RUN = (
     "answer = await self.answer(text)  # an apology, when the agent's run fails for good",
@@ -161,6 +167,36 @@ WRONG = [
         "exits in the workflow",
         "sys.exit()",
         ((AGENT_LINE, f"        raise SystemExit\n{AGENT_LINE}"),),
+    ),
+    Changed(
+        "01",
+        "run returns at once",
+        "got no reply: `run` had returned, so the conversation had ended",
+        (
+            (
+                "await workflow.wait_condition(lambda: self.closing and workflow.all_handlers_finished())",
+                "return",
+            ),
+        ),
+    ),
+    Changed(
+        "02",
+        "the docstring of the starter",
+        "its docstring, and that says “TODO: what",
+        ((DOCSTRING, '"""TODO: what the model has to know of this tool, and of its argument."""'),),
+    ),
+    Changed("02", "no docstring to speak of", "and that says “...”", ((DOCSTRING, '"""..."""'),)),
+    Changed(
+        "02",
+        "no timeout",
+        "the activity has no timeout, and Temporal starts none without",
+        (("(cancel_order, **TOOL)", "(cancel_order)"),),
+    ),
+    Changed(
+        "02",
+        "a plain function as a tool",
+        "`activity_as_tool(cancel_order, **TOOL)`, which comes from temporalio.openai_agents.workflow",
+        (("activity_as_tool(cancel_order, **TOOL)", "cancel_order"),),
     ),
     Changed("02", "not the agent's", "list of tools does not hold it", (("tools=tools", "tools=[]"),)),
     Changed(
@@ -370,6 +406,18 @@ WRONG = [
     ),
     Changed(
         "03",
+        "the activity as a plain function",
+        "Call it through `await workflow.execute_activity(…)`",
+        ((ROW, "        await activities.save_to_database(self.key, record)\n"),),
+    ),
+    Changed(
+        "03",
+        "no timeout",
+        "An activity is called without a timeout",
+        ((", **RECORD)", ")"),),
+    ),
+    Changed(
+        "03",
         "no await",
         "in line 37, `await` is missing before workflow.execute_activity",
         (("await workflow.execute_activity", "workflow.execute_activity"),),
@@ -450,6 +498,17 @@ OWN_TRY = """from agents import AgentsException, Runner
 OTHER_WAYS = [
     Changed(
         "02",
+        "a reason without the status",
+        "",
+        (
+            (
+                "is {status}, so it cannot be cancelled any more.",
+                "is not being packed any more.",
+            ),
+        ),
+    ),
+    Changed(
+        "02",
         "a function tool with words of its own",
         "",
         (
@@ -505,6 +564,7 @@ async def test_a_wrong_answer_gets_its_own_words(wrong: Changed, tmp_path: Path)
     text = flat(verdict)
     assert wrong.words in text
     assert str(tmp_path) not in text
+    assert not re.search(r"127\.0\.0\.1|:\d{4,5}\b", text)
 
 
 def test_every_wrong_answer_of_a_lesson_has_words_of_its_own() -> None:

@@ -19,6 +19,22 @@ MEANINGS = [
         "workflow.uuid4()), and what touches the world from an activity.",
     ),
     (
+        r"needs the desk's services",
+        "Your workflow calls an activity as a plain function, so it runs inside the workflow, where there is no "
+        "database. Call it through `await workflow.execute_activity(…)`, with its arguments in args=[…] and a timeout "
+        "(**RECORD or **TOOL): then a worker runs it, and it is retried and on record.",
+    ),
+    (
+        r"Provided tool is not a tool type",
+        "The agent's list of tools holds a plain function. Make it a tool: `activity_as_tool(cancel_order, **TOOL)`, "
+        "which comes from temporalio.openai_agents.workflow, and TOOL from course.workflows.policies.",
+    ),
+    (
+        r"start_to_close_timeout or schedule_to_close_timeout",
+        "An activity is called without a timeout, and Temporal starts none without: it could not tell a lost attempt "
+        "from a slow one. **TOOL and **RECORD have one; they are in course.workflows.policies.",
+    ),
+    (
         r"TMPRL1101",
         "Your workflow does not give the worker back: within two seconds it came to no `await`. Is there a loop "
         "without an end, or a call that blocks?",

@@ -1,10 +1,12 @@
 """Exercise 02: a new tool, in the agent's hand."""
 
+import ast
 import asyncio
 import inspect
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -42,7 +44,7 @@ from course.workflows.plain import INSTRUCTIONS, PlainConversation
 @activity.defn
 def cancel_order(order_id: str) -> str:
     """TODO: what the model has to know of this tool, and of its argument."""
-    # TODO: only an order that is being packed; what becomes of the others?
+    # TODO: only an order whose status is "being packed"; what does the customer hear of the others?
     with current_services().database.engine.begin() as connection:
         connection.execute(orders.update().where(orders.c.order_id == order_id).values(status="cancelled"))
     return f"Order {order_id} is cancelled."
@@ -60,8 +62,8 @@ class CancelDesk(PlainConversation):
 '''
 
 HINTS = (
-    "activity_as_tool(cancel_order, **TOOL) makes the activity a tool; TOOL is in course.workflows.policies. "
-    "The docstring is what the model reads.",
+    "activity_as_tool(cancel_order, **TOOL), from temporalio.openai_agents.workflow, makes the activity a tool; TOOL "
+    "is in course.workflows.policies. The docstring is what the model reads.",
     "Read the order's status first, in the same transaction: "
     "connection.execute(sql.select(orders.c.status).where(…)).scalar(), with `import sqlalchemy as sql` beside "
     "the other passed-through imports. It is None for an unknown order.",
@@ -71,6 +73,8 @@ HINTS = (
 
 PACKED, AGAIN, ANOTHER = "2317", "2320", "2324"
 SHIPPED, UNKNOWN = "2318", "2399"
+
+SAYS_WHY = re.compile(r"shipp|packed|packing|sent|dispatch|on its way|has left", re.IGNORECASE)
 
 
 async def check(module: Any) -> str:
@@ -93,6 +97,12 @@ async def check(module: Any) -> str:
             raise NotYet(
                 "The model was not offered a tool named cancel_order: the agent's list of tools does not hold it."
             )
+        description = model.offered["cancel_order"]
+        if "TODO" in description or len(re.findall(r"[^\W\d_]{2,}", description)) < 2:
+            raise NotYet(
+                f"All that the model knows of cancel_order is its docstring, and that says {quoted(description)} Say "
+                "what the tool does, when it may be used, and what its argument is."
+            )
 
         await _cancels(lab, chat, module)
         told = await _refuses(lab, chat, module)
@@ -111,6 +121,12 @@ async def _cancels(lab: Lab, chat: Conversation, module: Any) -> None:
     message = f"I changed my mind: please cancel order {PACKED}."
     reply = await _reply(chat, message, module)
     rows = await _rows(chat)
+    if rows.empty and (line := _without_a_timeout(module)):
+        raise NotYet(
+            f"{quoted(message)} left no row of cancel_order: in line {line} the activity has no timeout, and Temporal "
+            "starts none without. Write activity_as_tool(cancel_order, **TOOL); TOOL, from course.workflows.policies, "
+            "holds the timeouts."
+        )
     if rows.empty:
         raise NotYet(
             f"{quoted(message)} left no row of cancel_order, and the customer heard: {quoted(reply)} The model "
@@ -138,7 +154,7 @@ async def _refuses(lab: Lab, chat: Conversation, module: Any) -> str:
             f"Order {SHIPPED} had been shipped, and your tool made it {_status(lab, SHIPPED)!r}: a parcel on its "
             "way is not called back by a row. Only an order that is being packed can be cancelled."
         )
-    if "shipped" not in reply.replace(f"order {SHIPPED}", ""):
+    if not SAYS_WHY.search(reply):
         raise NotYet(
             f"Order {SHIPPED} has been shipped, so it was not cancelled, and the customer heard: {quoted(reply)} "
             f"They are not told why. {_why_not_told(reply)}"
@@ -230,6 +246,9 @@ class LosesReport:
         return report
 
 
+CALLS = re.compile(r"(^|\.)(activity_as_tool|execute_activity|start_activity)$")
+
+
 def _new_orders(lab: Lab) -> None:
     orders = [
         (PACKED, "being packed"),
@@ -251,6 +270,16 @@ async def _rows(chat: Conversation) -> pd.DataFrame:
     return record[record.activity == "cancel_order"]
 
 
+def _without_a_timeout(module: Any) -> int | None:
+    """The line in which an activity is called, or made a tool, without a timeout."""
+    for node in ast.walk(ast.parse(Path(module.__file__).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and CALLS.search(ast.unparse(node.func)):
+            names = [keyword.arg for keyword in node.keywords]
+            if not any(name is None or name.endswith("_to_close_timeout") for name in names):  # None: **TOOL
+                return node.lineno
+    return None
+
+
 def _by(rows: pd.DataFrame) -> str:
     return " and ".join(sorted(set(rows.decided_by)))
 
@@ -266,7 +295,7 @@ def _why_not_told(reply: str) -> str:
         return (
             "A function tool hands the model a general error text, unless failure_error_function says better."
         )
-    return "Name the order's status in what the tool returns."
+    return "Name the order's status in what the tool returns, or say that it is not being packed any more."
 
 
 def _shape(reply: str) -> str:

@@ -46,7 +46,7 @@ async def check(lesson: str, *, limit: float = LIMIT) -> Verdict:
         )
     verdict = await _in_a_process(lesson, work.module_file(lesson), limit)
     work.count_try(lesson, verdict.passed)
-    return verdict.with_hint(_hint_line(lesson)) if verdict.outcome == "not yet" else verdict
+    return verdict.with_hint(_help(lesson)) if verdict.outcome == "not yet" else verdict
 
 
 def hint(lesson: str) -> None:
@@ -54,19 +54,24 @@ def hint(lesson: str) -> None:
     if sentence := exercises.unknown(lesson):
         print(sentence)
         return
-    _hints_shown[lesson] = min(_hints_shown.get(lesson, 0) + 1, len(exercises.load(lesson).HINTS))
-    print(filled(_hint_line(lesson)))
-
-
-def _hint_line(lesson: str) -> str:
     hints = exercises.load(lesson).HINTS
-    shown = _hints_shown.setdefault(lesson, 1)
+    shown = _hints_shown[lesson] = min(_hints_shown.get(lesson, 0) + 1, len(hints))
     after = (
-        f'`hint("{lesson}")` shows the next.'
-        if shown < len(hints)
-        else f"That was the last: a solution is in notebooks/solutions/lesson_{lesson}.py."
+        f'`hint("{lesson}")` shows the next.' if shown < len(hints) else f"That was the last: {_solution(lesson)}"
     )
-    return f"Hint {shown} of {len(hints)}: {hints[shown - 1]} {after}"
+    print(filled(f"Hint {shown} of {len(hints)}: {hints[shown - 1]} {after}"))
+
+
+def _help(lesson: str) -> str:
+    """Where help is. Which hint would help is the reader's to say: they may have done what the first one says."""
+    shown = _hints_shown.get(lesson, 0)
+    if shown < len(exercises.load(lesson).HINTS):
+        return f'`hint("{lesson}")` shows {"the next" if shown else "a"} hint.'
+    return f"You have seen all hints: {_solution(lesson)}"
+
+
+def _solution(lesson: str) -> str:
+    return f"a solution is in notebooks/solutions/lesson_{lesson}.py."
 
 
 async def _in_a_process(lesson: str, file: Path, limit: float) -> Verdict:

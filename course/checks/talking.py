@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from agents import Model, ModelResponse
 from temporalio import activity, workflow
+from temporalio.client import WorkflowExecutionStatus
 
 from course.checks.complaints import meaning, own_words, raised
 from course.checks.verdict import NotYet, shortened
@@ -54,13 +56,13 @@ class Scenes(Model):
     ) -> None:
         self._rules = otherwise or OfflineModel()
         self._scenes, self._down = scenes or {}, down or {}
-        self.offered: set[str] = set()
-        """The names of all tools that the model was offered."""
+        self.offered: dict[str, str] = {}
+        """What the model was told of each tool that it was offered, by the tool's name."""
 
     async def get_response(
         self, system_instructions: Any, input: Any, model_settings: Any, tools: Any, *rest: Any, **more: Any
     ) -> ModelResponse:
-        self.offered |= {tool.name for tool in tools}
+        self.offered |= {tool.name: getattr(tool, "description", "") or "" for tool in tools}
         message = _last_message(input)
         if activity.info().attempt <= self._down.get(message, 0):
             error = status_error(503, "The model is down (simulated).")
@@ -116,6 +118,8 @@ async def lab_for(
     try:
         lab = await Lab.start(workflows=workflows, activities=activities, model=model, ui=False)
     except LabError as error:
+        if "no Temporal server" in str(error):  # a busy machine, and nothing of the reader's
+            raise LabError("its Temporal server did not start. Run the check again.") from None
         raise NotYet(own_words(error.__cause__ or error, file_of(module))) from None
     try:
         yield lab
@@ -135,6 +139,11 @@ async def say(chat: Conversation, text: str, module: Any) -> str:
     try:
         answer = reply.result()
     except LabError as error:
+        if (await chat.handle.describe()).status == WorkflowExecutionStatus.COMPLETED:
+            raise NoReply(
+                f"{quoted(text)} got no reply: `run` had returned, so the conversation had ended. Its end is the end of "
+                "`run`, which has to wait until `close` has been called."
+            ) from None
         raise NoReply(f"{quoted(text)} got no reply. {own_part(str(error))}") from None
     if not isinstance(answer, str) or not answer.strip():
         raise NoReply(f"{quoted(text)} got {answer!r} as a reply: `send` returns the agent's text.")
@@ -197,5 +206,6 @@ def quoted(text: str) -> str:
 
 
 def own_part(error: str) -> str:
-    """A lab's error without its advice to a person in a notebook."""
+    """A lab's error without its advice to a person in a notebook, and without a server's address."""
+    error = re.sub(r"(?: at)? (?:https?://)?(?:\d+\.){3}\d+:\d+", "", error)
     return shortened(error.split(" Nothing is lost:")[0].split(" `await chat.")[0], 300)

@@ -18,7 +18,7 @@ class Verdict:
         outcome: `passed`, `not yet`, `error` (the reader's own code failed), `not started` or `unknown`.
         text: What was seen.
         printed: What the reader's code printed, shortened.
-        hint: The step of the hints that the reader has reached.
+        hint: Where help is.
     """
 
     outcome: str
