@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from course.checks import cell, check, exercises, lesson_04, runner
+from course.checks import cell, check, exercises, lesson_04, runner, talking
+from course.checks.verdict import NotYet
+from course.lab import LabError
 from tests.test_checks import SOLUTIONS, beside_a_notebook, nothing_is_left_behind
 
 __all__ = ["beside_a_notebook", "nothing_is_left_behind"]
@@ -73,6 +75,15 @@ DOCSTRING = '''"""Cancel an order of the shop. Only an order that is still being
         order_id: The order's number, such as 1042.
     """'''
 ROW = "        await workflow.execute_activity(activities.save_to_database, args=[self.key, record], **RECORD)\n"
+RECORD_OF_ALL = """        record = activities.TurnRecord(
+            conversation=workflow.info().workflow_id,
+            turn=self.turns,
+            customer=self.customer,
+            message=text,
+            answer=answer.text,
+            outcome=answer.outcome,
+        )
+"""
 NAIVE_RUN = (
     "answer = await self.answer(text)  # an apology, when the agent's run fails for good",
     'from agents import Runner\n        result = await Runner.run(self.agent, text)\n        answer = Answer(result.final_output, [], "answered")',
@@ -396,7 +407,7 @@ WRONG = [
         "03",
         "no outcome when the run fails",
         "says outcome=None, and not 'apologised'",
-        (("outcome=answer.outcome", 'outcome=answer.outcome if answer.reason is None else None'),),
+        (("outcome=answer.outcome", "outcome=answer.outcome if answer.reason is None else None"),),
     ),
     Changed(
         "03",
@@ -531,6 +542,26 @@ OTHER_WAYS = [
     ),
     Changed(
         "03",
+        "from the starter, with a plain dict and words of its own",
+        "",
+        (
+            (
+                "answer = await self.answer(text)  # an apology, when the agent's run fails for good",
+                "from agents import Runner\n        try:\n"
+                "            result = await Runner.run(self.agent, text)\n"
+                '            answer, outcome = str(result.final_output), "answered"\n'
+                "        except Exception:\n"
+                '            answer, outcome = "Sorry, that went wrong.", "apologised"',
+            ),
+            (
+                RECORD_OF_ALL,
+                '        record = {"message": text, "answer": answer, "turn": self.turns, "outcome": outcome}\n',
+            ),
+            ("return answer.text", "return answer"),
+        ),
+    ),
+    Changed(
+        "03",
         "a try of its own",
         "",
         (
@@ -539,6 +570,24 @@ OTHER_WAYS = [
         ),
     ),
 ]
+
+
+async def test_a_server_that_does_not_start_is_no_fault_of_the_reader(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def start(**options: object) -> None:
+        raise LabError("There is no Temporal server at 127.0.0.1:7233: Failed client connect")
+
+    monkeypatch.setattr(talking.Lab, "start", start)
+    with pytest.raises(LabError, match="^its Temporal server did not start") as raised:
+        async with talking.lab_for(talking, [], talking.Scenes()):
+            pass
+    assert not isinstance(raised.value, NotYet)
+
+
+def test_no_address_is_in_a_sentence() -> None:
+    told = "The server at 127.0.0.1:56871 knows no workflow 'ada-1'."
+    assert talking.own_part(told) == "The server knows no workflow 'ada-1'."
 
 
 def test_every_kind_of_message_is_in_every_conversation_that_is_to_be_predicted() -> None:

@@ -57,7 +57,9 @@ def hint(lesson: str) -> None:
     hints = exercises.load(lesson).HINTS
     shown = _hints_shown[lesson] = min(_hints_shown.get(lesson, 0) + 1, len(hints))
     after = (
-        f'`hint("{lesson}")` shows the next.' if shown < len(hints) else f"That was the last: {_solution(lesson)}"
+        f'`hint("{lesson}")` shows the next.'
+        if shown < len(hints)
+        else f"That was the last: {_solution(lesson)}"
     )
     print(filled(f"Hint {shown} of {len(hints)}: {hints[shown - 1]} {after}"))
 
