@@ -594,6 +594,7 @@ def test_every_kind_of_message_is_in_every_conversation_that_is_to_be_predicted(
     for seed in range(100):
         for variant in lesson_04._variants(random.Random(seed)):
             assert min(variant.plain, variant.lookups, variant.silent, variant.refused) >= 1
+            assert variant.plain != variant.lookups
             assert variant.silent != variant.refused
             assert len(variant.messages()) <= 6
 

@@ -280,15 +280,14 @@ async def _played(module: Any, workflow: type, model: Model, messages: list[str]
 def _variants(choice: random.Random) -> list[Variant]:
     """One conversation for each place.
 
-    Every kind of message is in it, or a prediction that forgets one would pass by luck. There is one silent
-    message and two refused ones or the other way round, so that too much for one cannot make up for too little
-    for the other.
+    Every kind of message is in it, or a prediction that forgets one would pass by luck. There is one plain
+    message and two look-ups or the other way round, and so with silent and refused ones: too much for one cannot
+    make up for too little for the other.
     """
 
     def some(place: str) -> Variant:
-        plain, lookups = choice.choice([(1, 1), (1, 2), (2, 1)])
-        silent = choice.randint(1, 2)
-        return Variant(place, plain, lookups, silent, refused=3 - silent)
+        plain, silent = choice.randint(1, 2), choice.randint(1, 2)
+        return Variant(place, plain, 3 - plain, silent, 3 - silent)
 
     return [some("step"), some("tool"), some("background")]
 
