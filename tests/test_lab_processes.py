@@ -279,16 +279,6 @@ async def test_a_worker_process_that_is_killed_while_idle(lab: Lab) -> None:
     assert await again.died() == -signal.SIGKILL
 
 
-@pytest.mark.parametrize("moment", ["tomorrow", "before", "after reply", "before "])
-async def test_a_moment_that_does_not_exist(lab: Lab, moment: str) -> None:
-    with pytest.raises(
-        LabError, match=f"There is no moment {moment!r} to kill a worker at: say 'before NAME'"
-    ):
-        await lab.worker_process(kill=moment)
-    chat = await lab.converse(ConversationWorkflow, "ada")
-    assert "1042" in await chat.send("Where is order 1042?")
-
-
 async def test_what_cannot_be_handed_to_a_process_is_named() -> None:
     class Mine(OfflineModel):
         """Not importable: it lives in a function."""

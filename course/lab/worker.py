@@ -6,6 +6,7 @@ import os
 os.environ["OPENAI_AGENTS_DISABLE_TRACING"] = "1"
 
 import asyncio
+import ctypes
 import functools
 import logging
 from collections.abc import Callable, Sequence
@@ -54,7 +55,11 @@ def agents_plugin(provider: ModelProvider) -> OpenAIAgentsPlugin:
 def runtime() -> Runtime:
     """One for the process: it has threads of its own. Its log lines would land in a cell, so only errors."""
     quiet = TelemetryFilter(core_level="ERROR", other_level="ERROR")
-    return Runtime(telemetry=TelemetryConfig(logging=LoggingConfig(filter=quiet)))
+    made = Runtime(telemetry=TelemetryConfig(logging=LoggingConfig(filter=quiet)))
+    # Never freed. At Python's end one of its threads may be waiting for the interpreter, which it will not get
+    # any more; to free the runtime would be to wait for that thread, for ever.
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(made))
+    return made
 
 
 class RunningWorker:
