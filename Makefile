@@ -13,7 +13,7 @@ export UV_SYSTEM_CERTS := 1
 # A kernel or a test must never find this project's environment variables of another one.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
-.PHONY: lab setup test lint notebooks histories bench browser-test pictures conda-test lock help clean
+.PHONY: lab setup test soak lint notebooks histories bench browser-test pictures conda-test lock help clean
 
 lab: setup
 	$(BIN)/jupyter lab $(ARGS) notebooks/00_start_here.ipynb
@@ -32,6 +32,9 @@ $(VENV)/.made: requirements.lock pyproject.toml
 
 test: setup lint
 	$(BIN)/pytest
+
+soak: setup  ## the tests of which `make test` runs a sample, all of them
+	SOAK=1 $(BIN)/pytest tests/test_checks_lessons.py
 
 lint: setup
 	$(BIN)/ruff check
