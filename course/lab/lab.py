@@ -144,19 +144,18 @@ class Lab:
         self._folder = Folder()
         self._loop = asyncio.get_running_loop()
         _ALIVE[self] = os.getpid()
+        plugin = agents_plugin(self._provider)
         if address is None:
             file = self._claim(Path(persist)) if persist is not None else None
-            starting = asyncio.create_task(Server.start(self._folder.path, ui=ui, persist=file))
+            starting = asyncio.create_task(self._start_server(plugin, ui, file))
             try:
                 await self._start_services(database_url)
             finally:
-                self._server = await starting
-            self.address, self.ui_url = self._server.address, self._server.ui_url
+                self._plain = await starting
         else:
             await self._start_services(database_url)
             self.address = address
-
-        self._plain = await self._connect(agents_plugin(self._provider))
+            self._plain = await self._connect(plugin)
         self.clock = Clock(self._plain)
         self.client = self.clock.client
         self._activities = course.activities.ALL if activities is None else activities
@@ -164,6 +163,20 @@ class Lab:
             await self._start_worker()
         except Exception as error:
             raise LabError(f"The worker did not start: {why(error)}") from error
+
+    async def _start_server(self, plugin: Any, ui: bool, persist: Path | None) -> Client:
+        """Starts the server and connects. It takes more ports than the two that it is given, and ends if somebody
+        else is faster at one of them: then it is started again."""
+        assert self._folder
+        for attempt in range(3):
+            self._server = await Server.start(self._folder.path, ui=ui, persist=persist)
+            self.address, self.ui_url = self._server.address, self._server.ui_url
+            try:
+                return await self._connect(plugin)
+            except LabError:
+                if self._server.running or attempt == 2:
+                    raise
+        raise AssertionError
 
     async def _start_worker(self) -> None:
         self._worker = RunningWorker(
@@ -233,11 +246,13 @@ class Lab:
 
     async def _connect(self, plugin: Any) -> Client:
         """Connects, and waits until the server knows its namespace."""
-        for attempt in range(200):
+        for attempt in range(1000):
             try:
                 return await Client.connect(self.address, plugins=[plugin], runtime=runtime())
             except (RuntimeError, RPCError, ValueError) as error:
-                if self._server is None or not self._server.running or attempt == 199:
+                if self._server is not None and not self._server.running:
+                    raise LabError(f"The Temporal server did not start.{self.server_hint()}") from None
+                if self._server is None or attempt == 999:
                     raise LabError(
                         f"There is no Temporal server at {self.address}: {error}. "
                         "Start one there, or leave address= away for the lab's own."
