@@ -241,9 +241,7 @@ async def bench_start() -> None:
                 dev_server_log_level="error",
                 dev_server_database_filename=None,
             )
-            async with Worker(
-                environment.client, task_queue="bare", workflows=[slow.SlowWorkflow]
-            ) as worker:
+            async with Worker(environment.client, task_queue="bare", workflows=[slow.SlowWorkflow]) as worker:
                 while not worker.is_running:
                     await asyncio.sleep(0.002)
                 bare.append(time.perf_counter() - began)
