@@ -148,6 +148,7 @@ class Lab:
         if address is None:
             file = self._claim(Path(persist)) if persist is not None else None
             starting = asyncio.create_task(self._start_server(plugin, ui, file))
+            await asyncio.sleep(0)  # the server boots while the rest is made
             try:
                 await self._start_services(database_url)
             finally:
@@ -165,18 +166,23 @@ class Lab:
             raise LabError(f"The worker did not start: {why(error)}") from error
 
     async def _start_server(self, plugin: Any, ui: bool, persist: Path | None) -> Client:
-        """Starts the server and connects. It takes more ports than the two that it is given, and ends if somebody
-        else is faster at one of them: then it is started again."""
+        """Starts the server and connects. A port that was free a moment ago, or one of those that the server
+        takes beside the two that it is given, can be lost to somebody else: then it is started again."""
         assert self._folder
-        for attempt in range(3):
-            self._server = await Server.start(self._folder.path, ui=ui, persist=persist)
-            self.address, self.ui_url = self._server.address, self._server.ui_url
-            try:
-                return await self._connect(plugin)
-            except LabError:
-                if self._server.running or attempt == 2:
-                    raise
-        raise AssertionError
+        for _attempt in range(3):
+            server = self._server = Server.launch(self._folder.path, ui=ui, persist=persist)
+            self.address, self.ui_url = server.address, server.ui_url
+            if await server.listens():
+                connecting, owning = self._connect(plugin), asyncio.to_thread(server.owns_its_port)
+                client, owns = await asyncio.gather(connecting, owning, return_exceptions=True)
+                if isinstance(client, Client) and owns is True:
+                    return client
+                if isinstance(client, BaseException) and server.running:
+                    raise client
+            failure = server.failure()
+            if "address already in use" not in str(failure):
+                break
+        raise failure
 
     async def _start_worker(self) -> None:
         self._worker = RunningWorker(
@@ -462,7 +468,7 @@ class Lab:
 
     def server_hint(self) -> str:
         if self._server and not self._server.running:
-            return f" The server has ended: {self._server.failure()} Its log: {self._server.log}"
+            return f" The server has ended: {self._server.last_words()} Its log: {self._server.log}"
         return ""
 
 

@@ -42,25 +42,8 @@ class Server:
         self.log = log
 
     @classmethod
-    async def start(cls, folder: Path, *, ui: bool, persist: Path | None) -> "Server":
-        """Starts a server and waits until it listens. Raises `LabError`."""
-        for _attempt in range(3):  # a free port can be taken by somebody else before the server has it
-            server = cls._launch(folder, ui=ui, persist=persist)
-            try:
-                if await server._listens():
-                    return server
-            except BaseException:
-                server.stop()
-                raise
-            server.stop()
-            reason = server.failure()
-            if "address already in use" not in reason:
-                break
-        kept = shutil.copy(server.log, labs_folder() / "last-failure.log")  # the lab's own folder goes
-        raise LabError(f"The Temporal server did not start: {reason} Its whole log: {kept}")
-
-    @classmethod
-    def _launch(cls, folder: Path, *, ui: bool, persist: Path | None) -> "Server":
+    def launch(cls, folder: Path, *, ui: bool, persist: Path | None) -> "Server":
+        """Starts the process; it is up when it `listens()`. Raises `LabError` when there is nothing to start."""
         binary = Path(sysconfig.get_path("scripts")) / "temporal"
         port, ui_port = free_ports(2)
         command = [str(binary), "server", "start-dev", "--output", "none", "--log-level", "error"]
@@ -99,33 +82,41 @@ class Server:
         note_process(folder, process.pid)
         return cls(process, port, ui_port if ui else None, log)
 
-    async def _listens(self, patience: float = 20.0) -> bool:
+    async def listens(self, patience: float = 20.0) -> bool:
+        """Waits until somebody listens on the server's port; False when the server has ended, or `patience`."""
         host, port = self.address.split(":")
         deadline = asyncio.get_running_loop().time() + patience
-        while self.process.poll() is None and asyncio.get_running_loop().time() < deadline:
+        while self.running and asyncio.get_running_loop().time() < deadline:
             try:
                 _, writer = await asyncio.open_connection(host, int(port))
             except OSError:
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0.005)
             else:
                 writer.close()
-                if self._owns(int(port)):
-                    return True
-                await asyncio.sleep(0.01)  # somebody else was faster: the server will end, and say so
+                return True
         return False
 
-    def _owns(self, port: int) -> bool:
+    def owns_its_port(self) -> bool:
+        """Whether it is this process that listens there. If not, somebody was faster, and it will end."""
         with contextlib.suppress(psutil.NoSuchProcess):
-            return any(
-                c.laddr and c.laddr.port == port for c in psutil.Process(self.process.pid).net_connections()
-            )
+            connections = psutil.Process(self.process.pid).net_connections()
+            return any(f"{c.laddr.ip}:{c.laddr.port}" == self.address for c in connections if c.laddr)
         return False
 
     @property
     def running(self) -> bool:
         return self.process.poll() is None
 
-    def failure(self) -> str:
+    def failure(self) -> LabError:
+        """Ends what is left of a server that did not start. The error says why, and keeps its log."""
+        self.stop()
+        reason = self.last_words()
+        with contextlib.suppress(FileNotFoundError):
+            kept = shutil.copy(self.log, labs_folder() / "last-failure.log")  # the lab's own folder goes
+            reason += f" Its whole log: {kept}"
+        return LabError(f"The Temporal server did not start: {reason}")
+
+    def last_words(self) -> str:
         """The last line of the log: why the server ended."""
         try:
             lines = self.log.read_text(errors="replace").strip().splitlines()

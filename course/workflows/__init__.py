@@ -1,37 +1,39 @@
-"""One workflow a file, in lesson order. A file that shows the naive way says so in its name."""
+"""One workflow a file, in lesson order. A file that shows the naive way says so in its name.
 
-from course.workflows.audited import AuditedWorkflow
-from course.workflows.both_hands import BothHandsWorkflow
-from course.workflows.conversation import ConversationWorkflow
-from course.workflows.duty_as_step import DutyAsStepWorkflow
-from course.workflows.duty_as_tool import DutyAsToolWorkflow
-from course.workflows.hello import HelloWorkflow
-from course.workflows.naive_forgetful import NaiveForgetfulWorkflow
-from course.workflows.naive_no_lock import NaiveNoLockWorkflow
-from course.workflows.naive_unrepeatable import NaiveUnrepeatableWorkflow
-from course.workflows.proposal import ProposalWorkflow
-from course.workflows.tool_errors import (
-    RefundByActivityWorkflow,
-    RefundByFunctionWorkflow,
-    RefundWithOwnWordsWorkflow,
-)
-from course.workflows.tools import ToolsWorkflow
+A workflow is loaded when its name is first used (PEP 562): every conversation imports its workflow's file
+anew in Temporal's sandbox, and with an eager list here it would import all the others beside it.
+"""
 
-ALL = [
-    HelloWorkflow,  # 01
-    NaiveForgetfulWorkflow,
-    NaiveUnrepeatableWorkflow,
-    ToolsWorkflow,  # 02
-    RefundByActivityWorkflow,
-    RefundByFunctionWorkflow,
-    RefundWithOwnWordsWorkflow,
-    ConversationWorkflow,  # 03
-    NaiveNoLockWorkflow,
-    AuditedWorkflow,
-    DutyAsToolWorkflow,  # 04
-    DutyAsStepWorkflow,
-    BothHandsWorkflow,
-    ProposalWorkflow,
-]
+from importlib import import_module
+from typing import Any
 
-__all__ = [workflow.__name__ for workflow in ALL] + ["ALL"]
+_HOME = {
+    "HelloWorkflow": "hello",  # 01
+    "NaiveForgetfulWorkflow": "naive_forgetful",
+    "NaiveUnrepeatableWorkflow": "naive_unrepeatable",
+    "ToolsWorkflow": "tools",  # 02
+    "RefundByActivityWorkflow": "tool_errors",
+    "RefundByFunctionWorkflow": "tool_errors",
+    "RefundWithOwnWordsWorkflow": "tool_errors",
+    "ConversationWorkflow": "conversation",  # 03
+    "NaiveNoLockWorkflow": "naive_no_lock",
+    "AuditedWorkflow": "audited",
+    "DutyAsToolWorkflow": "duty_as_tool",  # 04
+    "DutyAsStepWorkflow": "duty_as_step",
+    "BothHandsWorkflow": "both_hands",
+    "ProposalWorkflow": "proposal",
+}
+
+__all__ = [*_HOME, "ALL"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "ALL":
+        return [__getattr__(workflow) for workflow in _HOME]
+    if name not in _HOME:
+        raise AttributeError(f"module 'course.workflows' has no attribute {name!r}")
+    return getattr(import_module(f"course.workflows.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -16,10 +16,10 @@ from temporalio.openai_agents.workflow import activity_as_tool
 
 with workflow.unsafe.imports_passed_through():
     from course import activities
+    from course.workflows.answering import ask, why
+    from course.workflows.messages import check_message
+    from course.workflows.policies import BACKGROUND, RECORD, TOOL
 
-from course.workflows.answering import ask, why
-from course.workflows.messages import check_message
-from course.workflows.policies import BACKGROUND, RECORD, TOOL
 
 BATCH = 3
 """The desk learns from every third message."""

@@ -6,9 +6,9 @@ from temporalio.openai_agents.workflow import activity_as_tool
 
 with workflow.unsafe.imports_passed_through():
     from course import activities
+    from course.workflows.policies import RECORD, TOOL
 
 from course.workflows.plain import PlainConversation
-from course.workflows.policies import RECORD, TOOL
 
 INSTRUCTIONS = """You are the support agent of Juniper, a plant shop. Look up what you do not know.
 You must always record every message: call save_to_database with task_id='{key}' and, in data,

@@ -8,10 +8,10 @@ from temporalio.openai_agents.workflow import activity_as_tool
 
 with workflow.unsafe.imports_passed_through():
     from course import activities
+    from course.workflows.answering import APOLOGY
+    from course.workflows.policies import RECORD, TOOL
 
-from course.workflows.answering import APOLOGY
 from course.workflows.plain import INSTRUCTIONS, PlainConversation
-from course.workflows.policies import RECORD, TOOL
 
 LIMIT_CENTS = 5000
 """What the desk may refund without a person."""

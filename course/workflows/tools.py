@@ -6,9 +6,9 @@ from temporalio.openai_agents.workflow import activity_as_tool
 
 with workflow.unsafe.imports_passed_through():
     from course import activities
+    from course.workflows.policies import TOOL
 
 from course.workflows.plain import INSTRUCTIONS, PlainConversation
-from course.workflows.policies import TOOL
 
 
 @workflow.defn

@@ -52,7 +52,7 @@ async def plain_desk(kind: str):
         plain.create_tables(f"{folder}/plain.db")
         plain.PLACES["mail_port"] = mailbox.port
         if kind == "same server":
-            server = await Server.start(Path(folder), ui=True, persist=None)
+            server = Server.launch(Path(folder), ui=True, persist=None)
             address, stop = server.address, server.stop
         else:
             environment = await WorkflowEnvironment.start_local(
@@ -132,15 +132,20 @@ async def bench_turns() -> None:
     report("a course turn, milliseconds", statistics.median(ours_ms), "(for orientation)", None)
 
 
-async def turns_per_second(new: Callable[[], Awaitable[Send]]) -> float:
-    sends = [await new() for _ in range(CONVERSATIONS)]
+Talk = tuple[Send, Callable[[], Awaitable[object]]]
 
-    async def talk(send: Send) -> None:
+
+async def turns_per_second(new: Callable[[], Awaitable[Talk]]) -> float:
+    """Until every conversation is closed: until then notices and batches are under way."""
+    talks = [await new() for _ in range(CONVERSATIONS)]
+
+    async def talk(send: Send, close: Callable[[], Awaitable[object]]) -> None:
         for message in MESSAGES:
             await send(message)
+        await close()
 
     began = time.perf_counter()
-    await asyncio.gather(*(talk(send) for send in sends))
+    await asyncio.gather(*(talk(*one) for one in talks))
     return CONVERSATIONS * len(MESSAGES) / (time.perf_counter() - began)
 
 
@@ -149,19 +154,26 @@ async def bench_throughput() -> None:
     for _ in range(ROUNDS):
         async with await Lab.start() as lab:
 
-            async def ours_new(lab: Lab = lab) -> Send:
+            async def ours_new(lab: Lab = lab) -> Talk:
                 chat = await lab.converse(ConversationWorkflow, "ada")
-                return lambda text: chat.send(text, timeout=120)
+                return (lambda text: chat.send(text, timeout=120)), lambda: chat.close(timeout=120)
 
             ours = await turns_per_second(ours_new)
         async with plain_desk("same server") as client:
 
-            async def plain_new(client: Client = client) -> Send:
-                return (await plain_conversation(client))[1]
+            async def plain_new(client: Client = client) -> Talk:
+                handle, send = await plain_conversation(client)
+
+                async def close() -> None:
+                    await handle.signal(plain.PlainWorkflow.close)
+                    await handle.result()
+
+                return send, close
 
             theirs = await turns_per_second(plain_new)
         ratios.append(ours / theirs)
         ours_all.append(ours)
+        print(ours, theirs)
     ratio = statistics.median(ratios)
     report(
         "100 conversations of 3 turns at once, turns a second ÷ plain", ratio, "at least 0.90", ratio >= 0.9
