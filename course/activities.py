@@ -78,16 +78,19 @@ def send_notification(task_id: str, message: str, channel: str = "email") -> str
         channel: `email` or `webhook`.
     """
     services = current_services()
-    if channel == "email":
-        services.mail.send(f"{task_id}/email", subject=message, text=message)
-    elif channel == "webhook":
-        services.webhook.post(f"{task_id}/webhook", text=message)
-    else:
+    if channel not in ("email", "webhook"):
         raise ApplicationError(
             f"There is no channel {channel!r}: choose 'email' or 'webhook'. Nobody was told.",
             type="UnknownChannel",
             non_retryable=True,
         )
+    try:
+        if channel == "email":
+            services.mail.send(f"{task_id}/email", subject=message, text=message)
+        else:
+            services.webhook.post(f"{task_id}/webhook", text=message)
+    except Refused as error:
+        raise refused(error) from error
     return f"sent by {channel}"
 
 

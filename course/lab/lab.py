@@ -5,7 +5,7 @@ import os
 import re
 import threading
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,6 +18,7 @@ from temporalio import workflow
 from temporalio.client import Client, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.openai_agents import OpenAIAgentsPlugin
 from temporalio.service import RPCError
 
 import course.activities
@@ -26,6 +27,15 @@ from course.lab.awaiting import awaited
 from course.lab.clock import Clock
 from course.lab.conversation import Conversation
 from course.lab.errors import LabError
+from course.lab.outages import (
+    SERVICES,
+    Outage,
+    OutageInterceptor,
+    OutageProvider,
+    Outages,
+    OutageUnderWay,
+    RefusingServers,
+)
 from course.lab.processes import WorkerProcess, WorkerSettings, check_moment
 from course.lab.server import Folder, Server, lock_file, note_process
 from course.lab.worker import RunningWorker, agents_plugin, runtime
@@ -63,6 +73,7 @@ class Lab:
         self.task_queue = TASK_QUEUE
         self.model: Any = None
         self._provider: ModelProvider | None = None
+        self._plugin: OpenAIAgentsPlugin
         self.clock: Clock | None = None
         self._plain: Client  # without the clock
         self.stopped = False
@@ -79,8 +90,11 @@ class Lab:
         self._watch: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop
         self._mailbox = Mailbox()
+        self._persist: Path | None = None
         self._persist_lock: int | None = None
         self._services: Services
+        self._outages: Outages
+        self._refusing: RefusingServers | None = None
 
     def __repr__(self) -> str:
         return f"<Lab at {self.address}{', stopped' if self.stopped else ''}>"
@@ -142,12 +156,13 @@ class Lab:
                 "persist= is for the lab's own server and address= for another one: choose one of them."
             )
         self._folder = Folder()
+        self._outages = Outages(self._folder.path / "outages.json")
         self._loop = asyncio.get_running_loop()
         _ALIVE[self] = os.getpid()
-        plugin = agents_plugin(self._provider)
+        self._plugin = agents_plugin(OutageProvider(self._provider, self._outages))
         if address is None:
-            file = self._claim(Path(persist)) if persist is not None else None
-            starting = asyncio.create_task(self._start_server(plugin, ui, file))
+            self._persist = self._claim(Path(persist)) if persist is not None else None
+            starting = asyncio.create_task(self._start_server(ui))
             await asyncio.sleep(0)  # the server boots while the rest is made
             try:
                 await self._start_services(database_url)
@@ -156,7 +171,7 @@ class Lab:
         else:
             await self._start_services(database_url)
             self.address = address
-            self._plain = await self._connect(plugin)
+            self._plain = await self._connect()
         self.clock = Clock(self._plain)
         self.client = self.clock.client
         self._activities = course.activities.ALL if activities is None else activities
@@ -165,15 +180,20 @@ class Lab:
         except Exception as error:
             raise LabError(f"The worker did not start: {why(error)}") from error
 
-    async def _start_server(self, plugin: Any, ui: bool, persist: Path | None) -> Client:
-        """Starts the server and connects. A port that was free a moment ago, or one of those that the server
-        takes beside the two that it is given, can be lost to somebody else: then it is started again."""
+    async def _start_server(self, ui: bool, ports: Sequence[int] | None = None) -> Client:
+        """Starts the server, on free ports or those given, and connects.
+
+        A port that was free a moment ago, or one of those that the server takes beside the two that it is
+        given, can be lost to somebody else, at which it ends: then it is started again.
+        """
         assert self._folder
         for _attempt in range(3):
-            server = self._server = Server.launch(self._folder.path, ui=ui, persist=persist)
+            server = self._server = Server.launch(
+                self._folder.path, ui=ui, persist=self._persist, ports=ports
+            )
             self.address, self.ui_url = server.address, server.ui_url
             if await server.listens():
-                connecting, owning = self._connect(plugin), asyncio.to_thread(server.owns_its_port)
+                connecting, owning = self._connect(), asyncio.to_thread(server.owns_its_port)
                 client, owns = await asyncio.gather(connecting, owning, return_exceptions=True)
                 if isinstance(client, Client) and owns is True:
                     return client
@@ -186,7 +206,11 @@ class Lab:
 
     async def _start_worker(self) -> None:
         self._worker = RunningWorker(
-            self.client, self.task_queue, self._workflows, self._activities, self._services
+            self.client,
+            self.task_queue,
+            self._workflows,
+            self._activities,
+            [OutageInterceptor(self._services, self._outages)],
         )
         await self._worker.start()
 
@@ -250,11 +274,11 @@ class Lab:
             file.unlink()  # the server wants to make it
         return file
 
-    async def _connect(self, plugin: Any) -> Client:
+    async def _connect(self) -> Client:
         """Connects, and waits until the server knows its namespace."""
         for attempt in range(1000):
             try:
-                return await Client.connect(self.address, plugins=[plugin], runtime=runtime())
+                return await Client.connect(self.address, plugins=[self._plugin], runtime=runtime())
             except (RuntimeError, RPCError, ValueError) as error:
                 if self._server is not None and not self._server.running:
                     raise LabError(f"The Temporal server did not start.{self.server_hint()}") from None
@@ -280,6 +304,8 @@ class Lab:
         if self._provider:
             await self._provider.aclose()
         await self._mailbox.stop()
+        if self._refusing:
+            await self._refusing.stop()
         if hasattr(self, "webhooks"):
             self.webhooks.stop()
         if hasattr(self, "_services"):
@@ -345,6 +371,7 @@ class Lab:
             mail_port=self._mailbox.port,
             webhook_url=self.webhooks.url,
             reports=self.reports,
+            outages=self._outages.file,
         )
         self._process = await WorkerProcess.start(settings, kill)
         note_process(self._folder.path, self._process.pid)
@@ -357,6 +384,65 @@ class Lab:
             await asyncio.sleep(0.02)
         if not self.stopped:
             await self._start_worker()
+
+    # Failures on purpose
+
+    async def outage(
+        self, service: str, *, hours: float | None = None, permanent: bool = False
+    ) -> OutageUnderWay:
+        """Takes a service away. It really refuses; the activities stay as they are.
+
+        Clocks are per conversation, so an outage of six hours is over for each conversation when its own clock
+        is six hours ahead of now, and for a conversation that starts later, six hours after its start.
+
+        Args:
+            service: `database` (it is locked), `mail` (SMTP 451), `model` or `webhook` (HTTP 503).
+            hours: How long, in the conversations' own time. Default: until it is ended.
+            permanent: The refusal is one that no retry mends: SMTP 550, HTTP 401.
+
+        Returns:
+            The outage. `.end()` ends it early; as a context manager it ends with its block.
+        """
+        self.must_run()
+        if service not in SERVICES:
+            raise LabError(
+                f"There is no service {service!r} to take away: choose one of {', '.join(SERVICES)}."
+            )
+        if permanent and service == "database":
+            raise LabError(
+                "A database refuses for a while: it is locked. permanent= is for mail, model and webhook."
+            )
+        if hours is not None and not (isinstance(hours, int | float) and 0 < hours < 24 * 3650):
+            raise LabError(f"An outage has a length in hours, such as hours=6, and not {hours!r}.")
+        self._refusing = self._refusing or RefusingServers(self._folder.path)
+        refusing, (_, others) = await self._refusing.start(), self._outages.read()
+        if any(other.service == service for other in others):
+            raise LabError(f"The {service} is out already: end that outage first, outage.end().")
+        length = None if hours is None else timedelta(hours=hours)
+        until = length and (datetime.now(UTC) + length).isoformat()
+        outage = Outage(service, permanent, hours, until)
+        if length:
+            async for running in self.client.list_workflows("ExecutionStatus = 'Running'"):
+                outage.ends[running.id] = (await self._now_of(running.id) + length).isoformat()
+        self._outages.write(refusing, [*others, outage])
+        return OutageUnderWay(outage, self._outages)
+
+    async def _now_of(self, id: str) -> datetime:
+        return await self.clock.now(self.client.get_workflow_handle(id)) if self.clock else datetime.now(UTC)
+
+    async def restart_server(self) -> None:
+        """Kills the Temporal server, and starts it again on its file and its ports."""
+        self.must_run()
+        if self._server is None:
+            raise LabError(f"The server at {self.address} is not this lab's own: restart it where it runs.")
+        if self._persist is None:
+            raise LabError(
+                "This lab's server keeps its history in memory: killed, it would lose everything. Start the lab with "
+                "a file, Lab.start(persist='juniper.db'), and it can be restarted."
+            )
+        ui, ports = self._server.ui_url is not None, self._server.ports
+        self._server.stop()
+        await self._start_server(ui, ports)
 
     # Conversations
 
@@ -397,6 +483,7 @@ class Lab:
         while True:
             try:
                 handle = await self._start_workflow(definition, customer, f"{slug}-{number}")
+                self._outages.begin_for(handle.id, datetime.now(UTC))
                 self._known[handle.id] = (update, close, definition.ret_type)
                 return self.conversation(handle.id)
             except WorkflowAlreadyStartedError:

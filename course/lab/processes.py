@@ -27,6 +27,7 @@ from temporalio.worker import (
 )
 
 from course.lab.errors import LabError
+from course.lab.outages import OutageInterceptor, OutageProvider, Outages
 from course.lab.worker import RunningWorker, agents_plugin, runtime
 from course.models import model_provider
 from course.services import Database, Mail, Services, Shop, Webhook
@@ -48,6 +49,7 @@ class WorkerSettings:
     mail_port: int
     webhook_url: str
     reports: Path
+    outages: Path
 
 
 class WorkerProcess:
@@ -119,15 +121,16 @@ async def _work(settings: WorkerSettings, kill: str | None, ready: Connection) -
         reports=settings.reports,
     )
     try:
+        outages = Outages(settings.outages)
         _, provider = model_provider(settings.model)
-        client = await Client.connect(settings.address, plugins=[agents_plugin(provider)], runtime=runtime())
+        plugin = agents_plugin(OutageProvider(provider, outages))
+        client = await Client.connect(settings.address, plugins=[plugin], runtime=runtime())
         worker = RunningWorker(
             client,
             settings.task_queue,
             settings.workflows,
             settings.activities,
-            services,
-            interceptors=[KillAt(kill)] if kill else [],
+            [OutageInterceptor(services, outages), *([KillAt(kill)] if kill else [])],
         )
         await worker.start()
     except Exception as error:

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
@@ -35,17 +36,24 @@ SETTINGS = {
 class Server:
     """The process, its ports, and the folder in which it and the lab keep their files."""
 
-    def __init__(self, process: subprocess.Popen[bytes], port: int, ui_port: int | None, log: Path) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], ports: Sequence[int], ui: bool, log: Path) -> None:
         self.process = process
-        self.address = f"{HOST}:{port}"
-        self.ui_url = f"http://{HOST}:{ui_port}" if ui_port else None
+        self.ports = ports
+        self.address = f"{HOST}:{ports[0]}"
+        self.ui_url = f"http://{HOST}:{ports[1]}" if ui else None
         self.log = log
 
     @classmethod
-    def launch(cls, folder: Path, *, ui: bool, persist: Path | None) -> "Server":
-        """Starts the process; it is up when it `listens()`. Raises `LabError` when there is nothing to start."""
+    def launch(
+        cls, folder: Path, *, ui: bool, persist: Path | None, ports: Sequence[int] | None = None
+    ) -> "Server":
+        """Starts the process, on free ports or those given; it is up when it `listens()`.
+
+        Raises `LabError` when there is nothing to start.
+        """
         binary = Path(sysconfig.get_path("scripts")) / "temporal"
-        port, ui_port = free_ports(2)
+        ports = ports or free_ports(2)
+        port, ui_port = ports
         command = [str(binary), "server", "start-dev", "--output", "none", "--log-level", "error"]
         command += ["--ip", HOST, "--port", str(port)]
         command += (
@@ -80,7 +88,7 @@ class Server:
                 "Run `make clean setup` to install it anew."
             ) from None
         note_process(folder, process.pid)
-        return cls(process, port, ui_port if ui else None, log)
+        return cls(process, ports, ui, log)
 
     async def listens(self, patience: float = 20.0) -> bool:
         """Waits until somebody listens on the server's port; False when the server has ended, or `patience`."""

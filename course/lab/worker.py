@@ -23,8 +23,6 @@ from temporalio.openai_agents import ModelActivityParameters, OpenAIAgentsPlugin
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.worker import Interceptor, Worker
 
-from course.services import Services, ServicesInterceptor
-
 # How a model call is run: the customer waits for it, so it is given up after ten minutes with an apology.
 MODEL_CALLS = ModelActivityParameters(
     start_to_close_timeout=timedelta(seconds=60),
@@ -79,8 +77,7 @@ class RunningWorker:
         task_queue: str,
         workflows: Sequence[type],
         activities: Sequence[Callable[..., Any]],
-        services: Services,
-        interceptors: Sequence[Interceptor] = (),
+        interceptors: Sequence[Interceptor],
     ) -> None:
         self._threads = ThreadPoolExecutor(16, thread_name_prefix="activity")
         self._worker = Worker(
@@ -89,7 +86,7 @@ class RunningWorker:
             workflows=workflows,
             activities=activities,
             activity_executor=self._threads,
-            interceptors=[ServicesInterceptor(services), *interceptors],
+            interceptors=interceptors,
             graceful_shutdown_timeout=timedelta(seconds=2),
             max_concurrent_activities=16,
             # How long a workflow task waits for the worker that had it last, before any other gets it.

@@ -12,7 +12,8 @@ from typing import Any
 
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
-from .database import Database, KeyReused, Refused
+from .database import Database
+from .errors import KeyReused, Refused
 from .mail import Mail, Mailbox
 from .shop import RefundRefused, Shop
 from .webhook import Webhook, WebhookReceiver
@@ -60,21 +61,25 @@ def current_services() -> Services:
 
 
 class ServicesInterceptor(Interceptor):
-    """Gives every activity of a worker the same services."""
+    """Gives every activity of a worker its services."""
 
     def __init__(self, services: Services) -> None:
         self.services = services
 
+    def services_now(self) -> Services:
+        """The services for the activity that is about to run."""
+        return self.services
+
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
-        return _WithServices(next, self.services)
+        return _WithServices(next, self)
 
 
 class _WithServices(ActivityInboundInterceptor):
-    def __init__(self, next: ActivityInboundInterceptor, services: Services) -> None:
+    def __init__(self, next: ActivityInboundInterceptor, interceptor: ServicesInterceptor) -> None:
         super().__init__(next)
-        self.services = services
+        self._interceptor = interceptor
 
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
         # A sync activity runs in a thread with a copy of this context.
-        _current.set(self.services)
+        _current.set(self._interceptor.services_now())
         return await super().execute_activity(input)

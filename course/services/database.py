@@ -10,6 +10,8 @@ from typing import Any
 import sqlalchemy as sql
 from sqlalchemy.engine import make_url
 
+from .errors import KeyReused, Refused
+
 metadata = sql.MetaData()
 
 turns = sql.Table(
@@ -74,14 +76,6 @@ stock = sql.Table(
 )
 
 
-class Refused(ValueError):
-    """What was asked cannot be done, and asking again would not help. The message says why."""
-
-
-class KeyReused(Refused):
-    """The same key came again with other content: two intents share one name."""
-
-
 def storable(value: Any) -> Any:
     """A value as every database can keep it: PostgreSQL has no text with a NUL in it."""
     return value.replace("\0", "\N{REPLACEMENT CHARACTER}") if isinstance(value, str) else value
@@ -91,13 +85,14 @@ class Database:
     """A connection pool on one database, with the desk's tables in it.
 
     `url` is any SQLAlchemy URL: `sqlite:///desk.db`, `postgresql+psycopg://user:password@host/name`.
+    `patience` is how many seconds SQLite waits for another writer.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, patience: float = 2) -> None:
         self.url = url
         options: dict[str, Any] = {"hide_parameters": True}  # what a customer wrote stays out of error texts
         if make_url(url).get_backend_name() == "sqlite":
-            options["connect_args"] = {"timeout": 2}  # seconds to wait for another writer
+            options["connect_args"] = {"timeout": patience}
         self.engine = sql.create_engine(url, **options)
 
     @property

@@ -10,6 +10,8 @@ from urllib.parse import quote
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from .errors import Refused
+
 
 def one_line(text: str, limit: int = 78) -> str:
     """What may stand in a mail header: no line breaks, no control characters, not over-long."""
@@ -30,7 +32,8 @@ class Mail:
     def send(self, key: str, subject: str, text: str) -> None:
         """Sends one mail. `key` becomes its Message-ID, by which a mailbox knows a repeat.
 
-        Raises `smtplib.SMTPException` or `OSError` when the server is not there or refuses.
+        Raises `Refused` when the server refuses for good (SMTP 5xx), `smtplib.SMTPException` or `OSError`
+        when it refuses for now or is not there.
         """
         mail = EmailMessage()
         mail["From"], mail["To"] = self.sender, self.recipient
@@ -42,7 +45,15 @@ class Mail:
         mail.set_content(text.replace("\0", "\N{REPLACEMENT CHARACTER}"))
         # local_hostname: without it smtplib asks the name service who we are.
         with smtplib.SMTP(self.host, self.port, local_hostname="localhost", timeout=5) as smtp:
-            smtp.send_message(mail)
+            try:
+                smtp.send_message(mail)
+            except smtplib.SMTPRecipientsRefused as error:
+                [(code, reason)] = error.recipients.values()
+                if code < 500:
+                    raise
+                raise Refused(
+                    f"The mail server refuses {self.recipient} for good: {code} {reason.decode(errors='replace')}."
+                ) from error
 
 
 class Mailbox:

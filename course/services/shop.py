@@ -3,6 +3,7 @@
 import sqlalchemy as sql
 
 from . import database as db
+from .errors import KeyReused, Refused
 
 ORDERS = [
     ("1042", "Monstera", 1, 3400, "shipped"),
@@ -23,7 +24,7 @@ LARGEST_CENTS = 1_000_000_00
 """No order of a plant shop is worth a million."""
 
 
-class RefundRefused(db.Refused):
+class RefundRefused(Refused):
     """The shop's rules do not allow this refund."""
 
 
@@ -84,7 +85,7 @@ class Shop:
             )
             if known:
                 if dict(known) != refund:
-                    raise db.KeyReused(f"Refund {refund_id} was already paid, with other details.")
+                    raise KeyReused(f"Refund {refund_id} was already paid, with other details.")
                 return paid
             # Written before it is judged: from here to the commit no other refund of this order can slip
             # between the sum and the payment. A refusal rolls it back.

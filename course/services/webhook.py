@@ -7,6 +7,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx2
 
+from .errors import Refused
+
 
 @dataclass(frozen=True)
 class Webhook:
@@ -15,7 +17,8 @@ class Webhook:
     def post(self, key: str, text: str) -> None:
         """Posts `{"text": …}`. `key` goes along as the `Idempotency-Key`, by which a receiver knows a repeat.
 
-        Raises `httpx2.HTTPError` when the receiver is not there or refuses.
+        Raises `Refused` when the receiver refuses for good (HTTP 4xx, but for 408 and 429), `httpx2.HTTPError`
+        when it refuses for now or is not there.
         """
         reply = httpx2.post(
             self.url,
@@ -24,6 +27,8 @@ class Webhook:
             timeout=5,
             trust_env=False,
         )
+        if reply.is_client_error and reply.status_code not in (408, 429):
+            raise Refused(f"The webhook's receiver refuses for good: HTTP {reply.status_code}.")
         reply.raise_for_status()
 
 

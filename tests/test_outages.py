@@ -1,0 +1,249 @@
+"""Services that refuse on purpose, a server that is killed and started again, a worker as a program."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from course import Lab, LabError
+from course.lab import Conversation
+from course.workflows import ConversationWorkflow
+
+HOURS = timedelta(hours=1)
+
+
+@pytest.fixture
+async def lab():
+    async with await Lab.start(ui=False) as lab:
+        yield lab
+
+
+async def talk(lab: Lab, customer: str = "ada") -> Conversation:
+    return await lab.converse(ConversationWorkflow, customer)
+
+
+async def until_refused(chat: Conversation, activity: str) -> pd.Series:
+    """Waits until an activity waits for its second attempt at least, and returns its row of `pending()`."""
+    async with asyncio.timeout(20):
+        while True:
+            table = await chat.pending()
+            rows = table[(table.activity == activity) & table["last failure"].notna()]
+            if len(rows):
+                return rows.iloc[0]
+            await asyncio.sleep(0.02)
+
+
+def model_calls(record: pd.DataFrame) -> int:
+    return int(((record.activity == "invoke_model_activity") & (record.status == "completed")).sum())
+
+
+async def test_the_database_is_away_for_six_hours(lab: Lab) -> None:
+    chat = await talk(lab)
+    await lab.outage("database", hours=6)
+    reply = chat.begin("Hello!")
+    row = await until_refused(chat, "save_to_database")
+    assert row["last failure"] == "OperationalError: database is locked"
+    await chat.fast_forward(5 * HOURS)
+    assert not reply.done()
+    await chat.fast_forward(2 * HOURS)
+    assert "Welcome" in await reply
+    record = await chat.activities()
+    assert model_calls(record) == 1
+    assert record.loc[record.activity == "save_to_database", "attempts"].item() > 50
+    assert lab.table("turns").outcome.tolist() == ["answered"]
+
+
+async def test_nobody_waits_for_a_mail_server_that_is_away(lab: Lab) -> None:
+    chat = await talk(lab)
+    await lab.outage("mail", hours=6)
+    for number in range(4):
+        await chat.send(f"Hello, for the {number + 1}. time!")
+    row = await until_refused(chat, "send_notification")
+    assert "451" in row["last failure"]
+    assert lab.inbox().empty
+    assert len(lab.table("turns")) == 4
+    assert len(lab.table("batches")) == 1
+    await chat.fast_forward(7 * HOURS)
+    assert len(lab.inbox()) == 4
+    assert (await chat.pending()).empty
+
+
+async def test_the_model_is_away_for_five_minutes(lab: Lab) -> None:
+    chat = await talk(lab)
+    await lab.outage("model", hours=5 / 60)
+    reply = chat.begin("Hello!")
+    row = await until_refused(chat, "invoke_model_activity")
+    assert row["last failure"] == "InternalServerError: Error code: 503 - The server is overloaded."
+    await chat.fast_forward(HOURS / 6)
+    assert "Welcome" in await reply
+    record = await chat.activities()
+    assert model_calls(record) == 1
+    assert record.attempts[0] > 5
+
+
+async def test_a_model_that_is_away_too_long_is_an_apology_and_the_next_turn_works(lab: Lab) -> None:
+    chat = await talk(lab)
+    with await lab.outage("model", hours=6):
+        reply = chat.begin("Hello!")
+        await until_refused(chat, "invoke_model_activity")
+        await chat.fast_forward(HOURS / 2)
+        assert "I am sorry" in await reply
+    assert "Welcome" in await chat.send("Hello!")
+    assert lab.table("turns").outcome.tolist() == ["apologised", "answered"]
+
+
+async def test_an_outage_ends_for_each_conversation_by_its_own_clock(lab: Lab) -> None:
+    ahead, behind = await talk(lab, "ahead"), await talk(lab, "behind")
+    await ahead.fast_forward(48 * HOURS)
+    await lab.outage("database", hours=6)
+    late = await talk(lab, "late")
+    replies = [chat.begin("Hello!") for chat in (ahead, behind, late)]
+    for chat in (ahead, behind, late):
+        await until_refused(chat, "save_to_database")
+    await ahead.fast_forward(7 * HOURS)
+    await replies[0]
+    assert not replies[1].done()
+    await late.fast_forward(7 * HOURS)
+    await replies[2]
+    assert not replies[1].done()
+    await behind.fast_forward(7 * HOURS)
+    await replies[1]
+
+
+async def test_an_outage_does_not_leak_into_another_lab(lab: Lab) -> None:
+    await lab.outage("database", hours=6)
+    await lab.outage("mail", hours=6)
+    async with await Lab.start(ui=False) as other:
+        chat = await talk(other)
+        await chat.send("Hello!")
+        assert (await chat.activities()).attempts.max() == 1
+        assert len(other.inbox()) == 1
+
+
+async def test_ended_early_the_service_is_back(lab: Lab) -> None:
+    chat = await talk(lab)
+    outage = await lab.outage("database")
+    reply = chat.begin("Hello!")
+    await until_refused(chat, "save_to_database")
+    outage.end()
+    outage.end()
+    await chat.fast_forward(HOURS)
+    await reply
+    await lab.outage("database", hours=1)  # and may go again
+
+
+@pytest.mark.parametrize(
+    ("service", "activity", "says"),
+    [("mail", "send_notification", "550"), ("model", "invoke_model_activity", "401")],
+)
+async def test_a_refusal_for_good_is_not_retried(lab: Lab, service: str, activity: str, says: str) -> None:
+    chat = await talk(lab)
+    with await lab.outage(service, permanent=True):
+        await chat.send("Hello!")
+        record = await chat.activities(times=True)
+    row = record[record.activity == activity].iloc[0]
+    assert (row.attempts, row.status) == (1, "failed")
+    assert says in row.failure
+    assert len(lab.table("turns")) == 1
+    assert "Welcome" in await chat.send("Hello!")
+
+
+async def test_a_worker_process_meets_the_outage_too(lab: Lab) -> None:
+    chat = await talk(lab)
+    process = await lab.worker_process()
+    with await lab.outage("database", hours=6):
+        reply = chat.begin("Hello!")
+        await until_refused(chat, "save_to_database")
+        process.kill()
+        await process.died()
+        await chat.fast_forward(7 * HOURS)
+        await reply
+    assert model_calls(await chat.activities()) == 1
+    assert len(lab.table("turns")) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"service": "fax"}, "There is no service 'fax' to take away: choose one of database, mail"),
+        ({"service": "mail", "hours": -1}, "An outage has a length in hours, such as hours=6, and not -1"),
+        ({"service": "mail", "hours": "six"}, "and not 'six'"),
+        ({"service": "mail", "hours": float("nan")}, "and not nan"),
+        ({"service": "database", "permanent": True}, "A database refuses for a while"),
+    ],
+)
+async def test_an_outage_that_makes_no_sense(lab: Lab, arguments: dict[str, Any], says: str) -> None:
+    with pytest.raises(LabError, match=says):
+        await lab.outage(**arguments)
+
+
+async def test_a_service_is_out_once(lab: Lab) -> None:
+    await lab.outage("mail", hours=2)
+    with pytest.raises(LabError, match="The mail is out already: end that outage first"):
+        await lab.outage("mail", hours=3)
+
+
+async def test_the_server_is_killed_with_a_turn_in_flight(tmp_path: Path) -> None:
+    async with await Lab.start(persist=tmp_path / "juniper.db") as lab:
+        chat = await talk(lab)
+        outage = await lab.outage("database")
+        reply = chat.begin("Hello!")
+        await until_refused(chat, "save_to_database")
+        address, ui_url = lab.address, lab.ui_url
+        await lab.restart_server()
+        assert (lab.address, lab.ui_url) == (address, ui_url)
+        outage.end()
+        await chat.fast_forward(HOURS)
+        assert "Welcome" in await reply
+        assert model_calls(await chat.activities()) == 1
+        assert len(lab.table("turns")) == 1
+
+
+async def test_a_server_without_a_file_is_not_restarted(lab: Lab) -> None:
+    with pytest.raises(LabError, match=r"keeps its history in memory.*persist='juniper.db'"):
+        await lab.restart_server()
+    chat = await talk(lab)
+    await chat.send("Hello!")
+
+
+async def test_the_worker_as_a_program(lab: Lab, tmp_path: Path) -> None:
+    chat = await talk(lab)
+    await lab._worker.stop()
+    environment = {
+        **os.environ,
+        "TEMPORAL_ADDRESS": lab.address,
+        "DATABASE_URL": f"sqlite:///{tmp_path / 'desk.db'}",
+        "SMTP_ADDRESS": f"127.0.0.1:{lab._mailbox.port}",
+        "REPORTS": str(tmp_path / "reports"),
+    }
+    command = [sys.executable, "-m", "course.worker"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as worker:
+        try:
+            assert "Serving 'juniper' at" in await asyncio.to_thread(worker.stdout.readline)
+            assert "Order 1042" in await chat.send("Where is order 1042?")
+            assert (await chat.close()).turns == 1
+        finally:
+            worker.terminate()
+    assert worker.returncode == 0
+    assert len(list((tmp_path / "reports").iterdir())) == 1
+    assert len(lab.inbox()) == 1
+
+
+def test_the_worker_without_a_server_says_so(tmp_path: Path) -> None:
+    environment = {
+        **os.environ,
+        "TEMPORAL_ADDRESS": "127.0.0.1:1",
+        "DATABASE_URL": f"sqlite:///{tmp_path / 'desk.db'}",
+        "REPORTS": str(tmp_path / "reports"),
+    }
+    command = [sys.executable, "-m", "course.worker"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("The worker did not start: there is no Temporal server to serve")
+    assert "Traceback" not in done.stderr
