@@ -83,6 +83,7 @@ class Lab:
         self._activities: Sequence[Callable[..., Any]] = []
         self._own_database = True
         self._known: dict[str, tuple[str, str, type | None]] = {}
+        self._numbers: dict[str, int] = {}
         self._folder: Folder | None = None
         self._server: Server | None = None
         self._worker: RunningWorker | None = None
@@ -476,13 +477,14 @@ class Lab:
                 "Name the one that takes messages: lab.converse(…, update='…')."
             )
         slug = re.sub(r"[^a-z0-9]+", "-", customer.lower()).strip("-") or "customer"
-        number = 1
+        number = self._numbers.get(slug, 0) + 1
         # A database by URL may outlive a server whose ids begin anew: a key must not name two conversations.
         while not self._own_database and self._services.database.knows(f"{slug}-{number}"):
             number += 1
         while True:
             try:
                 handle = await self._start_workflow(definition, customer, f"{slug}-{number}")
+                self._numbers[slug] = number
                 self._outages.begin_for(handle.id, datetime.now(UTC))
                 self._known[handle.id] = (update, close, definition.ret_type)
                 return self.conversation(handle.id)

@@ -66,7 +66,7 @@ class Mailbox:
     def __init__(self) -> None:
         self.mails: list[dict[str, str]] = []
         self.repeats = 0
-        self._seen: set[str] = set()
+        self._seen: set[str | None] = set()
         self.port = 0
         """Chosen at the first start; a mailbox that was stopped comes back at the same one."""
         self._server: asyncio.Server | None = None
@@ -81,7 +81,7 @@ class Mailbox:
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         mail = message_from_bytes(envelope.content, policy=policy.default)
         key = mail["Message-ID"]
-        if key in self._seen:
+        if key is not None and key in self._seen:
             self.repeats += 1
             return "250 Delivered before"
         self._seen.add(key)
