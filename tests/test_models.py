@@ -483,14 +483,14 @@ async def test_it_says_what_it_is_where_it_does_not_understand() -> None:
 
 
 def test_reading() -> None:
-    assert orders("orders 1042, 1043 and #7, order no. 15, not 12.50 EUR or 2500 EUR") == [
+    assert orders("orders 1042, 1043 and #7, order no. 15, not 12.50 EUR or 2500 EUR") == (
         "1042",
         "1043",
         "7",
         "15",
-    ]
-    assert plants("two monsteras, a peace lily") == ["Monstera", "Peace lily"]
-    assert cents("12.50 EUR, € 3,20, 850 cents, ten euros, 7 EUR") == [1250, 320, 850, 1000, 700]
+    )
+    assert plants("two monsteras, a peace lily") == ("Monstera", "Peace lily")
+    assert cents("12.50 EUR, € 3,20, 850 cents, ten euros, 7 EUR") == (1250, 320, 850, 1000, 700)
     assert number("ten for order 1042 at 3.00 EUR") == 10
     assert clauses("Where is 1042, and 1043? 12.50 EUR") == ["Where is 1042", "1043", "12.50 EUR"]
     assert known("name", "I am Ada", "call me Bo") == "Bo"

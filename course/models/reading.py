@@ -1,5 +1,6 @@
 """What the offline model reads: the words of the shop, and the conversation that a model call brings."""
 
+import functools
 import hashlib
 import json
 import re
@@ -66,7 +67,12 @@ _MONEY = re.compile(
 )
 
 
-def stems(text: str) -> list[str]:
+# Every model call brings the whole conversation again.
+_read_once = functools.lru_cache(maxsize=1024)
+
+
+@_read_once
+def stems(text: str) -> tuple[str, ...]:
     """The words of a text that carry meaning, without their endings: "Cancelled orders" is cancel, order."""
     found = []
     for word in re.findall(
@@ -76,23 +82,26 @@ def stems(text: str) -> list[str]:
             stem = re.sub(r"(?<=\w{3})(?:ations?|ings?|ies|ied|ed|es|s|y|e)$", "", word)
             stem = re.sub(r"([b-df-hj-km-np-rtv-z]|l)\1$", r"\1", stem) if len(stem) > 4 else stem
             found.append(_MEANS.get(stem, stem))
-    return found
+    return tuple(found)
 
 
-def orders(text: str) -> list[str]:
+@_read_once
+def orders(text: str) -> tuple[str, ...]:
     """Order numbers: four digits, or what follows the word order or a hash."""
     found = [a or b for a, b in _ORDER.findall(_MONEY.sub(" ", text))]
-    return list(dict.fromkeys(found))
+    return tuple(dict.fromkeys(found))
 
 
-def plants(text: str) -> list[str]:
+@_read_once
+def plants(text: str) -> tuple[str, ...]:
     """Plants by name; a capitalised stranger too where it is asked for ("Do you have a Strelitzia?")."""
     names = {name.lower(): name for name in PLANTS}
     found = [names[name.lower()] for name in _PLANT.findall(text)]
-    return list(dict.fromkeys(found or _UNKNOWN_PLANT.findall(text)))
+    return tuple(dict.fromkeys(found or _UNKNOWN_PLANT.findall(text)))
 
 
-def cents(text: str) -> list[int]:
+@_read_once
+def cents(text: str) -> tuple[int, ...]:
     """Amounts of money, in cents: "12.50 EUR", "€ 12,50", "850 cents", "ten euros"."""
     found = []
     for coins, _, a, b, word, c, field_ in _MONEY.findall(text):
@@ -102,7 +111,7 @@ def cents(text: str) -> list[int]:
             found.append(
                 _NUMBERS[word.lower()] * 100 if word else round(float((a or b or c).replace(",", ".")) * 100)
             )
-    return found
+    return tuple(found)
 
 
 def number(text: str) -> int | None:
