@@ -7,8 +7,9 @@ signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt of the kernel is no
 from agents.tracing import get_trace_provider
 
 from course.checks import child, exercises
+from course.workflows import ALL
 
-__all__ = ["child"]
+__all__ = ["ALL", "child"]
 
 for lesson in exercises.LESSONS:
     exercises.load(lesson)
