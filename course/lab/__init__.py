@@ -11,6 +11,7 @@ if sys.platform == "win32":
 from course.lab.conversation import Conversation
 from course.lab.errors import LabError, MessageRefused
 from course.lab.lab import Lab
+from course.lab.replaying import replay
 from course.lab.show import show_source
 
-__all__ = ["Conversation", "Lab", "LabError", "MessageRefused", "show_source"]
+__all__ = ["Conversation", "Lab", "LabError", "MessageRefused", "replay", "show_source"]

@@ -25,6 +25,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from course.history import activity_table, event_table, timeline, transcript_table
 from course.lab.awaiting import awaited
 from course.lab.errors import LabError, MessageRefused
+from course.lab.replaying import replay
 from course.workflows.answering import why
 from course.workflows.messages import check_message
 
@@ -222,6 +223,11 @@ class Conversation:
             return await handle.fetch_history()
         except RPCError as error:
             raise await self._unreachable(error) from None
+
+    async def replay(self, *workflows: type) -> str:
+        """Replays this conversation so far, all runs of it, with workflow code that may be newer: `course.lab.replay`."""
+        await self._quiet(say=True)
+        return await replay(await self._histories(), *workflows)
 
     async def _histories(self) -> list[WorkflowHistory]:
         """All runs, the first first: a run that was continued as new names its predecessor."""

@@ -1,0 +1,174 @@
+"""Exercise 09: change a live workflow."""
+
+from typing import Any
+
+from temporalio import workflow
+
+from course.checks.complaints import own_words
+from course.checks.talking import Stuck, file_of, lab_for, quoted, say, workflow_class
+from course.checks.verdict import NotYet
+from course.lab import Conversation, Lab, LabError
+from course.models import OfflineModel
+from course.workflows import GrowingPatchedWorkflow, GrowingWorkflow
+
+TITLE = "A new step for conversations under way"
+
+STARTER = '''\
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from course import activities
+from course.workflows.growing import Carried, GrowingDesk
+
+
+@workflow.defn(name="GrowingWorkflow")
+class NextDesk(GrowingDesk):
+    """In production runs GrowingPatchedWorkflow; this is a copy of it."""
+
+    @workflow.init
+    def __init__(self, customer: str, carried: Carried | None = None) -> None:
+        super().__init__(customer, carried)
+
+    @workflow.run
+    async def run(self, customer: str, carried: Carried | None = None) -> int:
+        return await self.until_closed()
+
+    async def turn(self, text: str) -> str:
+        answer = await self.answer(text)
+        await self.save(text, answer)
+        if workflow.patched("tell-the-team"):
+            self.tell_the_team(text)
+        # TODO: self.in_background(activities.process_batch, self.key, [text], self.turns)
+        return answer.text
+'''
+
+HINTS = (
+    "A turn that is over must not get the step in a replay, and the next turn must have it, in the same run. So the "
+    "question `patched` must be a new one in every turn.",
+    "`workflow.patched` remembers its answer by the id. self.turns is the number of the turn: an id with this number in it "
+    "has never been asked for in any turn before.",
+    "Leave the lines for “tell-the-team” as they are: some histories hold that marker, others were told False. The new step "
+    "gets an `if` of its own, under an id of its own.",
+)
+
+OLD, PATCHED, FRESH = "ada", "ben", "cleo"
+BEFORE = ("Where is order 1042?", "How much light does a Monstera need?")
+AFTER = ("Is order 1043 late?", "Thank you!")
+STEP = "process_batch"
+
+
+async def check(module: Any) -> str:
+    desk = workflow_class(module, "NextDesk")
+    name = workflow._Definition.must_from_class(desk).name
+    if name != "GrowingWorkflow":
+        raise NotYet(
+            f"For Temporal your class is called {name}, so it is another workflow: the conversations under way are of "
+            'GrowingWorkflow, and no worker would run them any more. Keep @workflow.defn(name="GrowingWorkflow").'
+        )
+    async with lab_for(module, [GrowingWorkflow], OfflineModel()) as lab:
+        old = await lab.converse(GrowingWorkflow, OLD)
+        await old.send(BEFORE[0])
+        await lab.deploy(GrowingPatchedWorkflow)  # what is in production
+        await old.send(BEFORE[1])
+        patched = await lab.converse(GrowingPatchedWorkflow, PATCHED)
+        for message in BEFORE:
+            await patched.send(message)
+        await _fits(old, desk, "began before “tell-the-team”")
+        await _fits(patched, desk, "began with “tell-the-team”")
+
+        await _deploy(lab, desk, module)
+        fresh = await lab.converse(desk, FRESH)
+        for chat in (old, patched, fresh):
+            for message in AFTER:
+                await _told(chat, message, module)
+        await _has_the_step(fresh, 0, "that began with your code")
+        for chat in (old, patched):
+            await _has_the_step(chat, len(BEFORE), "that was under way when you deployed")
+        for chat, notices in ((old, 0), (patched, 4), (fresh, 2)):
+            await _tells_as_before(chat, notices)
+        for chat in (old, patched, fresh):
+            await _fits(chat, desk, "goes on with your code")
+        turns = len(lab.table("batches"))
+    if turns != len(AFTER) * 3:
+        raise NotYet(
+            f"The step ran in {len(AFTER) * 3} turns, and the database has {turns} rows of it: turns share a key. "
+            "self.key names the turn."
+        )
+    return (
+        "Two conversations were under way, one from before “tell-the-team” and one from after it. Both histories replay "
+        f"clean with your code. Deployed, it runs {STEP} in the next turn of both, in every turn of a new conversation, and "
+        "in no turn that was over; and the histories that your code has made replay clean, too."
+    )
+
+
+async def _deploy(lab: Lab, desk: type, module: Any) -> None:
+    try:
+        await lab.deploy(desk)
+    except LabError as error:
+        raise NotYet(own_words(error.__cause__ or error, file_of(module))) from None
+
+
+async def _told(chat: Conversation, message: str, module: Any) -> None:
+    try:
+        await say(chat, message, module)
+    except Stuck as error:
+        raise NotYet(
+            f"Deployed, your code met {quoted(message)} and froze the conversation. {error}"
+        ) from None
+
+
+async def _fits(chat: Conversation, desk: type, which: str) -> None:
+    try:
+        await chat.replay(desk)
+    except LabError as error:
+        said = str(error).split(" Deployed, it would")[0]
+        if which == "goes on with your code":
+            raise NotYet(
+                f"The live turns had their step, and now the history that they left does not replay with your own code: "
+                f"the next worker that takes this conversation over would freeze it. {said} A replay must come to the same "
+                "answer as the live turn: workflow.patched keeps it on record."
+            ) from None
+        raise NotYet(f"A conversation under way, which {which}, would freeze. {said}") from None
+
+
+async def _has_the_step(chat: Conversation, over: int, which: str) -> None:
+    """The step once in every turn after those that were over, after the save, and in none of those."""
+    record = await chat.activities()
+    steps = record[record.activity == STEP]
+    turns = range(1, over + len(AFTER) + 1)
+    found = [int((steps.turn == turn).sum()) for turn in turns]
+    if any(found[:over]):
+        raise NotYet(f"{STEP} ran for a turn that was over when you deployed.")
+    live = found[over:]
+    if not any(live):
+        if over == 0:
+            raise NotYet(
+                f"No turn has {STEP}, not even in a conversation {which}: the step is not there yet."
+            )
+        asked = ", ".join(record[record.turn == turns[-1]].activity)
+        raise NotYet(
+            f"Your code fits the old histories, and it is live; yet a conversation {which} has no {STEP} in its next turns: "
+            f"{asked}. A patch id that was asked for while the first turns were replayed was told False, and the run "
+            "remembers that. The next turn has to ask for an id that no turn before has asked for."
+        )
+    if 0 in live:
+        raise NotYet(
+            f"A conversation {which} has the step in some of its turns and not in others: in its {len(live)} turns on your "
+            f"code it ran {live} times. Every turn asks anew: an id that was asked for before keeps its answer."
+        )
+    if max(live) > 1:
+        raise NotYet(f"{STEP} ran {max(live)} times in one turn. Once is enough.")
+    for turn in turns[over:]:
+        ours = record[record.turn == turn].activity.tolist()
+        if ours.index(STEP) < ours.index("save_to_database"):
+            raise NotYet(f"{STEP} stands before the save. First the record, then the statistics.")
+
+
+async def _tells_as_before(chat: Conversation, notices: int) -> None:
+    record = await chat.activities()
+    found = int((record.activity == "send_notification").sum())
+    if found != notices:
+        raise NotYet(
+            f"The notices changed: a conversation has {found} send_notification, and it had to be {notices}. Leave "
+            "“tell-the-team” as it was: it decides for its own step only."
+        )

@@ -1,0 +1,101 @@
+"""Replay: a workflow's code is run again on a recorded history. No activity runs, no model is asked."""
+
+import re
+
+from temporalio import workflow
+from temporalio.client import WorkflowHistory
+from temporalio.openai_agents import OpenAIAgentsPlugin
+from temporalio.worker import Replayer
+
+from course.history.reading import History, Run, runs_of
+from course.lab.errors import LabError
+from course.lab.worker import runtime
+
+
+async def replay(history: History, *workflows: type) -> str:
+    """Replays recorded histories with today's workflow code, as a worker does after a deployment.
+
+    Args:
+        history: A `WorkflowHistory`, its JSON text or parsed JSON, or a list of these.
+        workflows: Workflow classes. The one that has the history's workflow type is replayed.
+
+    Returns:
+        A sentence that says what was replayed.
+
+    Raises:
+        LabError: The code asks for something else than the history holds (the sentence names the event), the
+            code raises, or this is nothing that can be replayed.
+    """
+    try:
+        runs = runs_of(history)
+    except ValueError as error:
+        raise LabError(f"This cannot be replayed. {error}") from None
+    known = {workflow._Definition.must_from_class(one).name: one for one in workflows}
+    played = [await _replay(run, known) for run in runs]
+    return f"{', '.join(dict.fromkeys(played))}: {len(runs)} {'run replays' if len(runs) == 1 else 'runs replay'} clean."
+
+
+async def _replay(run: Run, known: dict[str | None, type]) -> str:
+    """Replays one run; returns the name of the class that it was replayed with."""
+    if [event.event_id for event in run] != list(range(1, len(run) + 1)):
+        raise LabError(
+            "This history is not whole: a replay needs every event from the first on. Fetch it again, with all its "
+            "pages, or take the run out of the set if its events have expired."
+        )
+    name = run[0].workflow_execution_started_event_attributes.workflow_type.name if run else ""
+    if name not in known:
+        raise LabError(
+            f"This is a history of {name or 'nothing'}, and there is code for {', '.join(map(str, known)) or 'nothing'}. "
+            "Hand in the class that has this name (its own, or the one in @workflow.defn(name=…)); a workflow that is "
+            "gone from the code can be taken out of the set when its last run has ended."
+        )
+    code = known[name]
+    # With the plugin, as the worker has it: without it, an agent's run would leave the workflow.
+    replayer = Replayer(workflows=[code], plugins=[OpenAIAgentsPlugin()], runtime=runtime())
+    try:
+        await replayer.replay_workflow(WorkflowHistory("replayed", run))
+    except workflow.NondeterminismError as error:
+        raise LabError(
+            f"{code.__name__} does not fit this history: {_difference(str(error))} Deployed, it would freeze this "
+            "conversation. Keep the old way for old runs (workflow.patched), or leave them to the code that began "
+            "them. Lesson 09 explains."
+        ) from error
+    except RuntimeError as error:
+        raise LabError(
+            f"{code.__name__} raises where this history goes on: {_message(str(error))} Mend the code and replay again."
+        ) from error
+    return code.__name__
+
+
+EVENT = r"HistoryEvent\(id: (\d+), (\w+)\)"
+DIFFERENCES = [
+    (
+        r"Activity type of scheduled event '(.+?)' does not match activity type of activity command '(.+?)'",
+        "where the history has the activity {0}, the code asks for {1}.",
+    ),
+    (
+        rf"(\w+) machine does not handle this event: {EVENT}",
+        "at event {1} ({2}) the code asks for one more step ({0}) than the history has.",
+    ),
+    (
+        rf"No command scheduled for event {EVENT}",
+        "event {0} ({1}) is in the history, and the code does not ask for it any more.",
+    ),
+    (
+        r"patch marker encountered for change (.+?), but there is no corresponding change command",
+        "it took the patch {0!r}, and the code does not ask for that patch any more.",
+    ),
+]
+"""What Temporal says, and what it means. A command is what the code asks for; an event is what is on record."""
+
+
+def _difference(error: str) -> str:
+    for pattern, words in DIFFERENCES:
+        if found := re.search(pattern, error):
+            return words.format(*found.groups())
+    return _message(error)
+
+
+def _message(error: str) -> str:
+    found = re.search(r'message: "(.*?)(?<!\\)"', error)
+    return (found[1] if found else error)[:300]

@@ -1,0 +1,108 @@
+"""Lesson 09: a small desk that is changed while customers talk to it. Its first version.
+
+Every version has the same name for Temporal, `GrowingWorkflow`: a worker runs one of them at a time.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from agents import Agent
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, is_cancelled_exception
+from temporalio.openai_agents.workflow import activity_as_tool
+
+with workflow.unsafe.imports_passed_through():
+    from course import activities
+    from course.workflows.policies import BACKGROUND, RECORD, TOOL
+
+from course.workflows.answering import Answer
+from course.workflows.plain import INSTRUCTIONS, PlainConversation
+
+
+@dataclass
+class Carried:
+    """What a conversation takes along into a new run."""
+
+    turns: int
+    memory: list[dict[str, Any]]
+
+
+class GrowingDesk(PlainConversation):
+    """What all versions have in common: the agent, a life in several runs, the steps of a turn."""
+
+    record = RECORD
+    """How the record is saved: its timeouts and retries."""
+
+    def __init__(self, customer: str, carried: Carried | None) -> None:
+        tools = [activity_as_tool(activities.look_up_order, **TOOL)]
+        super().__init__(Agent(name="Juniper", instructions=INSTRUCTIONS, tools=tools))
+        self.customer = customer
+        self._duties: set[asyncio.Task[None]] = set()
+        self._renewing = False
+        if carried:
+            self.turns, self._memory = carried.turns, carried.memory
+
+    @workflow.signal
+    def renew(self) -> None:
+        """Goes on in a new run: the same id, the same conversation, a history that begins anew."""
+        self._renewing = True
+
+    async def until_closed(self) -> int:
+        await workflow.wait_condition(lambda: self._closing or self._renewing)
+        await workflow.wait_condition(
+            lambda: workflow.all_handlers_finished() and not self._duties
+        )
+        if not self._closing:
+            carried = Carried(self.turns, self._memory)
+            workflow.continue_as_new(args=[self.customer, carried])
+        return self.turns
+
+    async def save(self, text: str, answer: Answer) -> None:
+        row = activities.TurnRecord(
+            conversation=workflow.info().workflow_id,
+            turn=self.turns,
+            customer=self.customer,
+            message=text,
+            answer=answer.text,
+            outcome=answer.outcome,
+        )
+        args = [self.key, row]
+        await workflow.execute_activity(
+            activities.save_to_database, args=args, **self.record
+        )
+
+    def tell_the_team(self, text: str) -> None:
+        notice = f"{self.customer} wrote: {text}"
+        self.in_background(activities.send_notification, self.key, notice, "email")
+
+    def in_background(self, activity: Callable[..., Any], *args: Any) -> None:
+        """Starts a duty, and does not wait for it."""
+        task = asyncio.create_task(self._duty(activity, args))
+        self._duties.add(task)
+        task.add_done_callback(self._duties.discard)
+
+    async def _duty(self, activity: Callable[..., Any], args: Sequence[Any]) -> None:
+        try:
+            await workflow.execute_activity(activity, args=args, **BACKGROUND)
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            workflow.logger.warning("Given up: %s", error)
+
+
+@workflow.defn
+class GrowingWorkflow(GrowingDesk):
+    @workflow.init
+    def __init__(self, customer: str, carried: Carried | None = None) -> None:
+        super().__init__(customer, carried)
+
+    @workflow.run
+    async def run(self, customer: str, carried: Carried | None = None) -> int:
+        return await self.until_closed()
+
+    async def turn(self, text: str) -> str:
+        answer = await self.answer(text)
+        await self.save(text, answer)
+        return answer.text
