@@ -133,7 +133,7 @@ async def _fits(chat: Conversation, desk: type, which: str) -> None:
 
 async def _has_the_step(chat: Conversation, over: int, which: str) -> None:
     """The step once in every turn after those that were over, after the save, and in none of those."""
-    record = await chat.activities()
+    record = await chat.activities(times=True)
     steps = record[record.activity == STEP]
     turns = range(1, over + len(AFTER) + 1)
     found = [int((steps.turn == turn).sum()) for turn in turns]
@@ -159,9 +159,9 @@ async def _has_the_step(chat: Conversation, over: int, which: str) -> None:
     if max(live) > 1:
         raise NotYet(f"{STEP} ran {max(live)} times in one turn. Once is enough.")
     for turn in turns[over:]:
-        ours = record[record.turn == turn].activity.tolist()
-        if ours.index(STEP) < ours.index("save_to_database"):
-            raise NotYet(f"{STEP} stands before the save. First the record, then the statistics.")
+        ours = record[record.turn == turn].set_index("activity")
+        if ours.scheduled[STEP] < ours.closed["save_to_database"]:
+            raise NotYet(f"{STEP} began before the save was done. First the record, then the statistics.")
 
 
 async def _tells_as_before(chat: Conversation, notices: int) -> None:
