@@ -5,7 +5,7 @@ import os
 import pytest
 
 from course.checks import cell, check, exercises
-from tests.test_checks import SOLUTIONS, beside_a_notebook, nothing_is_left_behind
+from tests.test_checks import beside_a_notebook, nothing_is_left_behind
 from tests.test_checks_lessons import Changed, flat
 
 __all__ = ["beside_a_notebook", "nothing_is_left_behind"]
@@ -51,9 +51,7 @@ WRONG = [
         ((PATCH, "if not workflow.unsafe.is_replaying():"),),
     ),
     Changed("09", "another name", "so it is another workflow", (('(name="GrowingWorkflow")', ""),)),
-    Changed(
-        "09", "before the save", "began before the save was done", ((STEP, ""), (SAVE, STEP + SAVE))
-    ),
+    Changed("09", "before the save", "began before the save was done", ((STEP, ""), (SAVE, STEP + SAVE))),
     Changed("09", "one key for all", "turns share a key", (("self.key, [text]", "self.customer, [text]"),)),
     Changed(
         "09",

@@ -2,11 +2,13 @@
 
 import re
 
+import pandas as pd
 from temporalio import workflow
 from temporalio.client import WorkflowHistory
 from temporalio.openai_agents import OpenAIAgentsPlugin
 from temporalio.worker import Replayer
 
+from course.history import event_table
 from course.history.reading import History, Run, runs_of
 from course.lab.errors import LabError
 from course.lab.worker import runtime
@@ -56,7 +58,7 @@ async def _replay(run: Run, known: dict[str | None, type]) -> str:
         await replayer.replay_workflow(WorkflowHistory("replayed", run))
     except workflow.NondeterminismError as error:
         raise LabError(
-            f"{code.__name__} does not fit this history: {_difference(str(error))} Deployed, it would freeze this "
+            f"{code.__name__} does not fit this history: {_difference(str(error), run)} Deployed, it would freeze this "
             "conversation. Keep the old way for old runs (workflow.patched), or leave them to the code that began "
             "them. Lesson 09 explains."
         ) from error
@@ -67,33 +69,43 @@ async def _replay(run: Run, known: dict[str | None, type]) -> str:
     return code.__name__
 
 
-EVENT = r"HistoryEvent\(id: (\d+), (\w+)\)"
+EVENT = r"HistoryEvent\(id: (?P<id>\d+), \w+\)"
 DIFFERENCES = [
     (
-        r"Activity type of scheduled event '(.+?)' does not match activity type of activity command '(.+?)'",
-        "where the history has the activity {0}, the code asks for {1}.",
+        r"Activity type of scheduled event '(?P<old>.+?)' does not match activity type of activity command '(?P<new>.+?)'",
+        "where the history has the activity {old}, the code asks for {new}.",
     ),
     (
-        rf"(\w+) machine does not handle this event: {EVENT}",
-        "at event {1} ({2}) the code asks for one more step ({0}) than the history has.",
+        rf"(?P<new>\w+) machine does not handle this event: {EVENT}",
+        "the code asks for one more step ({new}) where the history goes on with {event}.",
     ),
     (
         rf"No command scheduled for event {EVENT}",
-        "event {0} ({1}) is in the history, and the code does not ask for it any more.",
+        "the code does not ask any more for what the history has, {event}.",
     ),
     (
-        r"patch marker encountered for change (.+?), but there is no corresponding change command",
-        "it took the patch {0!r}, and the code does not ask for that patch any more.",
+        r"patch marker encountered for change (?P<old>.+?), but there is no corresponding change command",
+        "it took the patch {old!r}, and the code does not ask for that patch any more.",
     ),
 ]
 """What Temporal says, and what it means. A command is what the code asks for; an event is what is on record."""
 
 
-def _difference(error: str) -> str:
+def _difference(error: str, run: Run) -> str:
     for pattern, words in DIFFERENCES:
         if found := re.search(pattern, error):
-            return words.format(*found.groups())
+            named = found.groupdict()
+            event = _event(int(named["id"]), run) if "id" in named else ""
+            return words.format(event=event, **named)
     return _message(error)
+
+
+def _event(id: int, run: Run) -> str:
+    """An event by what a person can find it by. Its number may differ between two runs of the same story."""
+    events = event_table(WorkflowHistory("replayed", run))
+    event = events[events.event_id == id].iloc[0]
+    turn = "" if pd.isna(event.turn) else f" of turn {event.turn}"
+    return f"{event.event}{f' ({event.detail})' if event.detail else ''}{turn}"
 
 
 def _message(error: str) -> str:
