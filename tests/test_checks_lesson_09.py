@@ -11,12 +11,16 @@ from tests.test_checks_lessons import Changed, flat
 __all__ = ["beside_a_notebook", "nothing_is_left_behind"]
 
 PATCH = 'if workflow.patched(f"statistics/turn-{self.turns}"):  # a new question in every turn'
-STEP = f"        {PATCH}\n            self.in_background(activities.process_batch, self.key, [text], self.turns)\n"
-PLAIN = "        self.in_background(activities.process_batch, self.key, [text], self.turns)\n"
+STEP = f"        {PATCH}\n            self.learn_from(text)\n"
+PLAIN = "        self.learn_from(text)\n"
 TOLD = '        if workflow.patched("tell-the-team"):\n            self.tell_the_team(text)\n'
 SAVE = "        await self.save(text, answer)\n"
 
 TWO = 'if workflow.patched("statistics") or workflow.patched(f"statistics-{self.key}"):'
+IMPORT = (
+    "from course.workflows.growing",
+    "with workflow.unsafe.imports_passed_through():\n    from course import activities\nfrom course.workflows.growing",
+)
 
 WRONG = [
     Changed("09", "no patch", "began before “tell-the-team”, would freeze", ((STEP, PLAIN),)),
@@ -52,7 +56,18 @@ WRONG = [
     ),
     Changed("09", "another name", "so it is another workflow", (('(name="GrowingWorkflow")', ""),)),
     Changed("09", "before the save", "began before the save was done", ((STEP, ""), (SAVE, STEP + SAVE))),
-    Changed("09", "one key for all", "turns share a key", (("self.key, [text]", "self.customer, [text]"),)),
+    Changed(
+        "09",
+        "one key for all",
+        "turns share a key",
+        (
+            IMPORT,
+            (
+                "learn_from(text)",
+                "in_background(activities.process_batch, self.customer, [text], self.turns)",
+            ),
+        ),
+    ),
     Changed(
         "09",
         "every second turn",

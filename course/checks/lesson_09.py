@@ -16,8 +16,6 @@ TITLE = "A new step for conversations under way"
 STARTER = '''\
 from temporalio import workflow
 
-with workflow.unsafe.imports_passed_through():
-    from course import activities
 from course.workflows.growing import Carried, GrowingDesk
 
 
@@ -38,7 +36,7 @@ class NextDesk(GrowingDesk):
         await self.save(text, answer)
         if workflow.patched("tell-the-team"):
             self.tell_the_team(text)
-        # TODO: self.in_background(activities.process_batch, self.key, [text], self.turns)
+        # TODO: self.learn_from(text), also in the next turn of every conversation under way
         return answer.text
 '''
 

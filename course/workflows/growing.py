@@ -77,6 +77,9 @@ class GrowingDesk(PlainConversation):
         notice = f"{self.customer} wrote: {text}"
         self.in_background(activities.send_notification, self.key, notice, "email")
 
+    def learn_from(self, text: str) -> None:
+        self.in_background(activities.process_batch, self.key, [text], self.turns)
+
     def in_background(self, activity: Callable[..., Any], *args: Any) -> None:
         """Starts a duty, and does not wait for it."""
         task = asyncio.create_task(self._duty(activity, args))
