@@ -39,15 +39,15 @@ async def replay(history: History, *workflows: type) -> str:
 
 async def _replay(run: Run, known: dict[str | None, type]) -> str:
     """Replays one run; returns the name of the class that it was replayed with."""
-    if [event.event_id for event in run] != list(range(1, len(run) + 1)):
+    if not run or [event.event_id for event in run] != list(range(1, len(run) + 1)):
         raise LabError(
             "This history is not whole: a replay needs every event from the first on. Fetch it again, with all its "
             "pages, or take the run out of the set if its events have expired."
         )
-    name = run[0].workflow_execution_started_event_attributes.workflow_type.name if run else ""
+    name = run[0].workflow_execution_started_event_attributes.workflow_type.name
     if name not in known:
         raise LabError(
-            f"This is a history of {name or 'nothing'}, and there is code for {', '.join(map(str, known)) or 'nothing'}. "
+            f"This is a history of {name}, and there is code for {', '.join(map(str, known)) or 'nothing'}. "
             "Hand in the class that has this name (its own, or the one in @workflow.defn(name=…)); a workflow that is "
             "gone from the code can be taken out of the set when its last run has ended."
         )

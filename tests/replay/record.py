@@ -1,0 +1,202 @@
+"""Records histories of the course's own workflows for `tests/test_replay.py`: `make histories`.
+
+    python -m tests.replay.record            every scenario, and the workflows that have none
+    python -m tests.replay.record outage     one of them
+
+A recording stands for a conversation that began before today's change. So it is kept when a workflow changes: record a
+new one beside it, and let the old one say whether the change fits. A recording goes when its workflow goes.
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import course.workflows
+from course.lab import Conversation, Lab
+from course.models import Mistakes
+from tests.histories.record import scrub
+
+RECORDED = Path(__file__).parent / "recorded"
+
+# Workflows that need no recording, and why.
+EXEMPT = {
+    "NaiveUnrepeatableWorkflow": "its very point is that it does not replay",
+}
+
+Play = Callable[["Stage"], Awaitable[None]]
+SCENARIOS: dict[str, tuple[str, Play]] = {}
+"""By name: the workflow's class in `course.workflows`, and what happens in the conversation."""
+
+
+@dataclass
+class Stage:
+    lab: Lab
+    chat: Conversation
+
+    async def say(self, *messages: str) -> None:
+        for message in messages:
+            await self.chat.send(message)
+
+    async def misbehave(self, mistake: str, message: str) -> None:
+        self.lab.model.mistakes = Mistakes(**{mistake: 1})
+        try:
+            await self.say(message)
+        finally:
+            self.lab.model.mistakes = Mistakes()
+
+
+def scenario(workflow_class: str) -> Callable[[Play], Play]:
+    def register(play: Play) -> Play:
+        SCENARIOS[play.__name__] = workflow_class, play
+        return play
+
+    return register
+
+
+@scenario("ConversationWorkflow")
+async def desk(stage: Stage) -> None:
+    """A tool, none, the batch of the third message, a post, the report."""
+    await stage.say("Where is order 1042?", "How much light does a Monstera need?", "Do you have a Ficus?")
+    await stage.chat.handle.signal("post", args=["mail-7", "Is order 1043 late?"])
+    await stage.chat.activities()
+    await stage.chat.close()
+
+
+@scenario("ConversationWorkflow")
+async def desk_open(stage: Stage) -> None:
+    """Under way: not closed. A message that is refused, and one that is posted twice."""
+    await stage.say("Hello!")
+    for _ in range(2):
+        await stage.chat.handle.signal("post", args=["mail-7", "Is order 1043 late?"])
+    await stage.chat.handle.signal("post", args=["mail-8", " "])
+
+
+@scenario("ConversationWorkflow")
+async def desk_apologises(stage: Stage) -> None:
+    for mistake in ("refuse", "invent", "loop", "malformed"):
+        await stage.misbehave(mistake, f"Where is order 1042? ({mistake})")
+    await stage.chat.close()
+
+
+@scenario("ConversationWorkflow")
+async def desk_through_outages(stage: Stage) -> None:
+    """The database away for an hour, the mailbox away for good: retries, timers of the clock, duties given up."""
+    with await stage.lab.outage("database", hours=1), await stage.lab.outage("mail", permanent=True):
+        reply = stage.chat.begin("Where is order 1042?")
+        while not reply.done():
+            await stage.chat.fast_forward(timedelta(hours=1))
+        await reply
+    await stage.say("Thanks!")
+    await stage.chat.close()
+
+
+@scenario("ConversationWorkflow")
+async def desk_of_two_at_once(stage: Stage) -> None:
+    both = [stage.chat.begin("Where is order 1042?"), stage.chat.begin("Do you have a Ficus?")]
+    for reply in both:
+        await reply
+    await stage.chat.close()
+
+
+def talk(workflow_class: str, name: str, *messages: str) -> None:
+    """A scenario that is no more than a few messages and an end."""
+
+    async def play(stage: Stage) -> None:
+        await stage.say(*messages)
+        await stage.chat.close()
+
+    SCENARIOS[name] = workflow_class, play
+
+
+ORDER, LIGHT, REFUND = (
+    "Where is order 1042?",
+    "How much light does a Monstera need?",
+    "Please refund order 1042.",
+)
+talk("HelloWorkflow", "hello", "Hello!", LIGHT)
+talk("NaiveForgetfulWorkflow", "forgetful", "Hello!", LIGHT)
+talk("ToolsWorkflow", "tools", ORDER, LIGHT, "Do you have a Ficus, and where is order 1043?")
+talk("RefundByFunctionWorkflow", "refund_by_function", REFUND, REFUND)
+talk("RefundWithOwnWordsWorkflow", "refund_with_own_words", REFUND, REFUND)
+talk("RefundByActivityWorkflow", "refund_by_activity", REFUND, REFUND)
+talk("NaiveNoLockWorkflow", "no_lock", ORDER, LIGHT, "Thanks!")
+talk("AuditedWorkflow", "audited", ORDER, LIGHT)
+talk("DutyAsToolWorkflow", "duty_as_tool", ORDER, "Please don't record this.")
+talk("DutyAsStepWorkflow", "duty_as_step", ORDER, "Please don't record this.")
+talk("BothHandsWorkflow", "both_hands", ORDER)
+talk("ProposalWorkflow", "proposal", REFUND, "Please refund order 1044, all of it.")
+
+
+@scenario("GrowingWorkflow")
+async def growing(stage: Stage) -> None:
+    """Two runs, the second still under way."""
+    await stage.say(ORDER, LIGHT)
+    await stage.chat.handle.signal("renew")
+    await stage.say("What did I ask first?")
+
+
+@scenario("GrowingPatchedWorkflow")
+async def growing_patched(stage: Stage) -> None:
+    await stage.say(ORDER, LIGHT)
+
+
+@scenario("GrowingPerTurnWorkflow")
+async def growing_per_turn(stage: Stage) -> None:
+    """Begun with the first version, and patched from its second turn on."""
+    await stage.lab.deploy(course.workflows.GrowingWorkflow)
+    await stage.say(ORDER)
+    await stage.lab.deploy(course.workflows.GrowingPerTurnWorkflow)
+    await stage.say(LIGHT)
+
+
+# Recording
+
+
+async def record(lab: Lab, workflow_class: str, play: Play) -> list[dict[str, Any]]:
+    """The runs of one conversation, the first first."""
+    code = getattr(course.workflows, workflow_class)
+    if code not in course.workflows.ALL:
+        await lab.deploy(code)
+    chat = await lab.converse(code, "ada")
+    await play(Stage(lab, chat))
+    await chat.activities()  # quiet
+    return [scrub(run.to_json_dict()) for run in await chat._histories()]
+
+
+def write(name: str, workflow_class: str, runs: list[dict[str, Any]]) -> None:
+    """One event a line: a person can read the difference between two recordings."""
+
+    def compact(value: Any) -> str:
+        return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+    texts = ['{"events":[\n' + ",\n".join(map(compact, run["events"])) + "\n]}" for run in runs]
+    text = f'{{"workflow":{compact(workflow_class)},\n"runs":[\n' + ",\n".join(texts) + "\n]}\n"
+    (RECORDED / f"{name}.json").write_text(text)
+
+
+def without_recording() -> list[str]:
+    """The workflows that have neither a scenario nor a reason for having none."""
+    recorded = {workflow_class for workflow_class, _ in SCENARIOS.values()}
+    return [one.__name__ for one in course.workflows.ALL if one.__name__ not in recorded | set(EXEMPT)]
+
+
+async def main(names: list[str]) -> None:
+    if unknown := set(names) - set(SCENARIOS):
+        sys.exit(f"No scenario is called {', '.join(sorted(unknown))}. There are: {', '.join(SCENARIOS)}.")
+    RECORDED.mkdir(exist_ok=True)
+    for name in names or SCENARIOS:
+        async with await Lab.start(ui=False) as lab:
+            runs = await record(lab, *SCENARIOS[name])
+        write(name, SCENARIOS[name][0], runs)
+        print(f"{name}: {sum(len(run['events']) for run in runs)} events", flush=True)
+    if missing := without_recording():
+        print(f"Without a recording: {', '.join(missing)}. Add a scenario to {Path(__file__).name}.")
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1:]))
