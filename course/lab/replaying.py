@@ -44,7 +44,8 @@ async def _replay(run: Run, known: dict[str | None, type]) -> str:
             "This history is not whole: a replay needs every event from the first on. Fetch it again, with all its "
             "pages, or take the run out of the set if its events have expired."
         )
-    name = run[0].workflow_execution_started_event_attributes.workflow_type.name
+    started = run[0].workflow_execution_started_event_attributes
+    name = started.workflow_type.name
     if name not in known:
         raise LabError(
             f"This is a history of {name}, and there is code for {', '.join(map(str, known)) or 'nothing'}. "
@@ -55,7 +56,8 @@ async def _replay(run: Run, known: dict[str | None, type]) -> str:
     # With the plugin, as the worker has it: without it, an agent's run would leave the workflow.
     replayer = Replayer(workflows=[code], plugins=[OpenAIAgentsPlugin()], runtime=runtime())
     try:
-        await replayer.replay_workflow(WorkflowHistory("replayed", run))
+        # Under its own id: code may branch on it (a patch id that holds the workflow's, say).
+        await replayer.replay_workflow(WorkflowHistory(started.workflow_id or "replayed", run))
     except workflow.NondeterminismError as error:
         raise LabError(
             f"{code.__name__} does not fit this history: {_difference(str(error), run)} Deployed, it would freeze this "

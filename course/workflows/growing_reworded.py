@@ -23,9 +23,10 @@ class GrowingRewordedWorkflow(GrowingPerTurnWorkflow):
     @workflow.init
     def __init__(self, customer: str, carried: Carried | None = None) -> None:
         super().__init__(customer, carried)
-        self.agent.instructions = "You sell house plants. Recommend one in every answer."
+        self.agent.instructions = "You sell plants. Recommend one in every answer."
         self.agent.model = "a-smaller-model"
-        self.agent.tools.append(activity_as_tool(activities.check_stock, **TOOL))
+        check_stock = activity_as_tool(activities.check_stock, **TOOL)
+        self.agent.tools.append(check_stock)
 
     @workflow.run
     async def run(self, customer: str, carried: Carried | None = None) -> int:
