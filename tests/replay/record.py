@@ -1,10 +1,10 @@
 """Records histories of the course's own workflows for `tests/test_replay.py`: `make histories`.
 
-    python -m tests.replay.record            every scenario, and the workflows that have none
-    python -m tests.replay.record outage     one of them
+    python -m tests.replay.record            the scenarios that have no recording yet
+    python -m tests.replay.record desk       this one anew
 
-A recording stands for a conversation that began before today's change. So it is kept when a workflow changes: record a
-new one beside it, and let the old one say whether the change fits. A recording goes when its workflow goes.
+A recording stands for a conversation that began before today's change, so what is there is kept: made anew it would fit
+any change. When a workflow gets a new step, add a scenario beside the old one. A recording goes when its workflow goes.
 """
 
 import asyncio
@@ -189,7 +189,7 @@ async def main(names: list[str]) -> None:
     if unknown := set(names) - set(SCENARIOS):
         sys.exit(f"No scenario is called {', '.join(sorted(unknown))}. There are: {', '.join(SCENARIOS)}.")
     RECORDED.mkdir(exist_ok=True)
-    for name in names or SCENARIOS:
+    for name in names or [name for name in SCENARIOS if not (RECORDED / f"{name}.json").exists()]:
         async with await Lab.start(ui=False) as lab:
             runs = await record(lab, *SCENARIOS[name])
         write(name, SCENARIOS[name][0], runs)
