@@ -1,8 +1,6 @@
 """Says of every activity that takes its time: the process that runs it is alive."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 from temporalio import activity
@@ -32,15 +30,10 @@ class _Beating(ActivityInboundInterceptor):
         self._outbound = outbound
 
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
-        async with self._beating():
-            return await super().execute_activity(input)
-
-    @asynccontextmanager
-    async def _beating(self) -> AsyncIterator[None]:
         limit = activity.info().heartbeat_timeout
         beating = asyncio.create_task(self._beat(limit.total_seconds() / 2)) if limit else None
         try:
-            yield
+            return await super().execute_activity(input)
         finally:
             if beating:
                 beating.cancel()
