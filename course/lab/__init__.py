@@ -12,5 +12,6 @@ from course.lab.conversation import Conversation
 from course.lab.errors import LabError, MessageRefused
 from course.lab.lab import Lab
 from course.lab.show import show_source
+from course.lab.watching import watch_replay
 
-__all__ = ["Conversation", "Lab", "LabError", "MessageRefused", "show_source"]
+__all__ = ["Conversation", "Lab", "LabError", "MessageRefused", "show_source", "watch_replay"]
