@@ -71,9 +71,7 @@ class _Watch(Interceptor):
                 number, asked = asked, asked + 1
                 note(f"asks for {input.activity}", "asks", number)
                 handle = super().start_activity(input)
-                handle.add_done_callback(
-                    lambda _: note(f"has the result of {input.activity}", "has", number)
-                )
+                handle.add_done_callback(lambda _: note(f"has the result of {input.activity}", "has", number))
                 return handle
 
         class Inbound(WorkflowInboundInterceptor):
@@ -119,7 +117,9 @@ class _Met:
             elif event.HasField("workflow_execution_update_completed_event_attributes"):
                 of = event.workflow_execution_update_completed_event_attributes.accepted_event_id
                 self._events["replies", accepted[of]] = event.event_id
-            elif (kind := event.WhichOneof("attributes")).startswith("activity_task_") and "started" not in kind:
+            elif (kind := event.WhichOneof("attributes")).startswith(
+                "activity_task_"
+            ) and "started" not in kind:
                 scheduled = getattr(event, kind).scheduled_event_id
                 if "cancel_requested" not in kind:
                     self._events["has", asked[scheduled]] = event.event_id
