@@ -13,6 +13,7 @@ async def test_replay_meets_every_event_of_the_code_and_does_nothing() -> None:
     async with await Lab.start(ui=False) as lab:
         chat = await lab.converse(ConversationWorkflow, "ada")
         await chat.send("Where is order 1042?")
+        await chat.activities()  # the notice is out, too
         with await lab.outage("mail", permanent=True):  # a duty that fails for good
             await chat.handle.signal("post", args=["mail-1", "Do you have a Ficus?"])
             await until(lambda: len(lab.table("turns")) == 2, "the signal's turn")
