@@ -4,9 +4,16 @@ import signal
 
 signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt of the kernel is not for its helper
 
+import asyncio
+
+import httpx2
+from agents import ModelSettings, ModelTracing, OpenAIProvider
 from agents.tracing import get_trace_provider
+from openai import AsyncOpenAI
 
 from course.checks import child, exercises
+from course.models import OfflineModel
+from course.models.wire import as_response
 from course.workflows import ALL
 
 __all__ = ["ALL", "child"]
@@ -14,3 +21,22 @@ __all__ = ["ALL", "child"]
 for lesson in exercises.LESSONS:
     exercises.load(lesson)
 get_trace_provider()  # otherwise made in every process, in a quarter of a second; it sends nothing
+
+
+async def ask_once() -> None:
+    """One model call over HTTP, without a network. The first one of a process builds types for a third of a second.
+
+    A worker that is forked from here would be silent for so long, and on a busy machine be taken for dead.
+    """
+    question = (None, "Thanks!", ModelSettings(), [], None, [], ModelTracing.DISABLED)
+    more = {"previous_response_id": None, "conversation_id": None, "prompt": None}
+    answer = as_response(await OfflineModel().get_response(*question, **more), "offline-model")
+    reply = answer.model_dump(mode="json", exclude_none=True)
+    transport = httpx2.MockTransport(lambda request: httpx2.Response(200, json=reply))
+    async with httpx2.AsyncClient(transport=transport) as http:
+        client = AsyncOpenAI(api_key="none", base_url="http://model/v1", http_client=http)
+        model = OpenAIProvider(openai_client=client, use_responses=True).get_model("offline-model")
+        await model.get_response(*question, **more)
+
+
+asyncio.run(ask_once())

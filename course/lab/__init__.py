@@ -13,5 +13,6 @@ from course.lab.errors import LabError, MessageRefused
 from course.lab.lab import Lab
 from course.lab.replaying import replay
 from course.lab.show import show_source
+from course.lab.watching import watch_replay
 
-__all__ = ["Conversation", "Lab", "LabError", "MessageRefused", "replay", "show_source"]
+__all__ = ["Conversation", "Lab", "LabError", "MessageRefused", "replay", "show_source", "watch_replay"]

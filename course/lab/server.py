@@ -30,6 +30,8 @@ SETTINGS = {
     "history.timerProcessorMaxTimeShift": '"10ms"',  # a skip takes 10 ms and not a second
     "history.transferProcessorMaxPollRPS": "1000",  # more than 20 tasks a second
     "history.timerProcessorMaxPollRPS": "1000",
+    # Of what an attempt failed with, more than a few KB are cut off, the message first: tracebacks are long.
+    "limit.mutableStateActivityFailureSize.error": "65536",
 }
 
 

@@ -1,0 +1,130 @@
+"""Replay, watched: a workflow's code is run again on its history, and every step that it takes is noted."""
+
+from typing import Any
+
+import pandas as pd
+from temporalio.client import WorkflowHistory
+from temporalio.worker import (
+    ExecuteWorkflowInput,
+    HandleSignalInput,
+    HandleUpdateInput,
+    Interceptor,
+    Replayer,
+    StartActivityInput,
+    WorkflowInboundInterceptor,
+    WorkflowInterceptorClassInput,
+    WorkflowOutboundInterceptor,
+)
+
+from course.history import event_table
+from course.lab.worker import agents_plugin, runtime
+from course.models import model_provider
+
+
+async def watch_replay(workflow: type, history: WorkflowHistory) -> pd.DataFrame:
+    """Replays a history with its workflow's code, as a worker does that takes over. No activity runs.
+
+    Args:
+        workflow: The workflow's class.
+        history: What is on record of one run.
+
+    Returns:
+        One row for each step of the code, in the order in which it took them: `code`, what it did, and the event
+        that it met on record, `event_id` and `event`. A step beyond the end of the record met none.
+
+    Raises:
+        temporalio.workflow.NondeterminismError: The code does something else than the record says.
+    """
+    watch = _Watch()
+    plugin = agents_plugin(model_provider(None)[1])  # no model is asked
+    replayer = Replayer(workflows=[workflow], plugins=[plugin], interceptors=[watch], runtime=runtime())
+    await replayer.replay_workflow(history)
+    events = event_table(history)
+    met = _Met(history)
+    ids = [met.event(*step) for _, step in watch.steps]
+    return pd.DataFrame(
+        {
+            "code": [said for said, _ in watch.steps],
+            "event_id": pd.array(ids, dtype="Int64"),
+            "event": [events.event[id - 1] if id else None for id in ids],
+        }
+    )
+
+
+class _Watch(Interceptor):
+    """Notes each step of the workflow's code: a sentence, and what kind of step it was, of what."""
+
+    def __init__(self) -> None:
+        self.steps: list[tuple[str, tuple[str, Any]]] = []
+
+    def workflow_interceptor_class(
+        self, input: WorkflowInterceptorClassInput
+    ) -> type[WorkflowInboundInterceptor]:
+        watch, asked = self, 0
+
+        def note(sentence: str, kind: str, of: Any = None) -> None:
+            watch.steps.append((sentence, (kind, of)))
+
+        class Outbound(WorkflowOutboundInterceptor):
+            def start_activity(self, input: StartActivityInput) -> Any:
+                nonlocal asked
+                number, asked = asked, asked + 1
+                note(f"asks for {input.activity}", "asks", number)
+                handle = super().start_activity(input)
+                handle.add_done_callback(lambda _: note(f"has the result of {input.activity}", "has", number))
+                return handle
+
+        class Inbound(WorkflowInboundInterceptor):
+            def init(self, outbound: WorkflowOutboundInterceptor) -> None:
+                super().init(Outbound(outbound))
+
+            async def execute_workflow(self, input: ExecuteWorkflowInput) -> Any:
+                note("run begins", "run")
+                return await super().execute_workflow(input)
+
+            async def handle_signal(self, input: HandleSignalInput) -> None:
+                note(f"{input.signal} begins", "signal")
+                await super().handle_signal(input)
+
+            async def handle_update_handler(self, input: HandleUpdateInput) -> Any:
+                note(f"{input.update} begins", "accepts", input.id)
+                result = await super().handle_update_handler(input)
+                note(f"{input.update} returns", "replies", input.id)
+                return result
+
+        return Inbound
+
+
+class _Met:
+    """Which event of a history a step of the code meets."""
+
+    def __init__(self, history: WorkflowHistory) -> None:
+        self._events: dict[tuple[str, Any], int] = {("run", None): 1}
+        asked: dict[int, int] = {}
+        accepted: dict[int, str] = {}
+        self._signals = []
+        for event in history.events:
+            if event.HasField("activity_task_scheduled_event_attributes"):
+                asked[event.event_id] = len(asked)
+                self._events["asks", asked[event.event_id]] = event.event_id
+            elif event.HasField("workflow_execution_signaled_event_attributes"):
+                self._signals.append(event.event_id)
+            elif event.HasField("workflow_execution_update_accepted_event_attributes"):
+                accepted[event.event_id] = (
+                    event.workflow_execution_update_accepted_event_attributes.accepted_request.meta.update_id
+                )
+                self._events["accepts", accepted[event.event_id]] = event.event_id
+            elif event.HasField("workflow_execution_update_completed_event_attributes"):
+                of = event.workflow_execution_update_completed_event_attributes.accepted_event_id
+                self._events["replies", accepted[of]] = event.event_id
+            elif (kind := event.WhichOneof("attributes")).startswith(
+                "activity_task_"
+            ) and "started" not in kind:
+                scheduled = getattr(event, kind).scheduled_event_id
+                if "cancel_requested" not in kind:
+                    self._events["has", asked[scheduled]] = event.event_id
+
+    def event(self, kind: str, of: Any) -> int | None:
+        if kind == "signal":
+            return self._signals.pop(0)
+        return self._events.get((kind, of))

@@ -1,0 +1,86 @@
+"""Kills workers for exercise 08, and writes down what was on record then and what came of it.
+
+`python -m tests.tools.deaths` writes `course/checks/lesson_08.json`. Every death in it is a real one.
+"""
+
+import asyncio
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from course import Lab
+from course.history import event_table
+from course.models import ModelEndpoint, OfflineModel
+from course.workflows import ConversationWorkflow
+
+FILE = Path(__file__).parents[2] / "course" / "checks" / "lesson_08.json"
+CONVERSATIONS = [
+    ["Thanks!"],
+    ["Where is order 1044?"],
+    ["Hello!", "Do you have a Calathea?"],
+    ["Where is order 1043?", "Is order 1045 late?"],
+]
+ACTIVITIES = [
+    "invoke_model_activity",
+    "look_up_order",
+    "check_stock",
+    "save_to_database",
+    "send_notification",
+]
+
+
+def moments_of(messages: list[str]) -> list[str]:
+    """The moments that come in the last turn of a conversation."""
+    used = {
+        "look_up_order": "order" in messages[-1],
+        "check_stock": "have" in messages[-1],
+    }
+    names = [name for name in ACTIVITIES if used.get(name, True)]
+    return [f"{when} {name}" for name in names for when in ("before", "after")] + ["before reply"]
+
+
+async def die(lab: Lab, provider: ModelEndpoint, messages: list[str], moment: str) -> dict[str, Any]:
+    """Kills a worker at a moment of the last turn. `record`: what the history then held, workflow tasks apart."""
+    chat = await lab.converse(ConversationWorkflow, "ada")
+    for message in messages[:-1]:
+        await chat.send(message)
+    await chat.activities()
+    answered, repeats = provider.requests, lab._mailbox.repeats
+    process = await lab.worker_process(kill=moment)
+    reply = chat.begin(messages[-1])
+    await process.died()
+    events = event_table(await chat.history())
+    told = ~events.event.str.startswith("WorkflowTask") & (events.event != "ActivityTaskStarted")
+    record = [list(pair) for pair in events[told][["event", "detail"]].itertuples(index=False)]
+    await reply
+    await chat.close()
+    done = await chat.activities(times=True)
+    turn = done[done.turn == len(messages)]
+    model_calls = (turn.activity == "invoke_model_activity").sum()
+    again = turn[turn.attempts > 1].activity.tolist()
+    refused = lab._mailbox.repeats - repeats + sum("already saved" in str(result) for result in turn.result)
+    return {
+        "messages": messages,
+        "moment": moment,
+        "record": record,
+        "again": again[0] if again else None,
+        "paid_in_vain": int(provider.requests - answered - model_calls),
+        "repeats_refused": int(refused),
+    }
+
+
+async def deaths_of(conversations: list[list[str]]) -> list[dict[str, Any]]:
+    provider = ModelEndpoint(OfflineModel()).start()
+    os.environ["OPENAI_BASE_URL"], os.environ["OPENAI_API_KEY"] = provider.url, "not-a-real-key"
+    async with await Lab.start(model="offline-model", ui=False) as lab:
+        return [
+            await die(lab, provider, messages, moment)
+            for messages in conversations
+            for moment in moments_of(messages)
+        ]
+
+
+if __name__ == "__main__":
+    rows = [json.dumps(death) for death in asyncio.run(deaths_of(CONVERSATIONS))]
+    FILE.write_text("[\n" + ",\n".join(rows) + "\n]\n")
