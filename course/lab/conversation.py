@@ -43,6 +43,7 @@ class Conversation:
         self.id = handle.id
         self._update, self._close = update, close
         self._moving = asyncio.Lock()
+        self._begun: dict[str, Reply] = {}  # by message id; on record, perhaps, or still on their way
 
     def __repr__(self) -> str:
         return f"<Conversation {self.id}>"
@@ -69,11 +70,12 @@ class Conversation:
             check_message(text)
         except ValueError as error:
             raise MessageRefused(str(error)) from None
-        return Reply(self._send(text, timeout))
-
-    async def _send(self, text: str, timeout: float) -> str:
-        self._lab.must_run()
         message_id = str(uuid.uuid4())
+        self._begun[message_id] = Reply(self._send(message_id, text, timeout))
+        return self._begun[message_id]
+
+    async def _send(self, message_id: str, text: str, timeout: float) -> str:
+        self._lab.must_run()
         try:
             async with asyncio.timeout(timeout):
                 return await self.handle.execute_update(self._update, text, id=message_id)
@@ -250,12 +252,17 @@ class Conversation:
 
     async def _quiet(self, patience: float = 10, say: bool = False) -> None:
         """Waits until nothing is in flight but what waits for a retry, for `patience` seconds at most."""
-        deadline = asyncio.get_running_loop().time() + patience
+        began = asyncio.get_running_loop().time()
+        deadline = began + patience
         while True:
+            on_their_way = await self._on_their_way()
             raw = (await self._describe()).raw_description
             busy = [a.activity_type.name for a in raw.pending_activities if _in_flight(a)]
             if raw.HasField("pending_workflow_task"):
                 busy.append("a workflow task")
+            # A workflow takes ten messages at once; more than these may be on their way for long.
+            if on_their_way and asyncio.get_running_loop().time() < began + 2:
+                busy.append("a message on its way")
             if not busy:
                 return
             if raw.pending_workflow_task.attempt > 2:
@@ -269,6 +276,18 @@ class Conversation:
                     print(f"{self.id} is not quiet after {patience:g} s: {', '.join(busy)} still in flight.")
                 return
             await asyncio.sleep(0.005)
+
+    async def _on_their_way(self) -> bool:
+        """Whether a message that was begun here is neither answered nor on record yet."""
+        self._begun = {id: reply for id, reply in self._begun.items() if not reply.done()}
+        if not self._begun:
+            return False
+        accepted = {
+            event.workflow_execution_update_accepted_event_attributes.protocol_instance_id
+            for run in await self._histories()
+            for event in run.events
+        }
+        return not self._begun.keys() <= accepted
 
     async def _no_reply(self, happened: str) -> LabError:
         """The error for a wait that took too long: what is pending, and what to do."""
