@@ -22,6 +22,9 @@ _HOME = {
     "DutyAsStepWorkflow": "duty_as_step",
     "BothHandsWorkflow": "both_hands",
     "ProposalWorkflow": "proposal",
+    "NaiveDutiesFirstWorkflow": "naive_duties_first",  # 05
+    "NaiveThreeAttemptsWorkflow": "naive_three_attempts",
+    "TimeoutsWorkflow": "timeouts",
 }
 
 __all__ = [*_HOME, "ALL"]
