@@ -298,7 +298,7 @@ async def _came_through(chat: Conversation, duty: Duty, policy: Policy) -> None:
         )
     lost = rows[rows.status.isin(["failed", "timed out"])]
     if len(lost):
-        attempts = lost.attempts.iloc[0]
+        attempts = int(lost.attempts.iloc[0])
         limit = (
             f"maximum_attempts={policy.attempts}"
             if policy.attempts
@@ -320,7 +320,7 @@ async def _bad_address(lab: Lab, chat: Conversation, module: Any) -> None:
     if row.status == "pending":
         raise NotYet(
             "The mail server refused the address for good (SMTP 550), and mail_the_team is tried again: its error, "
-            f"Refused, is retried like any other. Say in NOTICE that it is not worth a second attempt."
+            "Refused, is retried like any other. Say in NOTICE that it is not worth a second attempt."
         )
     if len(lab.table("turns")) != 3:
         raise NotYet("The address was refused for good, and the record of that message is missing.")
