@@ -42,15 +42,22 @@ async def test_a_message_that_was_begun_is_on_record_before_the_clock_moves(
     send = chat.handle.execute_update
 
     async def over_a_slow_line(*args: Any, **options: Any) -> Any:
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.5)
         return await send(*args, **options)
 
+    async def once_it_is_on_record(*args: Any) -> None:
+        history = await chat.history()
+        assert any(e.HasField("workflow_execution_update_accepted_event_attributes") for e in history.events)
+        await move(*args)
+
+    move = lab.clock.move
     monkeypatch.setattr(chat.handle, "execute_update", over_a_slow_line)
+    monkeypatch.setattr(lab.clock, "move", once_it_is_on_record)
     with await lab.outage("mail"):
         chat.begin("Hello!")
         await chat.fast_forward(MINUTE)
         [pending] = (await chat.pending()).to_dict("records")
-        assert (pending["activity"], pending["attempt"]) == ("send_notification", 7)
+    assert (pending["activity"], pending["attempt"]) == ("send_notification", 7)
 
 
 async def test_one_slow_duty_holds_up_the_messages_behind_it(lab: Lab) -> None:
