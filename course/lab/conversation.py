@@ -271,13 +271,15 @@ class Conversation:
 
         A message that was sent from here and not accepted yet is in flight, too.
         """
-        deadline = asyncio.get_running_loop().time() + patience
+        began = asyncio.get_running_loop().time()
+        deadline = began + patience
         while True:
             raw = (await self._describe()).raw_description
             busy = [a.activity_type.name for a in raw.pending_activities if _in_flight(a)]
             if raw.HasField("pending_workflow_task"):
                 busy.append("a workflow task")
-            if not busy and self._on_their_way:
+            # A workflow takes ten messages at once: more than these may be on their way for long.
+            if self._on_their_way and asyncio.get_running_loop().time() < began + 2:
                 busy.append("a message")
             if not busy:
                 return

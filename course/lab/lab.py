@@ -18,7 +18,7 @@ from temporalio import workflow
 from temporalio.client import Client, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
-from temporalio.openai_agents import OpenAIAgentsPlugin
+from temporalio.openai_agents import ModelActivityParameters, OpenAIAgentsPlugin
 from temporalio.service import RPCError
 
 import course.activities
@@ -73,6 +73,7 @@ class Lab:
         self.task_queue = TASK_QUEUE
         self.model: Any = None
         self._provider: ModelProvider | None = None
+        self._model_calls: ModelActivityParameters | None = None
         self._plugin: OpenAIAgentsPlugin
         self.clock: Clock | None = None
         self._plain: Client  # without the clock
@@ -108,6 +109,7 @@ class Lab:
         workflows: Sequence[type] | None = None,
         activities: Sequence[Callable[..., Any]] | None = None,
         model: Model | str | None = None,
+        model_calls: ModelActivityParameters | None = None,
         database_url: str | None = None,
         ui: bool = True,
         persist: str | os.PathLike[str] | None = None,
@@ -120,6 +122,8 @@ class Lab:
             activities: Activities of the worker. Default: every activity of the course.
             model: Nothing (the offline model), any `agents.Model`, or the name of a live model. A name is
                 asked for at OPENAI_BASE_URL with OPENAI_API_KEY, and costs what that endpoint charges.
+            model_calls: Timeouts and retries of a model call. Default: `course.lab.worker.MODEL_CALLS`. They
+                are the process's: with two labs in one kernel, those of the lab that was started last hold.
             database_url: Any SQLAlchemy URL. Default: SQLite in the lab's own folder.
             ui: Whether the server brings its Web UI.
             persist: The server's database file. A lab that is started on it again goes on where it was.
@@ -131,7 +135,7 @@ class Lab:
         prepare_notebook()
         lab = cls()
         try:
-            await lab._start(workflows, activities, model, database_url, ui, persist, address)
+            await lab._start(workflows, activities, model, model_calls, database_url, ui, persist, address)
         except BaseException:
             await lab.stop()
             raise
@@ -142,6 +146,7 @@ class Lab:
         workflows: Sequence[type] | None,
         activities: Sequence[Callable[..., Any]] | None,
         model: Model | str | None,
+        model_calls: ModelActivityParameters | None,
         database_url: str | None,
         ui: bool,
         persist: str | os.PathLike[str] | None,
@@ -160,7 +165,8 @@ class Lab:
         self._outages = Outages(self._folder.path / "outages.json")
         self._loop = asyncio.get_running_loop()
         _ALIVE[self] = os.getpid()
-        self._plugin = agents_plugin(OutageProvider(self._provider, self._outages))
+        self._model_calls = model_calls
+        self._plugin = agents_plugin(OutageProvider(self._provider, self._outages), model_calls)
         if address is None:
             self._persist = self._claim(Path(persist)) if persist is not None else None
             starting = asyncio.create_task(self._start_server(ui))
@@ -300,13 +306,13 @@ class Lab:
             self._process.kill()
         if self._watch:
             await asyncio.wait([self._watch])
+        if self._refusing:
+            await self._refusing.stop()  # an activity that a silent server holds up is let go
         if self._worker:
             await self._worker.stop()
         if self._provider:
             await self._provider.aclose()
         await self._mailbox.stop()
-        if self._refusing:
-            await self._refusing.stop()
         if hasattr(self, "webhooks"):
             self.webhooks.stop()
         if hasattr(self, "_services"):
@@ -368,6 +374,7 @@ class Lab:
             workflows=self._workflows,
             activities=self._activities,
             model=self.model,
+            model_calls=self._model_calls,
             database_url=self._services.database.url,
             mail_port=self._mailbox.port,
             webhook_url=self.webhooks.url,
@@ -420,7 +427,12 @@ class Lab:
     # Failures on purpose
 
     async def outage(
-        self, service: str, *, hours: float | None = None, permanent: bool = False
+        self,
+        service: str,
+        *,
+        hours: float | None = None,
+        permanent: bool = False,
+        silent: bool = False,
     ) -> OutageUnderWay:
         """Takes a service away. It really refuses; the activities stay as they are.
 
@@ -431,6 +443,7 @@ class Lab:
             service: `database` (it is locked), `mail` (SMTP 451), `model` or `webhook` (HTTP 503).
             hours: How long, in the conversations' own time. Default: until it is ended.
             permanent: The refusal is one that no retry mends: SMTP 550, HTTP 401.
+            silent: The mail server takes the connection and never says a word.
 
         Returns:
             The outage. `.end()` ends it early; as a context manager it ends with its block.
@@ -444,6 +457,10 @@ class Lab:
             raise LabError(
                 "A database refuses for a while: it is locked. permanent= is for mail, model and webhook."
             )
+        if silent and (permanent or service != "mail"):
+            raise LabError(
+                f"The {service} cannot be silent here: silent= is for mail, and without permanent=."
+            )
         if hours is not None and not (isinstance(hours, int | float) and 0 < hours < 24 * 3650):
             raise LabError(f"An outage has a length in hours, such as hours=6, and not {hours!r}.")
         self._refusing = self._refusing or RefusingServers(self._folder.path)
@@ -452,7 +469,7 @@ class Lab:
             raise LabError(f"The {service} is out already: end that outage first, outage.end().")
         length = None if hours is None else timedelta(hours=hours)
         until = length and (datetime.now(UTC) + length).isoformat()
-        outage = Outage(service, permanent, hours, until)
+        outage = Outage(service, permanent, silent, hours, until)
         if length:
             async for running in self.client.list_workflows("ExecutionStatus = 'Running'"):
                 outage.ends[running.id] = (await self._now_of(running.id) + length).isoformat()

@@ -1,8 +1,8 @@
 """Outages on purpose: for a while, a service refuses, as it really can.
 
 The activities stay as they are. What changes is who they talk to: during an outage their worker hands them
-a service that refuses. It is a real one: a database that somebody holds locked, a mail server that answers
-451, an HTTP server that answers 503. Clocks are per conversation, so an outage of six hours ends for each
+a service that refuses. It is a real one: a database that another connection holds locked, a mail server that answers
+451 or nothing at all, an HTTP server that answers 503. Clocks are per conversation, so an outage of six hours ends for each
 conversation when its own clock is six hours ahead.
 """
 
@@ -35,6 +35,8 @@ class Outage:
     service: str
     permanent: bool
     """Whether the refusal is one that no retry mends: SMTP 550, HTTP 401."""
+    silent: bool
+    """Whether the mail server takes the connection and never says a word."""
     hours: float | None
     """How long; None: until it is ended."""
     until: str | None
@@ -141,6 +143,8 @@ class RefusingServers:
         self._folder = folder
         self._smtp: dict[bool, asyncio.Server] = {}
         self._http: dict[bool, ThreadingHTTPServer] = {}
+        self._silent: asyncio.Server | None = None
+        self._listening: set[asyncio.StreamWriter] = set()
         self._lock: sqlite3.Connection | None = None
         self._at: RefusingServices | None = None
 
@@ -158,17 +162,31 @@ class RefusingServers:
             server.daemon_threads = True
             Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
             self._http[permanent] = server
+        self._silent = await asyncio.start_server(self._say_nothing, "127.0.0.1", 0)
         database = self._folder / "locked.db"
         self._lock = sqlite3.connect(database, isolation_level=None, check_same_thread=False)
         self._lock.execute("BEGIN EXCLUSIVE")
         self._at = RefusingServices(
             database_url=f"sqlite:///{database}",
             mail_ports=tuple(self._smtp[p].sockets[0].getsockname()[1] for p in (False, True)),
+            silent_port=self._silent.sockets[0].getsockname()[1],
             http_ports=tuple(self._http[p].server_address[1] for p in (False, True)),
         )
         return self._at
 
+    async def _say_nothing(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Listens until the client hangs up."""
+        self._listening.add(writer)
+        with suppress(OSError):
+            await reader.read()
+        self._listening.discard(writer)
+        writer.close()
+
     async def stop(self) -> None:
+        if self._silent:
+            self._silent.close()
+            for writer in self._listening:
+                writer.close()
         for smtp in self._smtp.values():
             smtp.close()
             await smtp.wait_closed()
@@ -185,6 +203,7 @@ class RefusingServices:
 
     database_url: str
     mail_ports: tuple[int, ...]
+    silent_port: int
     http_ports: tuple[int, ...]
 
     def in_place_of(self, services: Services, outages: dict[str, Outage]) -> Services:
@@ -193,7 +212,8 @@ class RefusingServices:
             database = _database(self.database_url)
             services = replace(services, database=database, shop=Shop(database))
         if outage := outages.get("mail"):
-            services = replace(services, mail=replace(services.mail, port=self.mail_ports[outage.permanent]))
+            port = self.silent_port if outage.silent else self.mail_ports[outage.permanent]
+            services = replace(services, mail=replace(services.mail, port=port))
         if outage := outages.get("webhook"):
             services = replace(services, webhook=Webhook(self.url(outage)))
         return services

@@ -17,6 +17,7 @@ from typing import Any
 
 from agents import Model
 from temporalio.client import Client
+from temporalio.openai_agents import ModelActivityParameters
 from temporalio.worker import (
     ActivityInboundInterceptor,
     ExecuteActivityInput,
@@ -45,6 +46,7 @@ class WorkerSettings:
     workflows: Sequence[type]
     activities: Sequence[Callable[..., Any]]
     model: Model | str | None
+    model_calls: ModelActivityParameters | None
     database_url: str
     mail_port: int
     webhook_url: str
@@ -123,7 +125,7 @@ async def _work(settings: WorkerSettings, kill: str | None, ready: Connection) -
     try:
         outages = Outages(settings.outages)
         _, provider = model_provider(settings.model)
-        plugin = agents_plugin(OutageProvider(provider, outages))
+        plugin = agents_plugin(OutageProvider(provider, outages), settings.model_calls)
         client = await Client.connect(settings.address, plugins=[plugin], runtime=runtime())
         worker = RunningWorker(
             client,

@@ -50,8 +50,10 @@ SHUTDOWN_PATIENCE = 15
 """Seconds. An activity that hangs in a blocking call cannot be ended; the lab does not wait for it."""
 
 
-def agents_plugin(provider: ModelProvider) -> OpenAIAgentsPlugin:
-    return OpenAIAgentsPlugin(model_params=MODEL_CALLS, model_provider=provider)
+def agents_plugin(
+    provider: ModelProvider, model_calls: ModelActivityParameters | None = None
+) -> OpenAIAgentsPlugin:
+    return OpenAIAgentsPlugin(model_params=model_calls or MODEL_CALLS, model_provider=provider)
 
 
 @functools.cache

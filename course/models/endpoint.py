@@ -3,11 +3,14 @@
 import asyncio
 import json
 import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from agents import AgentOutputSchemaBase, FunctionTool, Model, ModelSettings, ModelTracing
-from openai import APIStatusError
+from agents import AgentOutputSchemaBase, FunctionTool, Model, ModelSettings, ModelTracing, OpenAIProvider
+from openai import APIStatusError, AsyncOpenAI
 
 from .wire import as_response, events_of
 
@@ -16,15 +19,19 @@ class ModelEndpoint:
     """Serves any `agents.Model` at `url`, from threads of this process, to clients in any process.
 
     `requests` counts the answers that it gave: the provider's own counter. Use it as a context manager, or
-    call `start()` and `stop()`.
+    call `start()` and `stop()`. An answer takes `seconds` at least, as a live model's does (simulated): a
+    client that has left by then has caused the work all the same.
     """
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, seconds: float = 0) -> None:
         self.model = model
+        self.seconds = seconds
         self.requests = 0  # answered
         self.failed = 0  # answered with an error
         self._failures: list[tuple[int, int | None]] = []
         self._lock = threading.Lock()
+        self._under_way = 0
+        self._at_rest = threading.Condition(self._lock)
         self._server: ThreadingHTTPServer | None = None
 
     @property
@@ -33,6 +40,11 @@ class ModelEndpoint:
         if self._server is None:
             raise RuntimeError("The endpoint is not running: call start() first.")
         return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+
+    def client(self) -> Model:
+        """A model that asks this endpoint, once for each attempt: retries are Temporal's."""
+        client = AsyncOpenAI(api_key="none", base_url=self.url, max_retries=0)
+        return OpenAIProvider(openai_client=client, use_responses=True).get_model("behind-http")
 
     def fail_next(self, status: int, times: int = 1, retry_after_ms: int | None = None) -> None:
         """The next `times` requests get this HTTP status, with a `retry-after-ms` header if given."""
@@ -49,15 +61,31 @@ class ModelEndpoint:
         return self
 
     def stop(self) -> None:
+        """Takes no more requests, and lets the answers under way be finished and counted."""
         server, self._server = self._server, None
         if server is not None:
             server.shutdown()
             server.server_close()
+            with self._at_rest:
+                self._at_rest.wait_for(lambda: not self._under_way, timeout=self.seconds + 5)
 
     __enter__ = start
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Around an answer: it takes as long as it takes, whoever still listens."""
+        with self._at_rest:
+            self._under_way += 1
+        try:
+            time.sleep(self.seconds)
+            yield
+        finally:
+            with self._at_rest:
+                self._under_way -= 1
+                self._at_rest.notify_all()
 
     def answer(self, body: dict[str, Any]) -> tuple[Any, int, dict[str, str]]:
         """The response to one request: what to send, the HTTP status, more headers."""
@@ -108,7 +136,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif not isinstance(body, dict) or "input" not in body:
             self._send(_error("The request's body is not a JSON object with an input."), 400, {})
         else:
-            self._send(*self.endpoint.answer(body))
+            with self.endpoint.at_work():
+                self._send(*self.endpoint.answer(body))
 
     def do_GET(self) -> None:
         self._send(_error("This endpoint speaks POST /v1/responses."), 404, {})

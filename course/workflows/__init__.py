@@ -22,6 +22,9 @@ _HOME = {
     "DutyAsStepWorkflow": "duty_as_step",
     "BothHandsWorkflow": "both_hands",
     "ProposalWorkflow": "proposal",
+    "NaiveDutiesFirstWorkflow": "naive_duties_first",  # 05
+    "NaiveThreeAttemptsWorkflow": "naive_three_attempts",
+    "TimeoutsWorkflow": "timeouts",
     "GrowingWorkflow": "growing",  # 09
 }
 # Other versions of a workflow, under its name for Temporal: a worker runs one of them, so ALL has none.

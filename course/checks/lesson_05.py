@@ -1,0 +1,357 @@
+"""Exercise 05: policies that survive outages, cost one attempt on a bad address, and keep nobody waiting."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pandas as pd
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import WorkflowExecutionStatus
+
+import course.activities
+from course.checks.talking import NoReply, Scenes, lab_for, quoted, say, workflow_class
+from course.checks.verdict import NotYet
+from course.lab import Conversation, Lab
+
+TITLE = "Policies for the bad days"
+
+STARTER = '''\
+import asyncio
+from collections.abc import Coroutine
+from datetime import timedelta
+from typing import Any
+
+from agents import Agent
+from temporalio import activity, workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError, is_cancelled_exception
+from temporalio.workflow import ActivityConfig
+
+with workflow.unsafe.imports_passed_through():
+    from course import activities
+    from course.services import current_services
+from course.workflows.plain import INSTRUCTIONS, PlainConversation
+
+# TODO: one policy each
+RECORD = NOTICE = ActivityConfig(
+    start_to_close_timeout=timedelta(minutes=5), retry_policy=RetryPolicy(maximum_attempts=3)
+)
+
+
+@activity.defn
+def mail_the_team(task_id: str, message: str) -> None:
+    """Raises `Refused` when the mail server refuses the address for good. (Leave it as it is.)"""
+    current_services().mail.send(task_id, subject=message, text=message)
+
+
+@workflow.defn
+class PatientDesk(PlainConversation):
+    @workflow.init
+    def __init__(self, customer: str) -> None:
+        self.duties: set[asyncio.Task[None]] = set()
+        super().__init__(Agent(name="Juniper", instructions=INSTRUCTIONS))
+
+    @workflow.run
+    async def run(self, customer: str) -> int:
+        turns = await self.until_closed()
+        await workflow.wait_condition(lambda: not self.duties)
+        return turns
+
+    async def turn(self, text: str) -> str:
+        answer = await self.answer(text)
+        record = activities.TurnRecord(turn=self.turns, message=text, answer=answer.text)
+        # TODO: who waits for these two?
+        await self.duty(activities.save_to_database, [self.key, record], RECORD)
+        await self.duty(mail_the_team, [self.key, text], NOTICE)
+        return answer.text
+
+    async def duty(self, what: Any, args: list[Any], policy: ActivityConfig) -> None:
+        """Runs an activity. If it fails for good, that is logged and costs nothing else."""
+        try:
+            await workflow.execute_activity(what, args=args, **policy)
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            workflow.logger.warning("Given up: %s", error)
+
+    def later(self, duty: Coroutine[Any, Any, None]) -> None:
+        """Starts a duty that nobody waits for. `run` does not end before it has."""
+        task = asyncio.create_task(duty)
+        self.duties.add(task)
+        task.add_done_callback(self.duties.discard)
+'''
+
+HINTS = (
+    "Who waits: whatever `turn` awaits stands before the reply. `self.later(self.duty(…))` starts a duty and goes on.",
+    "How long: start_to_close_timeout bounds one attempt, schedule_to_close_timeout all of them. Leave "
+    "maximum_attempts away and choose maximum_interval, the longest pause between two attempts: the default is 100 "
+    "seconds.",
+    'What ends it: RetryPolicy(non_retryable_error_types=["Refused"]) names errors that are not worth a second '
+    "attempt, by the class's name.",
+)
+
+MOST_ATTEMPTS = 120
+LONGEST_ATTEMPT = timedelta(minutes=1)
+
+
+@dataclass(frozen=True)
+class Duty:
+    """One duty of the desk, and what the exercise asks of its policy."""
+
+    activity: str
+    policy: str
+    """Its name in the reader's module."""
+    service: str
+    out: timedelta
+    """How long the service is down in the check."""
+    told: str
+    """How long it may be down, as the reader was told."""
+    longest: timedelta
+    """The same, as a duration."""
+    soon: timedelta
+    """How long after the service's return the duty has to be done."""
+
+
+RECORD = Duty(
+    "save_to_database",
+    "RECORD",
+    "database",
+    timedelta(hours=7),
+    "a night (8 hours)",
+    timedelta(hours=8),
+    timedelta(minutes=15),
+)
+NOTICE = Duty(
+    "mail_the_team",
+    "NOTICE",
+    "mail server",
+    timedelta(hours=23),
+    "a day (24 hours)",
+    timedelta(hours=24),
+    timedelta(hours=2),
+)
+DUTIES = (RECORD, NOTICE)
+WEEK = timedelta(days=7)
+
+GOOD, BAD_DAY = "Is a Ficus hard to keep?", "Where do I put my palm?"
+BAD_ADDRESS, LAST = "Do you sell pots?", "Thank you, that is all."
+
+
+async def check(module: Any) -> str:
+    desk = workflow_class(module, "PatientDesk")
+    mail = getattr(module, NOTICE.activity, None)
+    if not hasattr(mail, "__temporal_activity_definition"):
+        raise NotYet(
+            "There is no activity mail_the_team in your cell. Leave it as it is: the check looks for it."
+        )
+    async with lab_for(module, [desk], Scenes(), [*course.activities.ALL, mail]) as lab:
+        chat = await lab.converse(desk, "ada")
+        await say(chat, GOOD, module)
+        await _is_done(lab, chat, 1, "Nothing was down")
+        policies = await _recorded_policies(chat)
+        await _outage(lab, chat, policies, module)
+        for duty in DUTIES:
+            _ends_a_hanging_attempt(duty, policies[duty.activity])
+        await _bad_address(lab, chat, module)
+        await _the_end(lab, chat, module)
+    return (
+        "the database was down for 7 hours and the mail server for 23; nobody waited, and every row and every mail "
+        "came. The bad address cost one attempt. The record is never given up; the mail is, after "
+        f"{in_words(policies[NOTICE.activity].all_attempts)}."
+    )
+
+
+@dataclass(frozen=True)
+class Policy:
+    """An activity's policy as its history records it. No time: no limit."""
+
+    one_attempt: timedelta
+    all_attempts: timedelta
+    attempts: int
+    first: timedelta
+    factor: float
+    longest: timedelta
+
+    def attempts_within(self, outage: timedelta) -> int:
+        """How often a service that is down so long is asked."""
+        at, pause, count = timedelta(0), self.first, 1
+        while (at := at + pause) <= outage and count < 1_000_000:
+            count, pause = count + 1, min(pause * self.factor, self.longest)
+        return count
+
+
+async def _recorded_policies(chat: Conversation) -> dict[str, Policy]:
+    found = {}
+    for event in (await chat.history()).events:
+        if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
+            scheduled = event.activity_task_scheduled_event_attributes
+            retry = scheduled.retry_policy
+            found[scheduled.activity_type.name] = Policy(
+                scheduled.start_to_close_timeout.ToTimedelta(),
+                scheduled.schedule_to_close_timeout.ToTimedelta(),
+                retry.maximum_attempts,
+                retry.initial_interval.ToTimedelta(),
+                retry.backoff_coefficient,
+                retry.maximum_interval.ToTimedelta(),
+            )
+    return found
+
+
+async def _rows(chat: Conversation, duty: Duty) -> pd.DataFrame:
+    record = await chat.activities(times=True)
+    return record[record.activity == duty.activity]
+
+
+async def _is_done(lab: Lab, chat: Conversation, messages: int, happened: str) -> None:
+    """Every message has its row and its mail."""
+    await chat.activities()  # once they are quiet
+    for what, done in (("rows", len(lab.table("turns"))), ("mails", len(lab.inbox()))):
+        if done != messages:
+            raise NotYet(
+                f"{happened}. Messages: {messages}, {what}: {done}. Each message has a row and a mail."
+            )
+
+
+def _ends_a_hanging_attempt(duty: Duty, policy: Policy) -> None:
+    if policy.one_attempt > LONGEST_ATTEMPT:
+        raise NotYet(
+            f"One attempt of {duty.activity} may take {in_words(policy.one_attempt)}. A {duty.service} that takes the "
+            "connection and says nothing holds it so long: start_to_close_timeout is a minute at most."
+        )
+
+
+async def _outage(lab: Lab, chat: Conversation, policies: dict[str, Policy], module: Any) -> None:
+    """Database and mail server are down, for a night and for a day."""
+    outages = [
+        await lab.outage("database", hours=RECORD.out / timedelta(hours=1)),
+        await lab.outage("mail", hours=NOTICE.out / timedelta(hours=1)),
+    ]
+    await _answered_at_once(chat, BAD_DAY, module)
+    for duty in DUTIES:
+        _does_not_hammer(duty, policies[duty.activity])
+    passed = timedelta(0)
+    for duty in DUTIES:
+        end = duty.out + duty.soon
+        await chat.fast_forward(end - passed)
+        passed = end
+        await _came_through(chat, duty, policies[duty.activity])
+    for outage in outages:
+        outage.end()
+    await _is_done(lab, chat, 2, "Database and mail server are back")
+    record, notice = policies[RECORD.activity], policies[NOTICE.activity]
+    if record.all_attempts or record.attempts:
+        limit = in_words(record.all_attempts) if record.all_attempts else f"{record.attempts} attempts"
+        raise NotYet(
+            f"This night went well, and your RECORD ends after {limit}: a longer outage loses rows. A record is never "
+            "given up, so its policy has neither schedule_to_close_timeout nor maximum_attempts."
+        )
+    if not notice.all_attempts or notice.all_attempts > WEEK:
+        after = in_words(notice.all_attempts) if notice.all_attempts else "nothing, ever"
+        raise NotYet(
+            f"What ends a mail that cannot be sent? With your NOTICE: {after}. A mail server that is gone for good "
+            "would keep conversations open for ever: give it up after a week at most, with schedule_to_close_timeout."
+        )
+    if notice.all_attempts < NOTICE.longest:
+        raise NotYet(
+            f"Your NOTICE is given up after {in_words(notice.all_attempts)}, and the mail server may be down for "
+            f"{NOTICE.told}."
+        )
+
+
+async def _answered_at_once(chat: Conversation, message: str, module: Any) -> None:
+    try:
+        await say(chat, message, module)
+    except NoReply:
+        pending = await chat.pending()
+        waits = pending[pending["last failure"].notna()]
+        if waits.empty:
+            raise
+        first = waits.activity.iloc[0]
+        duty = next((duty for duty in DUTIES if duty.activity == first), None)
+        if duty is None:
+            raise
+        raise NotYet(
+            f"The {duty.service} was down, and {quoted(message)} got no reply: `turn` waits for {first}, and the "
+            "customer for `turn`. Which of your two duties does a customer have to wait for?"
+        ) from None
+
+
+def _does_not_hammer(duty: Duty, policy: Policy) -> None:
+    if policy.attempts:
+        return
+    attempts = policy.attempts_within(duty.longest)
+    if attempts > MOST_ATTEMPTS:
+        raise NotYet(
+            f"With your {duty.policy}, {duty.told} without {duty.service} is {attempts:,} attempts for one message: "
+            f"its longest pause is {in_words(policy.longest)}. {MOST_ATTEMPTS} are enough: choose a longer "
+            "maximum_interval."
+        )
+
+
+async def _came_through(chat: Conversation, duty: Duty, policy: Policy) -> None:
+    rows = await _rows(chat, duty)
+    if (rows.status == "pending").any():
+        raise NotYet(
+            f"{in_words(duty.soon)} after the {duty.service} was back, {duty.activity} still waits: its longest pause "
+            f"is {in_words(policy.longest)}. Nobody tells it that the service is back, so maximum_interval is what "
+            "it comes late."
+        )
+    lost = rows[rows.status.isin(["failed", "timed out"])]
+    if len(lost):
+        attempts = int(lost.attempts.iloc[0])
+        limit = (
+            f"maximum_attempts={policy.attempts}"
+            if policy.attempts
+            else f"schedule_to_close_timeout, {in_words(policy.all_attempts)},"
+            if policy.all_attempts and attempts > 1
+            else "non_retryable_error_types"
+        )
+        raise NotYet(
+            f"The {duty.service} was down for {in_words(duty.out)}. {duty.activity} was given up after {attempts} "
+            f"attempt{'s' * (attempts > 1)}, and nobody tries it again: {limit} ended it."
+        )
+
+
+async def _bad_address(lab: Lab, chat: Conversation, module: Any) -> None:
+    """The mail server is there, and refuses the address for good."""
+    with await lab.outage("mail", permanent=True):
+        await say(chat, BAD_ADDRESS, module)
+        row = (await _rows(chat, NOTICE)).iloc[-1]
+    if row.status == "pending":
+        raise NotYet(
+            "The mail server refused the address for good (SMTP 550), and mail_the_team is tried again: its error, "
+            "Refused, is retried like any other. Say in NOTICE that it is not worth a second attempt."
+        )
+    if len(lab.table("turns")) != 3:
+        raise NotYet("The address was refused for good, and the record of that message is missing.")
+
+
+async def _the_end(lab: Lab, chat: Conversation, module: Any) -> None:
+    """The conversation is closed while a mail still waits."""
+    await lab.outage("mail", hours=1)
+    await say(chat, LAST, module)
+    await chat.handle.signal("close")
+    await chat.activities()
+    ended = (await chat.handle.describe()).status != WorkflowExecutionStatus.RUNNING
+    if not ended:
+        await chat.fast_forward(timedelta(hours=1) + NOTICE.soon)
+    if ended or (await chat.handle.describe()).status != WorkflowExecutionStatus.COMPLETED:
+        raise NotYet(
+            "The conversation was closed while a mail waited for its mail server. `run` "
+            + ("ended, and the mail was never sent" if ended else "has not ended, though the server is back")
+            + ": it ends when no duty is left."
+        )
+    if len(lab.inbox()) != 3:
+        raise NotYet(
+            "The conversation was closed while a mail waited for its mail server, and the mail never came."
+        )
+
+
+def in_words(time: timedelta) -> str:
+    """A duration as a person would say it."""
+    seconds = time.total_seconds()
+    for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if seconds >= length and seconds % length == 0:
+            count = int(seconds // length)
+            return f"{count} {unit}{'s' * (count > 1)}"
+    return f"{seconds:g} second{'s' * (seconds != 1)}"

@@ -1,0 +1,139 @@
+"""Exercise 05 from its other sides. That its solution passes stands in test_checks_lessons.py, as every lesson's."""
+
+import os
+
+import pytest
+
+from course.checks import cell, check, exercises
+from tests.test_checks import beside_a_notebook, nothing_is_left_behind
+from tests.test_checks_lessons import Changed, flat
+
+__all__ = ["beside_a_notebook", "nothing_is_left_behind"]
+
+SAVE = "self.later(self.duty(activities.save_to_database, [self.key, record], RECORD))"
+MAIL = "self.later(self.duty(mail_the_team, [self.key, text], NOTICE))"
+BY_THE_HOUR = "maximum_interval=timedelta(hours=1)"
+BY_TEN_MINUTES = "RetryPolicy(maximum_interval=timedelta(minutes=10))"
+FIVE_DAYS = "    schedule_to_close_timeout=timedelta(days=5),\n"
+REFUSED = ', non_retryable_error_types=["Refused"]'
+
+
+def changed(name: str, words: str, *changes: tuple[str, str]) -> Changed:
+    return Changed("05", name, words, changes)
+
+
+WRONG = [
+    changed(
+        "the mail before the reply",
+        "The mail server was down, and “Where do I put my palm?” got no reply: `turn` waits for mail_the_team",
+        (MAIL, MAIL.replace("self.later(", "await (")),
+    ),
+    changed(
+        "the record before the reply",
+        "`turn` waits for save_to_database",
+        (SAVE, SAVE.replace("self.later(", "await (")),
+    ),
+    changed(
+        "the default's longest pause",
+        "a night (8 hours) without database is 294 attempts for one message: its longest pause is 100 seconds",
+        (BY_TEN_MINUTES, "RetryPolicy()"),
+    ),
+    changed(
+        "pauses of a day",
+        "2 hours after the mail server was back, mail_the_team still waits: its longest pause is 1 day",
+        (BY_THE_HOUR, "maximum_interval=timedelta(days=1)"),
+    ),
+    changed(
+        "ten attempts",
+        "save_to_database was given up after 10 attempts, and nobody tries it again: maximum_attempts=10 ended it",
+        (BY_TEN_MINUTES, "RetryPolicy(maximum_attempts=10)"),
+    ),
+    changed(
+        "an hour for everything",
+        "nobody tries it again: schedule_to_close_timeout, 1 hour, ended it",
+        (
+            BY_TEN_MINUTES,
+            BY_TEN_MINUTES + ",\n    schedule_to_close_timeout=timedelta(hours=1)",
+        ),
+    ),
+    changed(
+        "the wrong error is not retried",
+        "mail_the_team was given up after 1 attempt, and nobody tries it again: non_retryable_error_types ended it",
+        ('["Refused"]', '["Refused", "SMTPRecipientsRefused"]'),
+    ),
+    changed(
+        "the record has a limit",
+        "your RECORD ends after 2 days: a longer outage loses rows",
+        (
+            BY_TEN_MINUTES,
+            BY_TEN_MINUTES + ",\n    schedule_to_close_timeout=timedelta(days=2)",
+        ),
+    ),
+    changed(
+        "the mail has no limit",
+        "What ends a mail that cannot be sent? With your NOTICE: nothing",
+        (FIVE_DAYS, ""),
+    ),
+    changed("the bad address is tried again", "SMTP 550), and mail_the_team is tried again", (REFUSED, "")),
+    changed(
+        "an attempt may hang",
+        "One attempt of mail_the_team may take 5 minutes",
+        (
+            f"timedelta(seconds=10),\n{FIVE_DAYS}",
+            f"timedelta(minutes=5),\n{FIVE_DAYS}",
+        ),
+    ),
+    changed(
+        "ends before its duties",
+        "`run` ended, and the mail was never sent",
+        ("        await workflow.wait_condition(lambda: not self.duties)\n", ""),
+    ),
+    changed("the mail is never sent", "Messages: 1, mails: 0", (f"        {MAIL}\n", "")),
+]
+TRIED = WRONG if os.environ.get("SOAK") else WRONG[::4]
+
+
+async def test_a_starter_that_was_hardly_touched_is_not_yet() -> None:
+    cell.exercise("05", exercises.load("05").STARTER + "\n# I have begun\n")
+    verdict = await check("05")
+    assert verdict.outcome == "not yet"
+    assert "got no reply: `turn` waits for save_to_database" in flat(verdict)
+
+
+@pytest.mark.parametrize("wrong", TRIED, ids=lambda wrong: wrong.name)
+async def test_a_wrong_answer_gets_its_own_words(wrong: Changed) -> None:
+    cell.exercise("05", wrong.code())
+    verdict = await check("05")
+    assert verdict.outcome == "not yet"
+    assert wrong.words in flat(verdict)
+
+
+async def test_another_right_answer_passes() -> None:
+    """The activity itself may say what is final, and one duty may follow the other."""
+    other = changed(
+        "",
+        "",
+        (REFUSED, ""),
+        (SAVE, "self.later(self.both(record, text))"),
+        (f"        {MAIL}\n", ""),
+        (
+            "    current_services().mail.send(task_id, subject=message, text=message)\n",
+            "    try:\n        current_services().mail.send(task_id, subject=message, text=message)\n"
+            "    except Refused as error:\n        raise ApplicationError(str(error), non_retryable=True) from error\n",
+        ),
+        ("import current_services", "import Refused, current_services"),
+        ("import ActivityError,", "import ActivityError, ApplicationError,"),
+        (
+            "    def later(",
+            "    async def both(self, record: Any, text: str) -> None:\n        key = self.key\n"
+            "        await self.duty(activities.save_to_database, [key, record], RECORD)\n"
+            "        await self.duty(mail_the_team, [key, text], NOTICE)\n\n    def later(",
+        ),
+    )
+    cell.exercise("05", other.code())
+    verdict = await check("05")
+    assert verdict.passed, str(verdict)
+
+
+def test_every_wrong_answer_has_words_of_its_own() -> None:
+    assert len({wrong.words for wrong in WRONG}) == len(WRONG)

@@ -1,0 +1,382 @@
+"""The desk's policies as a table, and each of its cells proven on recorded history.
+
+For every activity: which errors are retried and which are not, for how long, who waits meanwhile, and what the
+customer (or whoever reads the transcript) is told when it ends. Time is the conversations' virtual clock.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pandas as pd
+import pytest
+import sqlalchemy as sql
+from temporalio.api.enums.v1 import EventType
+
+from course import Lab, workflows
+from course.lab import Conversation
+from course.services import database
+from course.workflows import ConversationWorkflow, ProposalWorkflow, ToolsWorkflow
+from course.workflows.answering import APOLOGY
+from tests.desk_by_webhook import WebhookDesk
+
+SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=1)
+
+
+@pytest.fixture(scope="module")
+async def lab() -> AsyncIterator[Lab]:
+    async with await Lab.start(workflows=[*workflows.ALL, WebhookDesk], ui=False) as lab:
+        yield lab
+
+
+# Ways in which a service is not there, and ways in which it refuses for good
+
+
+def out(service: str) -> Callable[..., AbstractAsyncContextManager[None]]:
+    """The service refuses for now: locked, SMTP 451, HTTP 503."""
+
+    @asynccontextmanager
+    async def outage(lab: Lab) -> AsyncIterator[None]:
+        with await lab.outage(service):
+            yield
+
+    return outage
+
+
+def without(table: sql.Table) -> Callable[..., AbstractAsyncContextManager[None]]:
+    """The database has lost this table, and no other."""
+
+    @asynccontextmanager
+    async def lost(lab: Lab) -> AsyncIterator[None]:
+        table.drop(lab._services.database.engine)
+        yield
+        lab._services.database.create()
+
+    return lost
+
+
+def refuses(service: str) -> Callable[..., AbstractAsyncContextManager[None]]:
+    """The service refuses for good: SMTP 550, HTTP 401."""
+
+    @asynccontextmanager
+    async def refusal(lab: Lab, chat: Conversation) -> AsyncIterator[None]:
+        with await lab.outage(service, permanent=True):
+            yield
+
+    return refusal
+
+
+def key_taken(table: sql.Table, key: str) -> Callable[..., AbstractAsyncContextManager[None]]:
+    """Somebody has written under the key that this duty will use, and something else."""
+
+    @asynccontextmanager
+    async def taken(lab: Lab, chat: Conversation) -> AsyncIterator[None]:
+        lab._services.database.insert_once(table, {"task_id": f"{chat.id}{key}"})
+        yield
+
+    return taken
+
+
+@asynccontextmanager
+async def nothing_is_wrong(lab: Lab, chat: Conversation) -> AsyncIterator[None]:
+    yield
+
+
+# The table
+
+
+@dataclass(frozen=True)
+class Row:
+    """One activity in one workflow."""
+
+    activity: str
+    desk: type
+    messages: tuple[str, ...]
+    """The last of them needs the activity."""
+    one_attempt: timedelta
+    limit: timedelta | None
+    """How long it is tried; None: for ever."""
+    waits: str
+    """`customer`, `nobody`, or `end`: the conversation's end waits."""
+    out: Callable[..., AbstractAsyncContextManager[None]]
+    retried: str
+    """What is retried, in the error's own words."""
+    refuses: Callable[..., AbstractAsyncContextManager[None]] | None
+    refused: str
+    """What is not, in the error's own words."""
+    told: str
+    """What is told when it ends, in the reply if the customer waits, else in the transcript."""
+    asks: str | None = None
+    """The message that is refused for good. Default: the same ones."""
+
+    def __str__(self) -> str:
+        return f"{self.activity} of {self.desk.__name__}"
+
+
+THREE = ("Hello!", "Thanks!", "Thank you!")
+TABLE = [
+    Row(
+        "invoke_model_activity",
+        ConversationWorkflow,
+        ("Hello!",),
+        60 * SECOND,
+        10 * MINUTE,
+        "customer",
+        out("model"),
+        "InternalServerError: Error code: 503",
+        refuses("model"),
+        "Error code: 401",
+        APOLOGY,
+    ),
+    Row(
+        "look_up_order",
+        ToolsWorkflow,
+        ("Where is order 1042?",),
+        10 * SECOND,
+        5 * MINUTE,
+        "customer",
+        out("database"),
+        "database is locked",
+        None,
+        "",
+        APOLOGY,
+    ),
+    Row(
+        "check_stock",
+        ToolsWorkflow,
+        ("Do you have a Ficus?",),
+        10 * SECOND,
+        5 * MINUTE,
+        "customer",
+        out("database"),
+        "database is locked",
+        None,
+        "",
+        APOLOGY,
+    ),
+    Row(
+        "save_to_database",
+        ConversationWorkflow,
+        ("Hello!",),
+        10 * SECOND,
+        None,
+        "customer",
+        out("database"),
+        "database is locked",
+        key_taken(database.turns, "/turn-1"),
+        "turns already holds",
+        "saved failed: ApplicationError: KeyReused: turns already holds",
+    ),
+    Row(
+        "send_notification",
+        ConversationWorkflow,
+        ("Hello!",),
+        30 * SECOND,
+        3 * DAY,
+        "nobody",
+        out("mail"),
+        "SMTPRecipientsRefused: {'team@juniper.example': (451,",
+        refuses("mail"),
+        "refuses team@juniper.example for good: 550",
+        "notice failed: ",
+    ),
+    Row(
+        "send_notification",
+        WebhookDesk,
+        ("Hello!",),
+        30 * SECOND,
+        3 * DAY,
+        "nobody",
+        out("webhook"),
+        "HTTPStatusError: Server error '503",
+        refuses("webhook"),
+        "refuses for good: HTTP 401",
+        "notice failed: ",
+    ),
+    Row(
+        "process_batch",
+        ConversationWorkflow,
+        THREE,
+        30 * SECOND,
+        3 * DAY,
+        "nobody",
+        without(database.batches),
+        "no such table: batches",
+        key_taken(database.batches, "/turn-3"),
+        "batches already holds",
+        "batch failed: ",
+    ),
+    Row(
+        "generate_report",
+        ConversationWorkflow,
+        ("Hello!",),
+        30 * SECOND,
+        3 * DAY,
+        "end",
+        without(database.reports),
+        "no such table: reports",
+        key_taken(database.reports, ""),
+        "reports already holds",
+        "report failed: ",
+    ),
+    Row(
+        "issue_refund",
+        ProposalWorkflow,
+        ("Order 1043 arrived broken, please refund 5 EUR.",),
+        10 * SECOND,
+        None,
+        "customer",
+        without(database.refunds),
+        "no such table: refunds",
+        nothing_is_wrong,
+        "Order 1042 was paid with",
+        "Order 1042 was paid with",
+        "Please refund 49 EUR for order 1042.",
+    ),
+]
+# Three days are many attempts: of the rows with that limit, the first goes all the way.
+ALL_THE_WAY = [row for row in TABLE if row.limit and (row.limit < DAY or row.retried.startswith("SMTP"))]
+
+
+# What the tests do with a row
+
+
+@dataclass
+class Played:
+    """A conversation whose activity is under way, or over."""
+
+    chat: Conversation
+    reply: Any
+    """The last message's."""
+
+    async def row_of(self, activity: str) -> pd.Series:
+        record = await self.chat.activities(times=True)
+        return record[record.activity == activity].iloc[0]
+
+    async def replies(self) -> int:
+        events = await self.chat.events()
+        return int((events.event == "WorkflowExecutionUpdateCompleted").sum())
+
+    async def told(self) -> str:
+        """The reply, and the transcript with what the system noted."""
+        return "\n".join([await self.reply, *(await self.chat.transcript()).text])
+
+
+async def play(row: Row, chat: Conversation, messages: tuple[str, ...]) -> Played:
+    for message in messages[:-1]:
+        await chat.send(message)
+    played = Played(chat, chat.begin(messages[-1]))
+    await chat.activities()  # until nothing is in flight but what waits for a retry
+    if row.waits == "end":
+        await chat.handle.signal("close")
+        await chat.activities()
+    return played
+
+
+async def recorded_policy(chat: Conversation, activity: str) -> tuple[timedelta, timedelta | None]:
+    """start_to_close and schedule_to_close of its first scheduling."""
+    for event in (await chat.history()).events:
+        scheduled = event.activity_task_scheduled_event_attributes
+        if (
+            event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
+            and scheduled.activity_type.name == activity
+        ):
+            assert scheduled.retry_policy.maximum_attempts == 0
+            return (
+                scheduled.start_to_close_timeout.ToTimedelta(),
+                scheduled.schedule_to_close_timeout.ToTimedelta() or None,
+            )
+    raise AssertionError(activity)
+
+
+async def who_waits(played: Played, row: Row) -> str:
+    if await played.replies() < len(row.messages):
+        return "customer"
+    state = await played.chat.handle.query("state")
+    return "end" if state["closing"] else "nobody"
+
+
+# The proofs
+
+
+@pytest.mark.parametrize("row", TABLE, ids=str)
+async def test_an_outage_is_retried_and_who_waits_is_known(lab: Lab, row: Row) -> None:
+    chat = await lab.converse(row.desk, "ada")
+    async with row.out(lab):
+        played = await play(row, chat, row.messages)
+        [pending] = (await chat.pending()).to_dict("records")
+        assert pending["activity"] == row.activity
+        assert row.retried in pending["last failure"]
+        assert await who_waits(played, row) == row.waits
+        await chat.fast_forward(MINUTE)
+        assert await who_waits(played, row) == row.waits
+    await chat.fast_forward(2 * MINUTE)
+    done = await played.row_of(row.activity)
+    assert done.status == "completed"
+    assert done.attempts > 5
+    assert await recorded_policy(chat, row.activity) == (row.one_attempt, row.limit)
+    assert await played.reply != APOLOGY
+    assert "failed" not in "\n".join((await chat.transcript()).text)
+    record = await chat.activities()
+    others = record[record.activity != row.activity]
+    assert (others.attempts == 1).all()  # the model's calls among them: asked once, paid once
+
+
+@pytest.mark.parametrize("row", ALL_THE_WAY, ids=str)
+async def test_at_its_limit_it_is_given_up_and_somebody_is_told(lab: Lab, row: Row) -> None:
+    assert row.limit
+    chat = await lab.converse(row.desk, "ben")
+    async with row.out(lab):
+        played = await play(row, chat, row.messages)
+        await chat.fast_forward(0.75 * row.limit)
+        assert (await played.row_of(row.activity)).status == "pending"
+        await chat.fast_forward(0.26 * row.limit)
+        end = await played.row_of(row.activity)
+    assert end.status == "failed"
+    assert 0.75 * row.limit < end.closed - end.scheduled <= row.limit
+    assert row.told in await played.told()
+
+
+@pytest.mark.parametrize("row", [row for row in TABLE if row.limit is None], ids=str)
+async def test_without_a_limit_only_success_ends_it(lab: Lab, row: Row) -> None:
+    chat = await lab.converse(row.desk, "cleo")
+    async with row.out(lab):
+        played = await play(row, chat, row.messages)
+        await chat.fast_forward(60 * MINUTE)
+        waiting = await played.row_of(row.activity)
+        assert waiting.status == "pending"
+        assert await who_waits(played, row) == "customer"
+    await chat.fast_forward(5 * MINUTE)
+    assert (await played.row_of(row.activity)).status == "completed"
+    assert await played.reply
+
+
+@pytest.mark.parametrize("row", [row for row in TABLE if row.refuses], ids=str)
+async def test_a_refusal_for_good_is_one_attempt_and_the_rest_goes_on(lab: Lab, row: Row) -> None:
+    assert row.refuses
+    chat = await lab.converse(row.desk, "dora")
+    async with row.refuses(lab, chat):
+        played = await play(row, chat, (*row.messages[:-1], row.asks or row.messages[-1]))
+        end = await played.row_of(row.activity)
+    assert (end.status, end.attempts) == ("failed", 1)
+    assert row.refused in end.failure
+    assert row.told in await played.told()
+    record = await chat.activities()
+    assert (record[record.activity != row.activity].status == "completed").all()
+    assert await played.replies() == len(row.messages)
+
+
+def test_the_table_holds_every_activity_of_the_desk() -> None:
+    assert {row.activity for row in TABLE} == {
+        "invoke_model_activity",
+        "look_up_order",
+        "check_stock",
+        "save_to_database",
+        "send_notification",
+        "process_batch",
+        "generate_report",
+        "issue_refund",
+    }
+    assert {row.waits for row in TABLE} == {"customer", "nobody", "end"}
