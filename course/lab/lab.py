@@ -386,6 +386,37 @@ class Lab:
         if not self.stopped:
             await self._start_worker()
 
+    async def deploy(self, *workflows: type) -> None:
+        """Stops the kernel's worker and starts it again with other workflow code, as a deployment does.
+
+        Conversations go on where their histories stand; the new worker replays each before its next step.
+
+        Args:
+            workflows: Workflow classes. Each takes the place of the one of the same name (`@workflow.defn(name=…)`),
+                or is added.
+
+        Raises:
+            LabError: A class is no workflow, or the worker did not start with it. The code from before then runs on.
+        """
+        self.must_run()
+        if self._process and self._process.alive:
+            raise LabError("A worker process is at work, with its own code. Kill it first: process.kill()")
+        if not workflows:
+            raise LabError("There is nothing to deploy: hand in workflow classes, lab.deploy(MyWorkflow).")
+        if self._watch:
+            await self._watch  # the kernel's worker has taken over
+        named = {workflow._Definition.must_from_class(one).name: one for one in self._workflows}
+        named |= {self._defined(one).name: one for one in workflows}
+        assert self._worker
+        before, self._workflows = self._workflows, list(named.values())
+        await self._worker.stop()
+        try:
+            await self._start_worker()
+        except Exception as error:
+            self._workflows = before
+            await self._start_worker()
+            raise LabError(f"Not deployed: {why(error)} The code from before runs on.") from error
+
     # Failures on purpose
 
     async def outage(
@@ -522,12 +553,17 @@ class Lab:
         definitions = [workflow._Definition.from_class(one) for one in self._workflows]
         return any(d and d.name == workflow_type and name in d.updates for d in definitions)
 
-    def _definition(self, workflow_class: Any) -> Any:
+    @staticmethod
+    def _defined(workflow_class: Any) -> Any:
         definition = (
             workflow._Definition.from_class(workflow_class) if isinstance(workflow_class, type) else None
         )
         if definition is None:
             raise LabError(f"{workflow_class!r} is not a workflow: a class with @workflow.defn is.")
+        return definition
+
+    def _definition(self, workflow_class: Any) -> Any:
+        definition = self._defined(workflow_class)
         if workflow_class not in self._workflows:
             raise LabError(
                 f"This lab's worker does not run {workflow_class.__name__}. "
