@@ -9,6 +9,7 @@ import asyncio
 import ctypes
 import functools
 import logging
+import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -22,6 +23,7 @@ from temporalio.common import RetryPolicy
 from temporalio.openai_agents import ModelActivityParameters, OpenAIAgentsPlugin
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.worker import Interceptor, Worker
+from temporalio.workflow import UnfinishedSignalHandlersWarning, UnfinishedUpdateHandlersWarning
 
 # How a model call is run: the customer waits for it, so it is given up after ten minutes with an apology.
 MODEL_CALLS = ModelActivityParameters(
@@ -38,6 +40,7 @@ SILENCED = (
     "temporalio.activity",  # a traceback for every attempt that fails: the tables show the attempts
     "temporalio.workflow",
     "temporalio.worker.workflow_sandbox",  # a line beside the error that it raises
+    "temporalio.worker._workflow_instance",  # a traceback for every time that a frozen workflow is tried again
     "openai.agents",
 )
 
@@ -102,6 +105,9 @@ class RunningWorker:
         """Raises what `temporalio.worker.Worker` raises when a workflow or an activity is not valid."""
         for name in SILENCED:
             logging.getLogger(name).setLevel(logging.CRITICAL)
+        # A workflow that fails leaves its handlers unfinished: its history says so.
+        warnings.simplefilter("ignore", UnfinishedUpdateHandlersWarning)
+        warnings.simplefilter("ignore", UnfinishedSignalHandlersWarning)
         if not RunningWorker._running:
             RunningWorker._before = (get_default_agent_runner(), get_trace_provider())
         RunningWorker._running.append(self)
