@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from temporalio.api.enums.v1 import PendingActivityState
+from temporalio.api.enums.v1 import EventType, PendingActivityState
 from temporalio.client import (
     WorkflowContinuedAsNewError,
     WorkflowExecutionStatus,
@@ -18,6 +18,7 @@ from temporalio.client import (
     WorkflowQueryFailedError,
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
+    WorkflowUpdateStage,
 )
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
@@ -43,6 +44,7 @@ class Conversation:
         self.id = handle.id
         self._update, self._close = update, close
         self._moving = asyncio.Lock()
+        self._on_their_way: set[str] = set()  # messages that the workflow has not accepted yet
 
     def __repr__(self) -> str:
         return f"<Conversation {self.id}>"
@@ -69,18 +71,26 @@ class Conversation:
             check_message(text)
         except ValueError as error:
             raise MessageRefused(str(error)) from None
-        return Reply(self._send(text, timeout))
-
-    async def _send(self, text: str, timeout: float) -> str:
-        self._lab.must_run()
         message_id = str(uuid.uuid4())
+        self._on_their_way.add(message_id)
+        return Reply(self._send(text, timeout, message_id))
+
+    async def _send(self, text: str, timeout: float, message_id: str) -> str:
+        self._lab.must_run()
         try:
             async with asyncio.timeout(timeout):
-                return await self.handle.execute_update(self._update, text, id=message_id)
+                accepted = await self.handle.start_update(
+                    self._update, text, id=message_id, wait_for_stage=WorkflowUpdateStage.ACCEPTED
+                )
+                self._on_their_way.discard(message_id)
+                return await accepted.result()
         except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
             if (task := asyncio.current_task()) and task.cancelling():  # this wait, not the turn
                 raise asyncio.CancelledError from None
-            raise await self._no_reply(f"No reply to {_short(text)} after {timeout:g} s.") from None
+            raise await self._no_reply(
+                f"No reply to {_short(text)} after {timeout:g} s.",
+                accepted=message_id not in self._on_their_way,
+            ) from None
         except WorkflowUpdateFailedError as error:
             cause = error.cause
             if isinstance(cause, ApplicationError) and cause.type == "AcceptedUpdateCompletedWorkflow":
@@ -90,6 +100,8 @@ class Conversation:
             raise LabError(f"{self.id} did not answer {_short(text)}: {why(error)}") from None
         except RPCError as error:
             raise await self._unreachable(error) from None
+        finally:
+            self._on_their_way.discard(message_id)
 
     async def close(self, *, timeout: float = 30) -> Any:
         """Ends the conversation and returns the workflow's result. Closing twice gives the same result.
@@ -249,16 +261,21 @@ class Conversation:
         return await self._lab.clock.now(self.handle) if self._lab.clock else datetime.now(UTC)
 
     async def _quiet(self, patience: float = 10, say: bool = False) -> None:
-        """Waits until nothing is in flight but what waits for a retry, for `patience` seconds at most."""
+        """Waits until nothing is in flight but what waits for a retry, for `patience` seconds at most.
+
+        A message that was sent from here and not accepted yet is in flight, too.
+        """
         deadline = asyncio.get_running_loop().time() + patience
         while True:
             raw = (await self._describe()).raw_description
             busy = [a.activity_type.name for a in raw.pending_activities if _in_flight(a)]
             if raw.HasField("pending_workflow_task"):
                 busy.append("a workflow task")
+            if not busy and self._on_their_way:
+                busy.append("a message")
             if not busy:
                 return
-            if raw.pending_workflow_task.attempt > 2:
+            if raw.pending_workflow_task.attempt > 1 and await self._task_failed():
                 if say:
                     print(
                         f"{self.id} is stuck: its workflow task fails again and again. `await chat.events()`"
@@ -270,7 +287,15 @@ class Conversation:
                 return
             await asyncio.sleep(0.005)
 
-    async def _no_reply(self, happened: str) -> LabError:
+    async def _task_failed(self) -> bool:
+        """Whether the workflow's own code raised last. (A task that a dead worker held is timed out, not failed.)"""
+        ends = (EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED, EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT)
+        for event in reversed((await self.history()).events):
+            if event.event_type in ends:
+                return event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED
+        return False
+
+    async def _no_reply(self, happened: str, *, accepted: bool = True) -> LabError:
         """The error for a wait that took too long: what is pending, and what to do."""
         waiting = []
         for a in await self._pending_activities():
@@ -287,8 +312,13 @@ class Conversation:
             )
         elif task.attempt > 1:
             cause = (
-                f"Its workflow task has failed {task.attempt - 1} times: the workflow's own code raises. The message "
-                "is kept, and is answered when a worker runs mended code. `await chat.events()` shows the error."
+                f"Its workflow task has failed {task.attempt - 1} times: the workflow's own code raises. "
+                + (
+                    "The message is kept, and is answered when a worker runs mended code."
+                    if accepted
+                    else "It waits to be accepted until a worker runs mended code: that is not on record yet."
+                )
+                + " `await chat.events()` shows the error."
             )
         else:
             cause = (
@@ -309,7 +339,11 @@ class Conversation:
                 "that lab.converse() chose."
             )
         if "Workflow Task in failed state" in error.message:
-            return await self._no_reply(f"{self.id} cannot take this message.")
+            return LabError(
+                f"{self.id} is frozen and did not take it: the workflow's own code raises, and its task is tried again "
+                "and again. Nothing of before is lost. When a worker runs mended code, send it again. "
+                "`await chat.events()` shows the error."
+            )
         return LabError(
             f"The server at {self._lab.address} did not do it: {error.message}{self._lab.server_hint()}"
         )
