@@ -22,6 +22,8 @@ _HOME = {
     "DutyAsStepWorkflow": "duty_as_step",
     "BothHandsWorkflow": "both_hands",
     "ProposalWorkflow": "proposal",
+    "NaiveUncaughtWorkflow": "naive_uncaught",  # 06
+    "GuardedWorkflow": "guarded",
 }
 
 __all__ = [*_HOME, "ALL"]
