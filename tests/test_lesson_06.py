@@ -69,6 +69,11 @@ async def test_what_temporal_takes_for_a_bug_freezes_it_and_mended_code_thaws_it
     ] in failure
     frozen = count(await chat.history())
     assert not waiting.done()
+    assert (await chat.transcript()).role.tolist() == [
+        "customer",
+        "agent",
+        "customer",
+    ]  # with no query's help
     assert frozen["save_to_database"] == 1
 
     lab.model.mistakes = Mistakes()
