@@ -6,9 +6,9 @@ from typing import Any
 from agents import (
     Agent,
     GuardrailFunctionOutput,
+    InputGuardrail,
     RunContextWrapper,
     TResponseInputItem,
-    input_guardrail,
 )
 from temporalio import workflow
 from temporalio.openai_agents.workflow import activity_as_tool
@@ -22,7 +22,6 @@ from course.workflows.plain import INSTRUCTIONS, PlainConversation
 CARD = re.compile(r"\b(?:\d[ -]?){15,16}\b")
 
 
-@input_guardrail
 async def no_card_number(
     context: RunContextWrapper[Any],
     agent: Agent[Any],
@@ -43,7 +42,7 @@ class GuardedWorkflow(PlainConversation):
                 name="Juniper",
                 instructions=INSTRUCTIONS,
                 tools=[activity_as_tool(activities.look_up_order, **TOOL)],
-                input_guardrails=[no_card_number],
+                input_guardrails=[InputGuardrail(no_card_number)],
             )
         )
 
