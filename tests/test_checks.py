@@ -72,10 +72,8 @@ def test_a_cell_of_an_unknown_lesson_writes_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cell.exercise("99", "x = 1\n")
-    assert (
-        capsys.readouterr().out
-        == f"There is no exercise '99'. There are: {', '.join(map(repr, exercises.LESSONS))}.\n"
-    )
+    there_are = ", ".join(map(repr, exercises.LESSONS))
+    assert capsys.readouterr().out == f"There is no exercise '99'. There are: {there_are}.\n"
     assert not list(tmp_path.iterdir())
 
 

@@ -42,7 +42,7 @@ def same_arguments(asked: Any, tool: dict[str, Any], recorded: list[Any] | None)
 def _json(text: Any) -> Any:
     try:
         return json.loads(text)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):  # no JSON, or nested too deeply
         return None
 
 

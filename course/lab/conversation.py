@@ -5,7 +5,7 @@ import math
 import uuid
 from collections.abc import Awaitable, Generator
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 from temporalio.api.enums.v1 import EventType, PendingActivityState
@@ -197,9 +197,11 @@ class Conversation:
     async def transcript(self) -> pd.DataFrame:
         """What was said: columns `turn`, `role` (customer, agent, system) and `text`.
 
-        Asks the workflow's `transcript` query. A workflow without one gets what its history shows.
+        Asks the workflow's `transcript` query. A workflow without one, or one that is frozen and answers no
+        query, gets what its history shows.
         """
-        await self._quiet()
+        if await self._quiet() == "frozen":
+            return transcript_table(await self._histories())
         try:
             lines = await self.handle.query("transcript")
         except WorkflowQueryFailedError:
@@ -266,7 +268,7 @@ class Conversation:
     async def _now(self) -> datetime:
         return await self._lab.clock.now(self.handle) if self._lab.clock else datetime.now(UTC)
 
-    async def _quiet(self, patience: float = 10, say: bool = False) -> None:
+    async def _quiet(self, patience: float = 10, say: bool = False) -> Literal["quiet", "frozen", "busy"]:
         """Waits until nothing is in flight but what waits for a retry, for `patience` seconds at most.
 
         A message that was sent from here and not accepted yet is in flight, too.
@@ -282,17 +284,17 @@ class Conversation:
             if self._on_their_way and asyncio.get_running_loop().time() < began + 2:
                 busy.append("a message")
             if not busy:
-                return
+                return "quiet"
             if raw.pending_workflow_task.attempt > 1 and await self._task_failed():
                 if say:
                     print(
                         f"{self.id} is stuck: its workflow task fails again and again. `await chat.events()`"
                     )
-                return
+                return "frozen"
             if asyncio.get_running_loop().time() > deadline:
                 if say:
                     print(f"{self.id} is not quiet after {patience:g} s: {', '.join(busy)} still in flight.")
-                return
+                return "busy"
             await asyncio.sleep(0.005)
 
     async def _task_failed(self) -> bool:

@@ -25,6 +25,8 @@ _HOME = {
     "NaiveDutiesFirstWorkflow": "naive_duties_first",  # 05
     "NaiveThreeAttemptsWorkflow": "naive_three_attempts",
     "TimeoutsWorkflow": "timeouts",
+    "NaiveUncaughtWorkflow": "naive_uncaught",  # 06
+    "GuardedWorkflow": "guarded",
     "GrowingWorkflow": "growing",  # 09
 }
 # Other versions of a workflow, under its name for Temporal: a worker runs one of them, so ALL has none.

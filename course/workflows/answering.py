@@ -1,14 +1,20 @@
 """Ask the agent; if the run fails for good, apologise. The workflow goes on either way."""
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
-from agents import Agent, Runner, TResponseInputItem
-from agents.exceptions import AgentsException
+from agents import Agent, RunConfig, Runner, TResponseInputItem
+from agents.exceptions import AgentsException, ModelBehaviorError
+from agents.run import CallModelData, ModelInputData
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 from temporalio.openai_agents import AgentsWorkflowError
 
 APOLOGY = "I am sorry, I could not find an answer to this. Please try again, or ask for a colleague."
+
+MAX_RUN = 100_000
+"""Characters that one run may add to the conversation: messages, calls, results. Every later model call
+carries them, and one that is over 2 MiB fails the workflow's task, not the activity: nothing could catch that."""
 
 
 @dataclass
@@ -34,14 +40,30 @@ async def ask(
     Whatever an agent run raises ends in an apology: a model that refuses for good (`ActivityError`), a
     tool that failed for good or malformed arguments (`AgentsWorkflowError`), too many turns, an invented
     tool, wrongly typed arguments (`AgentsException`). A cancellation is not a failure and passes through.
-    A run that ends without a word is no answer either. The memory then stays as it was, so that what broke
-    this run cannot break the next.
+    A run that ends without a word, or with far too many, is no answer either. The memory then stays as it
+    was, so that what broke this run cannot break the next.
     """
+    largest = _size(memory) + MAX_RUN
+
+    def check_size(call: CallModelData[Any]) -> ModelInputData:
+        _check_size(call.model_data.input, largest)
+        return call.model_data
+
     try:
         result = await Runner.run(
-            agent, [*memory, {"role": "user", "content": message}], **options
+            agent,
+            [*memory, {"role": "user", "content": message}],
+            run_config=RunConfig(call_model_input_filter=check_size),
+            **options,
         )
-    except (AgentsException, AgentsWorkflowError, ActivityError) as error:
+        _check_size(result.to_input_list(), largest)
+    except (
+        AgentsException,
+        AgentsWorkflowError,
+        ActivityError,
+        RecursionError,  # the SDK's own, on arguments that are nested too deeply
+        UnicodeError,  # the SDK's own, on arguments with half a character in them
+    ) as error:
         if is_cancelled_exception(error) or is_cancelled_exception(
             error.__cause__ or error
         ):
@@ -57,6 +79,15 @@ async def ask(
     return Answer(
         str(result.final_output), result.to_input_list(), output=result.final_output
     )
+
+
+def _check_size(items: list[TResponseInputItem], largest: int) -> None:
+    if _size(items) > largest:
+        raise ModelBehaviorError(f"The run grew by more than {MAX_RUN:,} characters.")
+
+
+def _size(items: list[TResponseInputItem]) -> int:
+    return len(json.dumps(items, ensure_ascii=False, default=str))
 
 
 def why(error: BaseException) -> str:

@@ -54,9 +54,10 @@ class ProposalWorkflow(PlainConversation):
         answer = await self.answer(text)
         if not isinstance(answer.output, Decision):
             return answer.text
-        if answer.output.refund is None:
-            return answer.output.reply
-        return f"{answer.output.reply} {await self._dispose(answer.output.refund)}"
+        reply = answer.output.reply
+        if answer.output.refund is not None:
+            reply = f"{reply} {await self._dispose(answer.output.refund)}"
+        return reply if reply.strip() else APOLOGY
 
     async def _dispose(self, proposal: RefundProposal) -> str:
         """Checks a proposal and pays it, if the rules allow. One refund an order: its name says so."""

@@ -1,0 +1,260 @@
+"""Exercise 06: a desk that survives a misbehaving model."""
+
+import ast
+import asyncio
+import builtins
+import contextlib
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from agents import Model
+from temporalio.client import WorkflowExecutionStatus, WorkflowQueryFailedError
+
+from course.checks.talking import (
+    MODEL_CALL,
+    NoReply,
+    Scenes,
+    Stuck,
+    close,
+    lab_for,
+    quoted,
+    say,
+    workflow_class,
+)
+from course.checks.verdict import NotYet, shortened
+from course.lab import Conversation, LabError
+from course.models import Mistakes, OfflineModel, ToolCall
+
+TITLE = "A desk that survives a misbehaving model"
+
+STARTER = """\
+from agents import Runner
+from temporalio import workflow
+
+from course.workflows.naive_uncaught import NaiveUncaughtWorkflow
+
+
+@workflow.defn
+class SturdyDesk(NaiveUncaughtWorkflow):
+    @workflow.init
+    def __init__(self, customer: str) -> None:
+        super().__init__(customer)
+        self._reasons: list[str] = []
+
+    @workflow.run
+    async def run(self, customer: str) -> int:
+        return await self.answer_all()
+
+    async def answer(self, text: str) -> str:
+        # TODO: a reply, whatever the model does; and in self._reasons, for each message, why there is no
+        # answer ("" if there is one)
+        conversation = [*self._memory, {"role": "user", "content": text}]
+        result = await Runner.run(self._agent, conversation)
+        self._memory = result.to_input_list()
+        return str(result.final_output)
+
+    @workflow.query
+    def reasons(self) -> list[str]:
+        return self._reasons
+"""
+
+HINTS = (
+    "One `try` around Runner.run, and one `except` that names three classes: AgentsException (agents.exceptions), "
+    "AgentsWorkflowError (temporalio.openai_agents) and ActivityError (temporalio.exceptions). Not every failure raises: "
+    "a model may also answer without a word.",
+    "An ActivityError says “Activity task failed”. Why it did, its __cause__ says, or the cause of that one: "
+    "go down while there is one. And change self._memory after a good answer only.",
+    "A cancelled activity is an ActivityError, too: is_cancelled_exception (temporalio.exceptions), asked of the error's "
+    "__cause__, tells. Raise it again, and the conversation ends as cancelled.",
+)
+
+FIRST = "Where is order 1042?"
+FIRST_ASKED = "Which order did I ask about first?"
+
+
+@dataclass(frozen=True)
+class Case:
+    """What the model does to one message, and what the reason must tell (one of several ways to put it)."""
+
+    message: str
+    what: str
+    model: Model
+    tells: tuple[str, ...]
+    takes_minutes: bool = False
+
+
+CASES = (
+    Case(
+        "Is it true that ivy is poisonous?",
+        "was refused by its provider for good",
+        OfflineModel(mistakes=Mistakes(refuse=1)),
+        ("refuses this request", "403", "PermissionDenied"),
+    ),
+    Case(
+        "Can somebody tell me whether my palm is happy?",
+        "called a tool that does not exist",
+        OfflineModel(script=[ToolCall("ask_the_palm", "{}")]),
+        ("ask_the_palm",),
+    ),
+    Case(
+        "What about order 1044?",
+        "sent arguments that are no JSON",
+        OfflineModel(mistakes=Mistakes(malformed=1)),
+        ("JSON",),
+    ),
+    Case(
+        "And what about order 1045?",
+        "sent arguments of the wrong type",
+        OfflineModel(mistakes=Mistakes(mistyped=1)),
+        ("valid string", "validation"),
+    ),
+    Case(
+        "Where is order 1043, and where is it really?",
+        "called a tool until it was out of turns",
+        OfflineModel(mistakes=Mistakes(loop=1)),
+        ("urns",),
+    ),
+    Case(
+        "Do you have gift cards?",
+        "never answered in time, on any attempt",
+        OfflineModel(mistakes=Mistakes(time_out=1)),
+        ("imed out", "imeout"),
+        takes_minutes=True,
+    ),
+    Case(
+        "I am moving house on Monday.",
+        "answered without a word",
+        OfflineModel(script=[" "]),
+        ("word", "empty", "answer", "nothing"),
+    ),
+)
+CANCELLED = "Are you open on Sunday?"
+
+
+SCENES = {case.message: case.model for case in CASES}
+
+
+async def check(module: Any) -> str:
+    desk = workflow_class(module, "SturdyDesk")
+    _written_by_hand(module)
+    async with lab_for(module, [desk], Scenes(scenes=SCENES, down={CANCELLED: 10_000})) as lab:
+        ada = await lab.converse(desk, "ada")
+        await say(ada, FIRST, module)
+        for case in CASES:
+            await _one_failure(ada, case, module)
+        await _memory_is_whole(ada, module)
+        await _reasons(ada)
+        await close(ada, module)
+        await _cancelled(await lab.converse(desk, "ben"), module)
+    return (
+        f"the model misbehaved in {len(CASES)} ways, and each message got a reply and a reason. The next ones were answered "
+        "with the first in mind, and a conversation that was cancelled ended as cancelled."
+    )
+
+
+def _written_by_hand(module: Any) -> None:
+    """The exercise is to write what `ask` does."""
+    for node in ast.walk(ast.parse(Path(module.__file__).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and any(name.name == "ask" for name in node.names):
+            raise NotYet(
+                f"Line {node.lineno} imports `ask`, which has all of it ready. In a desk of your own, use it; here, write the "
+                "`try` and the `except` yourself."
+            )
+
+
+async def _one_failure(chat: Conversation, case: Case, module: Any) -> None:
+    happened = f"The model {case.what}, and {quoted(case.message)} got no reply"
+    try:
+        if case.takes_minutes:
+            await asyncio.gather(say(chat, case.message, module), _minutes_later(chat))
+        else:
+            await say(chat, case.message, module)
+    except Stuck as error:
+        kind = error.message.split(":")[0]
+        if hasattr(builtins, kind):  # a fault in what the reader wrote for this case
+            raise NotYet(f"{happened}. {error}") from None
+        raise NotYet(
+            f"{happened}: {kind} came out of `run`. It is none of Temporal's failures, so the conversation is frozen."
+        ) from None
+    except NoReply as error:
+        if (await chat.handle.describe()).status == WorkflowExecutionStatus.FAILED:
+            raise NotYet(
+                f"{happened}: the error came out of `run`. It is one of Temporal's failures, so it ended the conversation."
+            ) from None
+        if " as a reply" in str(error):  # a reply without a word
+            raise NotYet(
+                f"The model {case.what}, and {quoted(case.message)} got a reply with nothing in it. What the customer can "
+                "read is an apology."
+            ) from None
+        raise
+
+
+async def _minutes_later(chat: Conversation) -> None:
+    with contextlib.suppress(LabError):  # a conversation that has ended: the missing reply tells more
+        await chat.fast_forward(timedelta(minutes=15))
+
+
+async def _memory_is_whole(chat: Conversation, module: Any) -> None:
+    answer = await say(chat, FIRST_ASKED, module)
+    record = await chat.activities(times=True)
+    given = record[record.activity == MODEL_CALL].input.iloc[-1][0]["input"]
+    items = given if isinstance(given, list) else []
+    calls = {item.get("call_id") for item in items if item.get("type") == "function_call"}
+    open_calls = calls - {item.get("call_id") for item in items if item.get("type") == "function_call_output"}
+    if open_calls:
+        raise NotYet(
+            "After a run that failed, its tool calls are in the memory, without results. A provider refuses such an input, "
+            "so no later message would be answered: after a failure, keep the memory of before."
+        )
+    if "1042" not in answer:
+        raise NotYet(
+            f"After the failures, {quoted(FIRST_ASKED)} was answered {quoted(answer)} The memory of the answered messages is "
+            "lost: after a failure, keep it as it was before."
+        )
+
+
+async def _reasons(chat: Conversation) -> None:
+    try:
+        reasons = await chat.handle.query("reasons")
+    except WorkflowQueryFailedError as error:
+        raise NotYet(f"The query `reasons` failed: {shortened(str(error))}") from None
+    if not isinstance(reasons, list) or len(reasons) != len(CASES) + 2:
+        raise NotYet(
+            f"{len(CASES) + 2} messages, and `reasons` holds {len(reasons) if isinstance(reasons, list) else reasons!r}: one "
+            "for each message, in their order, and an empty one where there is an answer."
+        )
+    first, *failures, last = reasons
+    if first or last:
+        raise NotYet(
+            f"{quoted(FIRST)} was answered, and its reason is {first or last!r}. Where there is an answer, the reason is empty."
+        )
+    for case, reason in zip(CASES, failures, strict=True):
+        if not any(part in str(reason) for part in case.tells):
+            raise NotYet(
+                f"The model {case.what}, and the reason on record is “{shortened(str(reason), 100)}”. Nobody could mend "
+                "anything by that. The error has a cause, and that may have one, too: the innermost says what happened."
+            )
+
+
+async def _cancelled(chat: Conversation, module: Any) -> None:
+    """Cancelled while the agent waits for its model."""
+    await say(chat, FIRST, module)
+    reply = asyncio.ensure_future(chat.begin(CANCELLED, timeout=5))
+    await chat.activities()  # until the model has failed, and is to be asked again
+    await chat.handle.cancel()
+    ending = asyncio.ensure_future(chat.handle.result())
+    await asyncio.wait([reply, ending], timeout=5, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait([ending], timeout=0.2)
+    for task in (reply, ending):
+        task.cancel()
+    await asyncio.gather(reply, ending, return_exceptions=True)
+    if (await chat.handle.describe()).status != WorkflowExecutionStatus.CANCELED:
+        raise NotYet(_GOES_ON)
+
+
+_GOES_ON = (
+    "A conversation was cancelled while its agent waited for the model, and it apologised and went on: nobody can end it "
+    "like that. A cancelled activity is an ActivityError whose __cause__ is a CancelledError: raise it again."
+)
