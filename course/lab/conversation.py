@@ -8,7 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import PendingActivityState
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import (
     WorkflowContinuedAsNewError,
     WorkflowExecutionStatus,
@@ -112,6 +114,32 @@ class Conversation:
             raise LabError(f"{self.id} did not end well: {why(error)}") from None
         except RPCError as error:
             raise await self._unreachable(error) from None
+
+    async def reset(self, *, before: str) -> None:
+        """Goes back, as an operator does with `temporal workflow reset`, and lets everything run anew from there.
+
+        The conversation goes on in a new run, which has the old one's record up to that point, and the messages
+        that came after it. What was done in the world after it stays done.
+
+        Args:
+            before: The activity to go back behind, the first one of this name: `invoke_model_activity`, say.
+        """
+        history = await self.history()
+        number = _task_that_scheduled(history, before)
+        if number is None:
+            raise LabError(
+                f"{self.id} has no activity {before!r} on record, so there is no way back behind it."
+            )
+        client = self._lab.client
+        await client.workflow_service.reset_workflow_execution(
+            ResetWorkflowExecutionRequest(
+                namespace=client.namespace,
+                workflow_execution=WorkflowExecution(workflow_id=self.id, run_id=history.run_id),
+                reason=f"back behind {before}",
+                workflow_task_finish_event_id=number,
+                request_id=str(uuid.uuid4()),
+            )
+        )
 
     # Time
 
@@ -356,6 +384,15 @@ def _rounded(duration: timedelta) -> timedelta:
 
 def _continued_from(history: WorkflowHistory) -> str:
     return history.events[0].workflow_execution_started_event_attributes.continued_execution_run_id
+
+
+def _task_that_scheduled(history: WorkflowHistory, activity: str) -> int | None:
+    """The number of the workflow task's completion that asked for the first activity of this type."""
+    for event in history.events:
+        scheduled = event.activity_task_scheduled_event_attributes
+        if scheduled.activity_type.name == activity:
+            return scheduled.workflow_task_completed_event_id
+    return None
 
 
 def _short(text: str) -> str:

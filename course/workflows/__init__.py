@@ -22,6 +22,15 @@ _HOME = {
     "DutyAsStepWorkflow": "duty_as_step",
     "BothHandsWorkflow": "both_hands",
     "ProposalWorkflow": "proposal",
+    "IntentKeyWorkflow": "refunds",  # 07
+    "NaiveRandomKeyWorkflow": "naive_keys",
+    "NaiveRunKeyWorkflow": "naive_keys",
+    "NaiveTurnKeyWorkflow": "naive_keys",
+    "EffectsByIntentWorkflow": "effects",
+    "NaiveFineEffectsWorkflow": "naive_effects",
+    "NaiveCoarseEffectsWorkflow": "naive_effects",
+    "SagaWorkflow": "saga",
+    "NaiveNoWayBackWorkflow": "naive_no_way_back",
 }
 
 __all__ = [*_HOME, "ALL"]

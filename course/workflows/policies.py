@@ -28,3 +28,10 @@ BACKGROUND = ActivityConfig(
     schedule_to_close_timeout=timedelta(days=3),
     retry_policy=RetryPolicy(maximum_interval=timedelta(minutes=30)),
 )
+
+# A payment takes milliseconds. Three seconds without a word, and its worker is taken for dead: the next try.
+PAYMENT = ActivityConfig(
+    start_to_close_timeout=timedelta(seconds=3),
+    schedule_to_close_timeout=timedelta(minutes=5),
+    retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=30)),
+)
