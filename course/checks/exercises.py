@@ -7,7 +7,7 @@
 from importlib import import_module
 from types import ModuleType
 
-LESSONS = ("01", "02", "03", "04")
+LESSONS = ("01", "02", "03", "04", "07")
 
 
 def load(lesson: str) -> ModuleType:

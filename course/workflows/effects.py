@@ -18,7 +18,7 @@ class EffectsDesk(RefundDesk):
 
     async def pay(self, order_id: str, amount_cents: int) -> str:
         key, refund = self.name_of(order_id), f"{amount_cents} cents for order {order_id}"
-        record = activities.TurnRecord(turn=self.turns, message=refund)
+        record = activities.TurnRecord(message=refund)
         paid = await self.do(activities.issue_refund, key, order_id, amount_cents)
         await self.do(activities.save_to_database, key, record)
         await self.do(activities.send_notification, key, refund, "email")

@@ -29,9 +29,11 @@ BACKGROUND = ActivityConfig(
     retry_policy=RetryPolicy(maximum_interval=timedelta(minutes=30)),
 )
 
-# A payment takes milliseconds. Three seconds without a word, and its worker is taken for dead: the next try.
+# A payment takes milliseconds. Two seconds without a word, and its worker is taken for dead: the next try.
 PAYMENT = ActivityConfig(
-    start_to_close_timeout=timedelta(seconds=3),
+    start_to_close_timeout=timedelta(seconds=2),
     schedule_to_close_timeout=timedelta(minutes=5),
-    retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=30)),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=30)
+    ),
 )
