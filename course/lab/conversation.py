@@ -124,8 +124,9 @@ class Conversation:
         Args:
             before: The activity to go back behind, the first one of this name: `invoke_model_activity`, say.
         """
-        history = await self.history()
-        number = _task_that_scheduled(history, before)
+        # A history names the run that its workflow began with, also after a reset: the server knows the last one.
+        run = (await self._describe()).run_id
+        number = _task_that_scheduled(await self.history(run), before)
         if number is None:
             raise LabError(
                 f"{self.id} has no activity {before!r} on record, so there is no way back behind it."
@@ -134,7 +135,7 @@ class Conversation:
         await client.workflow_service.reset_workflow_execution(
             ResetWorkflowExecutionRequest(
                 namespace=client.namespace,
-                workflow_execution=WorkflowExecution(workflow_id=self.id, run_id=history.run_id),
+                workflow_execution=WorkflowExecution(workflow_id=self.id, run_id=run),
                 reason=f"back behind {before}",
                 workflow_task_finish_event_id=number,
                 request_id=str(uuid.uuid4()),
