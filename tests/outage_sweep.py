@@ -100,10 +100,10 @@ class Talked:
 async def until_there(chat: Conversation, waiting: asyncio.Future[Any]) -> Any:
     """Moves the conversation's clock through its retries until something has come."""
     while not waiting.done():
-        await asyncio.wait([waiting], timeout=0.02)
+        await asyncio.wait([waiting], timeout=0.1)
         if not waiting.done() and (await chat.pending())["last failure"].notna().any():
             with contextlib.suppress(LabError):  # it has ended meanwhile
-                await chat.fast_forward(timedelta(minutes=1))
+                await chat.fast_forward(timedelta(minutes=3))
     return await waiting
 
 
