@@ -178,6 +178,8 @@ class Conversation:
                     f"The clock of {self.id} did not get {duration} ahead in {timeout:g} s; the move is withdrawn. "
                     "A clock stands while an activity runs."
                 ) from None
+            except RPCError as error:  # it has ended on the way
+                raise await self._unreachable(error) from None
             await self._quiet()
             return await self._now()
 
