@@ -7,6 +7,7 @@ threads.
 """
 
 from typing import Any
+from uuid import uuid4
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
@@ -175,6 +176,51 @@ def issue_refund(refund_id: str, order_id: str, amount_cents: int) -> str:
         raise refused(error) from error
 
 
+@activity.defn
+def put_back(task_id: str, order_id: str) -> str:
+    """Put the plants of an order back into stock. Only plants that have not left the house can be.
+
+    Args:
+        task_id: The key of the move: the same key twice is one move.
+        order_id: The order's number, such as 1042.
+    """
+    try:
+        return current_services().shop.put_back(task_id, order_id)
+    except Refused as error:
+        raise refused(error) from error
+
+
+@activity.defn
+def take_out(task_id: str, order_id: str) -> str:
+    """Take the plants of an order out of stock.
+
+    Args:
+        task_id: The key of the move: the same key twice is one move.
+        order_id: The order's number, such as 1042.
+    """
+    try:
+        return current_services().shop.take_out(task_id, order_id)
+    except Refused as error:
+        raise refused(error) from error
+
+
+# Lesson 07, the naive ways: a key that is made here names the attempt, or the run.
+
+
+@activity.defn
+def naive_random_key(order_id: str, amount_cents: int) -> str:
+    """Pay money back for an order, under a key that no second attempt will find again."""
+    return issue_refund(str(uuid4()), order_id, amount_cents)
+
+
+@activity.defn
+def naive_run_key(order_id: str, amount_cents: int) -> str:
+    """Pay money back for an order, under a key that every attempt of this activity finds again."""
+    info = activity.info()
+    key = f"{info.workflow_run_id}/{info.activity_id}"
+    return issue_refund(key, order_id, amount_cents)
+
+
 ALL = [
     save_to_database,
     record_tool_call,
@@ -184,4 +230,8 @@ ALL = [
     look_up_order,
     check_stock,
     issue_refund,
+    put_back,
+    take_out,
+    naive_random_key,
+    naive_run_key,
 ]

@@ -1,5 +1,6 @@
 """The desk's database by URL: what it keeps, what it refuses, and that it may outlive the server."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from course import Lab
 from course.services import Database, KeyReused, RefundRefused, Refused, Shop
 from course.services.database import turns
+from course.services.shop import StockRefused
 from course.workflows import DutyAsStepWorkflow
 
 
@@ -44,6 +46,33 @@ def test_a_refund_has_a_sensible_amount(database: Database, cents: int) -> None:
     with pytest.raises(RefundRefused, match="makes no sense. Nothing was paid"):
         Shop(database).refund("r", "1042", cents)
     assert database.rows("refunds") == []
+
+
+def test_the_same_refund_twice_at_once_is_paid_once(database: Database) -> None:
+    """Two calls of a model run side by side: the second may come between the first one's look and its payment."""
+    with ThreadPoolExecutor(8) as threads:
+        paid = list(threads.map(lambda _: Shop(database).refund("r", "1042", 100), range(8)))
+    assert set(paid) == {"Refund r of 1.00 EUR for order 1042 is paid."}
+    assert len(database.rows("refunds")) == 1
+
+
+def test_plants_are_moved_once_and_only_those_that_are_here(database: Database) -> None:
+    shop = Shop(database)
+    for _ in range(2):
+        assert shop.put_back("back", "1043") == "2 × Ficus put back."
+    assert shop.stock("Ficus") == "Ficus: 14 in stock, 29.00 EUR each."
+    for _ in range(2):
+        assert shop.take_out("out", "1043") == "2 × Ficus taken out."
+    assert shop.stock("Ficus") == "Ficus: 12 in stock, 29.00 EUR each."
+    with pytest.raises(KeyReused, match="already holds 'back' with another quantity"):
+        shop.take_out("back", "1043")
+    with pytest.raises(StockRefused, match="Order 1042 is shipped: its plants cannot be put back"):
+        shop.put_back("other", "1042")
+    with pytest.raises(StockRefused, match="There are too few Calathea in stock. Nothing was moved"):
+        shop.take_out("other", "1044")
+    with pytest.raises(StockRefused, match="There is no order '9999'"):
+        shop.put_back("other", "9999")
+    assert [row["quantity"] for row in database.rows("stock_moves")] == [2, -2]
 
 
 async def test_a_database_that_outlives_the_server_keeps_conversations_apart(tmp_path: Path) -> None:

@@ -415,6 +415,7 @@ async def test_services_that_are_not_there_raise_what_is_retried(services: Any) 
         (activities.process_batch, ["k", ["order 1042?"], 1], ["k", ["order 1043?"], 1], "batches"),
         (activities.generate_report, ["k", {"turns": []}], ["k", {"turns": [{"turn": 1}]}], "reports"),
         (activities.issue_refund, ["k", "1042", 100], ["k", "1042", 200], "refunds"),
+        (activities.put_back, ["k", "1043"], ["k", "1046"], "stock_moves"),
     ],
 )  # fmt: skip
 async def test_the_same_key_once_and_changed_content_refused(

@@ -521,6 +521,20 @@ async def test_a_move_that_makes_no_sense(lab: Lab, duration: Any, says: str) ->
         await chat.fast_forward(HOUR)
 
 
+async def test_a_conversation_that_ends_while_its_clock_is_about_to_move(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chat, move = await lab.converse(ToolsWorkflow, "move"), lab.clock.move
+
+    async def close_and_move(*arguments: Any) -> None:
+        await chat.close()
+        await move(*arguments)
+
+    monkeypatch.setattr(lab.clock, "move", close_and_move)
+    with pytest.raises(LabError, match=f"{chat.id} has ended"):
+        await chat.fast_forward(HOUR)
+
+
 # A conversation
 
 

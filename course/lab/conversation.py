@@ -8,7 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
+from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import EventType, PendingActivityState
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import (
     WorkflowContinuedAsNewError,
     WorkflowExecutionStatus,
@@ -126,6 +128,33 @@ class Conversation:
         except RPCError as error:
             raise await self._unreachable(error) from None
 
+    async def reset(self, *, before: str) -> None:
+        """Goes back, as an operator does with `temporal workflow reset`, and lets everything run anew from there.
+
+        The conversation goes on in a new run, which has the old one's record up to that point, and the messages
+        that came after it. What was done in the world after it stays done.
+
+        Args:
+            before: The activity to go back behind, the first one of this name: `invoke_model_activity`, say.
+        """
+        # A history names the run that its workflow began with, also after a reset: the server knows the last one.
+        run = (await self._describe()).run_id
+        number = _task_that_scheduled(await self.history(run), before)
+        if number is None:
+            raise LabError(
+                f"{self.id} has no activity {before!r} on record, so there is no way back behind it."
+            )
+        client = self._lab.client
+        await client.workflow_service.reset_workflow_execution(
+            ResetWorkflowExecutionRequest(
+                namespace=client.namespace,
+                workflow_execution=WorkflowExecution(workflow_id=self.id, run_id=run),
+                reason=f"back behind {before}",
+                workflow_task_finish_event_id=number,
+                request_id=str(uuid.uuid4()),
+            )
+        )
+
     # Time
 
     async def fast_forward(self, duration: timedelta, *, timeout: float = 30) -> datetime:
@@ -162,6 +191,8 @@ class Conversation:
                     f"The clock of {self.id} did not get {duration} ahead in {timeout:g} s; the move is withdrawn. "
                     "A clock stands while an activity runs."
                 ) from None
+            except RPCError as error:  # it has ended on the way
+                raise await self._unreachable(error) from None
             await self._quiet()
             return await self._now()
 
@@ -400,6 +431,15 @@ def _rounded(duration: timedelta) -> timedelta:
 
 def _continued_from(history: WorkflowHistory) -> str:
     return history.events[0].workflow_execution_started_event_attributes.continued_execution_run_id
+
+
+def _task_that_scheduled(history: WorkflowHistory, activity: str) -> int | None:
+    """The number of the workflow task's completion that asked for the first activity of this type."""
+    for event in history.events:
+        scheduled = event.activity_task_scheduled_event_attributes
+        if scheduled.activity_type.name == activity:
+            return scheduled.workflow_task_completed_event_id
+    return None
 
 
 def _short(text: str) -> str:

@@ -353,7 +353,7 @@ class Lab:
         if self.stopped:
             raise LabError("This lab has been stopped. Start another: lab = await Lab.start()")
 
-    async def worker_process(self, *, kill: str | None = None) -> WorkerProcess:
+    async def worker_process(self, *, kill: str | Sequence[str] = ()) -> WorkerProcess:
         """Hands the work to a worker in a process of its own, which can be killed.
 
         The kernel's worker rests meanwhile. When the process dies, it takes over.
@@ -361,11 +361,15 @@ class Lab:
         Args:
             kill: The moment at which the process gets SIGKILL: `before NAME` or `after NAME` of an activity
                 (before its effect; after it, and before its completion is reported), or `before reply`
-                (in a workflow task, when a turn's reply is not yet on record). Default: never by itself.
+                (in a workflow task, when a turn's reply is not yet on record). Of several moments, what has
+                come to its own waits there for the last, so that one SIGKILL cuts all of it off. Default: never
+                by itself.
         """
         if self._process and self._process.alive:
             raise LabError("A worker process is already at work. Kill it first: process.kill()")
-        check_moment(kill, self._activities)
+        moments = [kill] if isinstance(kill, str) else list(kill)
+        for moment in moments:
+            check_moment(moment, self._activities)
         assert self._folder
         assert self._worker
         settings = WorkerSettings(
@@ -381,7 +385,7 @@ class Lab:
             reports=self.reports,
             outages=self._outages.file,
         )
-        self._process = await WorkerProcess.start(settings, kill)
+        self._process = await WorkerProcess.start(settings, moments)
         note_process(self._folder.path, self._process.pid)
         await self._worker.stop()
         self._watch = asyncio.create_task(self._take_over(self._process))

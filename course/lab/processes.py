@@ -9,6 +9,7 @@ import asyncio
 import multiprocessing
 import os
 import signal
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -66,7 +67,7 @@ class WorkerProcess:
         self.pid: int = process.pid
 
     @classmethod
-    async def start(cls, settings: WorkerSettings, kill: str | None) -> "WorkerProcess":
+    async def start(cls, settings: WorkerSettings, kill: Sequence[str]) -> "WorkerProcess":
         ready, ready_there = FORKS.Pipe(duplex=False)
         # The helper's environment is that of the moment at which it was started: the kernel's own goes along.
         arguments = (settings, kill, ready_there, dict(os.environ))
@@ -106,14 +107,16 @@ class WorkerProcess:
         self._process.kill()
 
 
-def _main(settings: WorkerSettings, kill: str | None, ready: Connection, environment: dict[str, str]) -> None:
+def _main(
+    settings: WorkerSettings, kill: Sequence[str], ready: Connection, environment: dict[str, str]
+) -> None:
     os.environ.clear()
     os.environ.update(environment)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt of the kernel is not for this process
     asyncio.run(_work(settings, kill, ready))
 
 
-async def _work(settings: WorkerSettings, kill: str | None, ready: Connection) -> None:
+async def _work(settings: WorkerSettings, kill: Sequence[str], ready: Connection) -> None:
     database = Database(settings.database_url)
     services = Services(
         database=database,
@@ -145,11 +148,11 @@ async def _work(settings: WorkerSettings, kill: str | None, ready: Connection) -
 # Moments to die at
 
 
-def check_moment(moment: str | None, activities: Sequence[Callable[..., Any]]) -> None:
+def check_moment(moment: object, activities: Sequence[Callable[..., Any]]) -> None:
     """Raises `LabError` for a moment at which no worker of these activities can be killed."""
     names = [activity.__name__ for activity in activities] + ["invoke_model_activity"]
     moments = [f"{when} {name}" for name in names for when in ("before", "after")] + ["before reply"]
-    if moment is not None and moment not in moments:
+    if moment not in moments:
         raise LabError(
             f"There is no moment {moment!r} to kill a worker at: say 'before reply', or 'before NAME' or 'after NAME' "
             f"of one of its activities ({', '.join(names)})."
@@ -157,22 +160,31 @@ def check_moment(moment: str | None, activities: Sequence[Callable[..., Any]]) -
 
 
 class KillAt(Interceptor):
-    """Kills its own process, as the out-of-memory killer would, at one moment.
+    """Kills its own process, as the out-of-memory killer would, at one moment, or when several have come.
 
     `before NAME`: the activity NAME is about to run. `after NAME`: its effect is there, and its completion not
     yet reported. `before reply`: in a workflow task; the turn is done and its reply not yet on record.
+    Of several moments, activities that have come to theirs wait there for the last: one death cuts them all off.
     """
 
-    def __init__(self, moment: str) -> None:
-        self.moment = moment
+    def __init__(self, moments: Sequence[str]) -> None:
+        self.missing = Counter(moments)
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
-        return _DieInActivity(next, self.moment)
+        return _DieInActivity(next, self)
 
     def workflow_interceptor_class(
         self, input: WorkflowInterceptorClassInput
     ) -> type[WorkflowInboundInterceptor] | None:
-        return _DieBeforeReply if self.moment == "before reply" else None
+        return _DieBeforeReply if "before reply" in self.missing else None
+
+    async def come_to(self, moment: str) -> None:
+        """Returns, if it is none to die at."""
+        if self.missing[moment]:
+            self.missing[moment] -= 1
+            if not self.missing.total():
+                die()
+            await asyncio.Event().wait()
 
 
 def die() -> None:
@@ -180,17 +192,15 @@ def die() -> None:
 
 
 class _DieInActivity(ActivityInboundInterceptor):
-    def __init__(self, next: ActivityInboundInterceptor, moment: str) -> None:
+    def __init__(self, next: ActivityInboundInterceptor, kill: KillAt) -> None:
         super().__init__(next)
-        self._moment = moment
+        self._kill = kill
 
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
         name = input.fn.__name__
-        if self._moment == f"before {name}":
-            die()
+        await self._kill.come_to(f"before {name}")
         result = await super().execute_activity(input)
-        if self._moment == f"after {name}":
-            die()
+        await self._kill.come_to(f"after {name}")
         return result
 
 

@@ -74,6 +74,13 @@ stock = sql.Table(
     sql.Column("quantity", sql.Integer),
     sql.Column("price_cents", sql.Integer),
 )
+stock_moves = sql.Table(
+    "stock_moves",
+    metadata,
+    sql.Column("task_id", sql.String, primary_key=True),
+    sql.Column("plant", sql.String),
+    sql.Column("quantity", sql.Integer),
+)
 
 
 def storable(value: Any) -> Any:
@@ -127,19 +134,21 @@ class Database:
                 connection.rollback()
             except (sql.exc.DataError, OverflowError) as error:
                 raise Refused(f"The database cannot hold this row of {table.name}: {error}.") from error
-            key = [column for column in table.primary_key]
-            kept = (
-                connection.execute(sql.select(table).where(*(column == row[column.name] for column in key)))
-                .mappings()
-                .one()
-            )
+        self.check_repeat(table, row)
+        return False
+
+    def check_repeat(self, table: sql.Table, row: Mapping[str, Any]) -> None:
+        """Compares with the row of the same key, which is there. Raises `KeyReused` when it differs."""
+        key = list(table.primary_key)
+        same_key = sql.and_(*(column == row[column.name] for column in key))
+        with self.engine.connect() as connection:
+            kept = connection.execute(sql.select(table).where(same_key)).mappings().one()
         changed = [name for name, value in row.items() if kept[name] != value]
         if changed:
             raise KeyReused(
                 f"{table.name} already holds {row[key[0].name]!r} with another {', '.join(changed)}. "
                 "Nothing was changed."
             )
-        return False
 
     def knows(self, task_id: str) -> bool:
         """Whether any row's key is `task_id`, or begins with it and a slash."""

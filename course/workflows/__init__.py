@@ -27,6 +27,15 @@ _HOME = {
     "TimeoutsWorkflow": "timeouts",
     "NaiveUncaughtWorkflow": "naive_uncaught",  # 06
     "GuardedWorkflow": "guarded",
+    "IntentKeyWorkflow": "refunds",  # 07
+    "NaiveRandomKeyWorkflow": "naive_keys",
+    "NaiveRunKeyWorkflow": "naive_keys",
+    "NaiveTurnKeyWorkflow": "naive_keys",
+    "EffectsByIntentWorkflow": "effects",
+    "NaiveFineEffectsWorkflow": "naive_effects",
+    "NaiveCoarseEffectsWorkflow": "naive_effects",
+    "SagaWorkflow": "saga",
+    "NaiveNoWayBackWorkflow": "naive_no_way_back",
     "GrowingWorkflow": "growing",  # 09
 }
 # Other versions of a workflow, under its name for Temporal: a worker runs one of them, so ALL has none.

@@ -37,3 +37,12 @@ BACKGROUND = ActivityConfig(
     schedule_to_close_timeout=timedelta(days=3),
     retry_policy=RetryPolicy(maximum_interval=timedelta(minutes=30)),
 )
+
+# A payment takes milliseconds. Two seconds without a word, and its worker is taken for dead: the next try.
+PAYMENT = ActivityConfig(
+    start_to_close_timeout=timedelta(seconds=2),
+    schedule_to_close_timeout=timedelta(minutes=5),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=30)
+    ),
+)

@@ -1,0 +1,37 @@
+"""Exercise 07: a refund whose key names the intent."""
+
+from agents import Agent, function_tool
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from course import activities
+from course.workflows.plain import PlainConversation
+from course.workflows.policies import PAYMENT
+from course.workflows.refunds import INSTRUCTIONS
+
+
+@workflow.defn
+class ReturnsDesk(PlainConversation):
+    """A desk that pays once for each case, however often it is asked."""
+
+    @workflow.init
+    def __init__(self, customer: str) -> None:
+        agent = Agent(name="Juniper", instructions=INSTRUCTIONS, tools=[function_tool(self.refund)])
+        super().__init__(agent)
+
+    @workflow.run
+    async def run(self, customer: str) -> int:
+        return await self.until_closed()
+
+    async def refund(self, return_number: str, order_id: str, amount_cents: int) -> str:
+        """Pay money back for a plant that arrived dead.
+
+        Args:
+            return_number: The number of the case, such as R-7001.
+            order_id: The order's number, such as 1042.
+            amount_cents: How much, in cents.
+        """
+        key = f"return-{return_number}"  # given once, when the case was reported
+        return await workflow.execute_activity(
+            activities.issue_refund, args=[key, order_id, amount_cents], **PAYMENT
+        )

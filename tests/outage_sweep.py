@@ -1,0 +1,251 @@
+"""Conversations in which activities fail again and again, and what that costs beside a turn in one piece.
+
+`talk` has one conversation whose activities fail by plan, on its own virtual clock. `model_calls_of` counts how often
+the model was asked, for the course's desk and for one whose whole turn is a single activity.
+"""
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+from unittest.mock import patch
+
+from agents import Agent, Runner, function_tool
+from temporalio import activity, workflow
+from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
+
+from course import Lab, LabError, activities
+from course.lab import Conversation, worker
+from course.lab.lab import OutageInterceptor
+from course.models import OfflineModel
+from course.workflows import ConversationWorkflow
+from course.workflows.conversation import INSTRUCTIONS
+from course.workflows.plain import PlainConversation
+from course.workflows.policies import BACKGROUND
+from tests.lab_helpers import attempts
+
+MODEL = "invoke_model_activity"
+ACTIVITIES = (
+    MODEL,
+    "look_up_order",
+    "check_stock",
+    "save_to_database",
+    "send_notification",
+    "process_batch",
+    "generate_report",
+)
+MESSAGES = ("Where is order 1042?", "Do you have a Ficus?", "Hello!")
+
+Plan = Mapping[str, int]
+"""How often each activity fails, by its type."""
+
+
+class FailingLab(Lab):
+    """A lab whose activities fail as `plans` says of their conversation.
+
+    Odd attempts do their work, and their answer is lost; even ones fail before it. So each failure that a service can
+    have is met, and a key that does not hold leaves a second row, mail or file.
+    """
+
+    plans: dict[str, Plan]
+
+    async def _start(self, *options: Any) -> None:
+        # A busy machine is no dead worker: attempts are counted exactly here.
+        patient = replace(worker.MODEL_CALLS, heartbeat_timeout=None)
+        with patch.object(worker, "MODEL_CALLS", patient):
+            await super()._start(*options)
+
+    async def _start_worker(self) -> None:
+        self.plans = {}
+        outages = OutageInterceptor(self._services, self._outages)
+        outages.intercept_activity = lambda after: _Failing(  # type: ignore[method-assign]
+            OutageInterceptor.intercept_activity(outages, after), self.plans
+        )
+        self._worker = worker.RunningWorker(
+            self.client, self.task_queue, self._workflows, self._activities, [outages]
+        )
+        await self._worker.start()
+
+
+class _Failing(ActivityInboundInterceptor):
+    def __init__(self, after: ActivityInboundInterceptor, plans: dict[str, Plan]) -> None:
+        super().__init__(after)
+        self._plans = plans
+
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:
+        info = activity.info()
+        fails = info.attempt <= self._plans.get(info.workflow_id or "", {}).get(info.activity_type, 0)
+        if fails and info.attempt % 2 == 0:
+            raise ConnectionError("The service cannot be reached.")
+        result = await super().execute_activity(input)
+        if fails:
+            raise ConnectionError("The service has done it, and its answer was lost.")
+        return result
+
+
+@dataclass
+class Talked:
+    """What a conversation came to. Ids and the customer's name are taken out, so that two of them can be compared."""
+
+    replies: list[str]
+    transcript: list[tuple[Any, ...]]
+    rows: dict[str, list[dict[str, Any]]]
+    mails: list[str]
+    attempts: list[tuple[str, int]]
+    model_calls: int
+    """Completed ones, by the recorded history."""
+
+    @property
+    def state(self) -> tuple[Any, ...]:
+        return self.replies, self.transcript, self.rows, self.mails, self.model_calls
+
+
+async def until_there(chat: Conversation, waiting: asyncio.Future[Any]) -> Any:
+    """Moves the conversation's clock through its retries until something has come."""
+    while not waiting.done():
+        await asyncio.wait([waiting], timeout=0.1)
+        if not waiting.done() and (await chat.pending())["last failure"].notna().any():
+            with contextlib.suppress(LabError):  # it has ended meanwhile
+                await chat.fast_forward(timedelta(minutes=3))
+    return await waiting
+
+
+async def talk(lab: FailingLab, customer: str, plan: Plan) -> Talked:
+    """One conversation: three turns and its end."""
+    chat = await lab.converse(ConversationWorkflow, customer)
+    lab.plans[chat.id] = plan
+    replies = [
+        await until_there(chat, asyncio.ensure_future(chat.begin(text, timeout=120))) for text in MESSAGES
+    ]
+    await until_there(chat, asyncio.ensure_future(chat.close(timeout=120)))
+
+    def anonymous(value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        if value == "already saved":  # the note of a save whose first answer was lost
+            return "saved"
+        return value.replace(chat.id, "ID").replace(customer, "CUSTOMER")
+
+    rows = {}
+    for name in ("turns", "batches", "reports"):
+        table = lab.table(name)
+        own = table[table.task_id.str.startswith(f"{chat.id}/") | (table.task_id == chat.id)]
+        rows[name] = [
+            {key: anonymous(value) for key, value in row.items() if key != "file"}
+            for row in own.sort_values("task_id").to_dict("records")
+        ]
+    transcript = await chat.transcript()
+    lines = zip(transcript.turn, transcript.role, transcript.text, strict=True)
+    mails = lab.inbox().subject
+    record = attempts(await chat.history())
+    return Talked(
+        replies=replies,
+        transcript=[
+            (str(turn), role, anonymous(text) if "report" not in text else "report")
+            for turn, role, text in lines
+        ],
+        rows=rows,
+        mails=sorted(anonymous(mail) for mail in mails if mail.startswith(f"{customer} ")),
+        attempts=record,
+        model_calls=sum(name == MODEL for name, _ in record),
+    )
+
+
+# How often the model is asked
+
+
+class NaiveTurns:
+    """A turn in one piece: what failed in it before, by conversation, turn and step."""
+
+    def __init__(self, model: OfflineModel) -> None:
+        self.model = model
+        self.plans: dict[str, Plan] = {}
+        self._met: Counter[tuple[str, str]] = Counter()
+
+    def meet(self, task_id: str, step: str) -> None:
+        """Raises as often as the plan says, and is quiet then."""
+        conversation = task_id.split("/")[0]
+        if self._met[task_id, step] < self.plans.get(conversation, {}).get(step, 0):
+            self._met[task_id, step] += 1
+            raise ConnectionError(f"{step} failed.")
+
+    @activity.defn(name="whole_turn")
+    async def whole_turn(self, task_id: str, text: str) -> str:
+        def tool(step: Any) -> Any:
+            def run(argument: str) -> str:
+                self.meet(task_id, step.__name__)
+                return step(argument)
+
+            return run
+
+        def look_up_order(order_id: str) -> str:
+            """Look up an order of the shop."""
+            return tool(activities.look_up_order)(order_id)
+
+        def check_stock(plant: str) -> str:
+            """Check how many of a plant are in stock."""
+            return tool(activities.check_stock)(plant)
+
+        tools = [function_tool(one, failure_error_function=None) for one in (look_up_order, check_stock)]
+        agent = Agent(name="Juniper", instructions=INSTRUCTIONS, model=self.model, tools=tools)
+        answer = str((await Runner.run(agent, text)).final_output)
+        self.meet(task_id, "save_to_database")
+        record = activities.TurnRecord(message=text, answer=answer)
+        await asyncio.to_thread(activities.save_to_database, task_id, record)
+        self.meet(task_id, "send_notification")
+        await asyncio.to_thread(activities.send_notification, task_id, text, "email")
+        return answer
+
+
+@workflow.defn(sandboxed=False)  # a test's workflow, in a file that imports the lab
+class NaiveWholeTurnWorkflow(PlainConversation):
+    @workflow.init
+    def __init__(self, customer: str) -> None:
+        super().__init__(Agent(name="nobody"))
+
+    @workflow.run
+    async def run(self, customer: str) -> int:
+        return await self.until_closed()
+
+    async def turn(self, text: str) -> str:
+        return await workflow.execute_activity("whole_turn", args=[self.key, text], **BACKGROUND)
+
+
+async def model_calls_of(plan: Plan) -> tuple[int, int]:
+    """How often the model was asked in three turns: by the course's desk, and by one whose turn is one activity.
+
+    Args:
+        plan: What fails, and how often in each turn: tools, `save_to_database`, `send_notification`.
+    """
+    model = OfflineModel()
+    naive = NaiveTurns(model)
+    async with await FailingLab.start(
+        workflows=[ConversationWorkflow, NaiveWholeTurnWorkflow],
+        activities=[*activities.ALL, naive.whole_turn],
+        model=model,
+        ui=False,
+    ) as lab:
+        ours = await talk(lab, "ada", plan)
+        before = model.attempts
+        chat = await lab.converse(NaiveWholeTurnWorkflow, "ada")
+        naive.plans[chat.id] = plan
+        for text in MESSAGES:
+            await until_there(chat, asyncio.ensure_future(chat.begin(text, timeout=120)))
+        return ours.model_calls, model.attempts - before
+
+
+SAVED_BY = (
+    {"look_up_order": 2},
+    {"save_to_database": 2},
+    {"send_notification": 2},
+    {"save_to_database": 7, "send_notification": 7},
+)
+"""Plans worth reporting."""
+
+
+async def model_calls_saved() -> list[tuple[Plan, int, int]]:
+    """For each plan of `SAVED_BY`: how often the course's desk asked the model, and how often the naive one."""
+    return [(plan, *await model_calls_of(plan)) for plan in SAVED_BY]

@@ -1,0 +1,105 @@
+"""Lesson 07: what its notebook does not show, or not in all cases."""
+
+import asyncio
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from course import Lab, LabError
+from course.lab.processes import KillAt
+from course.workflows import IntentKeyWorkflow, NaiveNoWayBackWorkflow, NaiveRandomKeyWorkflow, SagaWorkflow
+from tests.lab_helpers import attempts, scheduled
+
+
+@pytest.fixture(scope="module")
+async def lab():
+    async with await Lab.start(ui=False) as lab:
+        yield lab
+
+
+def stock(lab: Lab, plant: str) -> int:
+    table = lab.table("stock")
+    return int(table[table.plant == plant].quantity.item())
+
+
+def paid(lab: Lab, order: str) -> list[int]:
+    table = lab.table("refunds")
+    return table[table.order_id == order].amount_cents.tolist()
+
+
+async def test_a_reset_goes_back_behind_an_activity_and_keeps_the_messages_after_it(lab: Lab) -> None:
+    chat = await lab.converse(NaiveRandomKeyWorkflow, "ada")
+    await chat.send("Hello!")
+    await chat.send("Please refund 5 EUR for order 1042.")
+    await chat.send("Thanks!")
+    before, run, calls = await chat.history(), (await chat.handle.describe()).run_id, lab.model.calls
+    await chat.reset(before="naive_random_key")
+    await chat.activities()
+    after = await chat.history()
+    assert (await chat.handle.describe()).run_id != run
+    assert scheduled(after) == scheduled(before)
+    assert paid(lab, "1042") == [500, 500]
+    assert lab.model.calls == calls + 2  # of four; what lies before the point is not asked again
+    assert "Welcome" in await chat.send("Hello!")
+
+
+async def test_there_is_no_way_back_behind_what_never_was(lab: Lab) -> None:
+    chat = await lab.converse(IntentKeyWorkflow, "ada")
+    with pytest.raises(LabError, match="has no activity 'issue_refund' on record"):
+        await chat.reset(before="issue_refund")
+
+
+async def test_one_kill_cuts_off_several_activities_that_wait_for_each_other(lab: Lab) -> None:
+    chats = [await lab.converse(NaiveRandomKeyWorkflow, name) for name in ("ben", "cleo")]
+    process = await lab.worker_process(kill=["after naive_random_key"] * 2)
+    replies = [chat.begin("Please refund 1 EUR for order 1046.") for chat in chats]
+    assert await process.died() == -9
+    assert paid(lab, "1046") == [100, 100]
+    for reply in replies:
+        await reply
+    for chat in chats:
+        assert ("naive_random_key", 2) in attempts(await chat.history())
+    assert paid(lab, "1046") == [100] * 4
+
+
+async def test_what_came_to_its_moment_waits_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    deaths: list[str] = []
+    monkeypatch.setattr("course.lab.processes.die", lambda: deaths.append("died"))
+    kill = KillAt(["after a", "before b"])
+    await kill.come_to("before a")
+    waiting = [asyncio.create_task(kill.come_to("after a"))]
+    await asyncio.sleep(0)
+    assert not deaths
+    await kill.come_to("after c")
+    waiting.append(asyncio.create_task(kill.come_to("before b")))
+    await asyncio.sleep(0)
+    assert deaths == ["died"]
+    assert not any(task.done() for task in waiting)
+    for task in waiting:
+        task.cancel()
+
+
+async def test_the_naive_order_of_steps_pays_and_keeps_nothing(lab: Lab) -> None:
+    chat = await lab.converse(NaiveNoWayBackWorkflow, "dora")
+    reply = await chat.send("Please refund 6 EUR for order 1044.")
+    assert "The shop refused the refund" in reply
+    assert paid(lab, "1044") == [600]
+
+
+async def test_a_saga_that_is_reset_undoes_once_and_may_be_tried_again(lab: Lab) -> None:
+    chat, before = await lab.converse(SagaWorkflow, "emil"), stock(lab, "Ficus")
+    await chat.send("Please refund 60 EUR for order 1043.")
+    for activity in ("take_out", "put_back"):
+        await chat.reset(before=activity)
+        await chat.activities()
+        assert stock(lab, "Ficus") == before
+    assert Counter(scheduled(await chat.history())) >= Counter(["put_back", "issue_refund", "take_out"])
+    assert paid(lab, "1043") == []
+    for _ in range(2):
+        assert "is paid" in await chat.send("Please refund 58 EUR for order 1043.")
+    assert stock(lab, "Ficus") == before + 2
+    assert paid(lab, "1043") == [5800]
+    late: Any = await chat.send("Please refund 57 EUR for order 1043.")
+    assert "already paid, with other details" in late
+    assert stock(lab, "Ficus") == before + 2
