@@ -1,6 +1,8 @@
 """Workflows and activities that the course did not make. The lab has to run them as they are."""
 
+import asyncio
 import threading
+import time
 from datetime import timedelta
 
 from agents import Agent, Runner
@@ -26,6 +28,19 @@ def flaky(succeeds_at: int) -> int:
 def hang() -> str:
     let_go.wait(60)
     return "let go"
+
+
+@activity.defn
+def take_time(seconds: float) -> int:
+    """Blocks its thread; returns its attempt."""
+    time.sleep(seconds)
+    return activity.info().attempt
+
+
+@activity.defn
+async def take_time_async(seconds: float) -> int:
+    await asyncio.sleep(seconds)
+    return activity.info().attempt
 
 
 @activity.defn
@@ -130,6 +145,26 @@ class Hangs(UntilClosed):
 
 
 @workflow.defn
+class Slow(UntilClosed):
+    """Takes 2.5 s in a thread and as much in the event loop; a silence of a second is a death."""
+
+    @workflow.run
+    async def run(self, customer: str) -> str:
+        return await self.until_closed()
+
+    @workflow.update
+    async def send(self, text: str) -> str:
+        bounds = {
+            "heartbeat_timeout": timedelta(seconds=1),
+            "start_to_close_timeout": timedelta(seconds=float(text)),
+            "retry_policy": RetryPolicy(maximum_attempts=1),
+        }
+        tries = [workflow.execute_activity(slow, 2.5, **bounds) for slow in (take_time, take_time_async)]
+        ended = await asyncio.gather(*tries, return_exceptions=True)
+        return ", ".join(str(end.__cause__ if isinstance(end, Exception) else end) for end in ended)
+
+
+@workflow.defn
 class Patient(UntilClosed):
     """Ends by itself when nobody has written for thirty days."""
 
@@ -172,5 +207,5 @@ class Broken(UntilClosed):
         raise KeyError(text)
 
 
-WORKFLOWS = [Echo, Minutely, Parent, Child, Hangs, Patient, AsksOnce, Broken]
-ACTIVITIES = [flaky, hang, shout]
+WORKFLOWS = [Echo, Minutely, Parent, Child, Hangs, Slow, Patient, AsksOnce, Broken]
+ACTIVITIES = [flaky, hang, take_time, take_time_async, shout]

@@ -23,6 +23,8 @@ from temporalio.openai_agents import ModelActivityParameters, OpenAIAgentsPlugin
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.worker import Interceptor, Worker
 
+from course.lab.heartbeats import Heartbeats
+
 # How a model call is run: the customer waits for it, so it is given up after ten minutes with an apology.
 MODEL_CALLS = ModelActivityParameters(
     start_to_close_timeout=timedelta(seconds=60),
@@ -86,7 +88,7 @@ class RunningWorker:
             workflows=workflows,
             activities=activities,
             activity_executor=self._threads,
-            interceptors=interceptors,
+            interceptors=[Heartbeats(), *interceptors],
             graceful_shutdown_timeout=timedelta(seconds=2),
             max_concurrent_activities=16,
             # How long a workflow task waits for the worker that had it last, before any other gets it.

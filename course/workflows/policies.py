@@ -2,6 +2,10 @@
 
 `start_to_close_timeout` bounds one attempt, `schedule_to_close_timeout` all of them together. Errors that
 an activity marks as non-retryable end its retries at once, whatever stands here.
+
+`heartbeat_timeout` bounds how long a worker may be silent. The desk's workers beat for every activity that
+they run (`course.lab.heartbeats`), so one that has died is noticed after two seconds, and its activity goes
+to another. Without it the server would wait for `start_to_close_timeout`: a step that may take long needs both.
 """
 
 from datetime import timedelta
@@ -9,9 +13,12 @@ from datetime import timedelta
 from temporalio.common import RetryPolicy
 from temporalio.workflow import ActivityConfig
 
+A_WORKER_HAS_DIED = timedelta(seconds=2)
+
 # The agent waits for its tool, and the customer for the agent.
 TOOL = ActivityConfig(
     start_to_close_timeout=timedelta(seconds=10),
+    heartbeat_timeout=A_WORKER_HAS_DIED,
     schedule_to_close_timeout=timedelta(minutes=5),
     retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=30)),
 )
@@ -19,12 +26,14 @@ TOOL = ActivityConfig(
 # The customer waits for the record. A record is never given up: it waits for the database to come back.
 RECORD = ActivityConfig(
     start_to_close_timeout=timedelta(seconds=10),
+    heartbeat_timeout=A_WORKER_HAS_DIED,
     retry_policy=RetryPolicy(maximum_interval=timedelta(minutes=5)),
 )
 
 # Nobody waits for these. After three days they are given up, and the transcript says so.
 BACKGROUND = ActivityConfig(
     start_to_close_timeout=timedelta(seconds=30),
+    heartbeat_timeout=A_WORKER_HAS_DIED,
     schedule_to_close_timeout=timedelta(days=3),
     retry_policy=RetryPolicy(maximum_interval=timedelta(minutes=30)),
 )

@@ -1,0 +1,69 @@
+"""A worker that dies is missed after two seconds, whatever it was doing; a slow one is not."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+from temporalio.api.enums.v1 import EventType, TimeoutType
+from temporalio.client import WorkflowHistory
+
+from course import Lab
+from course.workflows import ConversationWorkflow
+from tests.lab_helpers import attempts
+from tests.lab_strangers import Slow, take_time, take_time_async
+
+
+@pytest.fixture(scope="module")
+async def lab() -> AsyncIterator[Lab]:
+    async with await Lab.start(ui=False) as lab:
+        yield lab
+
+
+def missed(history: WorkflowHistory) -> dict[str, int]:
+    """By what timeout an activity's last failed attempt ended, by the activity's type."""
+    names, ended = {}, {}
+    for event in history.events:
+        if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
+            names[event.event_id] = event.activity_task_scheduled_event_attributes.activity_type.name
+        if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
+            started = event.activity_task_started_event_attributes
+            if started.HasField("last_failure"):
+                failure = started.last_failure.timeout_failure_info
+                ended[names[started.scheduled_event_id]] = failure.timeout_type
+    return ended
+
+
+@pytest.mark.parametrize("moment", ["before look_up_order", "after send_notification"])
+async def test_a_death_in_an_activity_is_a_silence(lab: Lab, moment: str) -> None:
+    process = await lab.worker_process(kill=moment)
+    chat = await lab.converse(ConversationWorkflow, "ada")
+    reply = chat.begin("Where is order 1042?")
+    await process.died()
+    assert "Order 1042" in await reply
+    await chat.close()
+    history, name = await chat.history(), moment.split()[1]
+    assert missed(history) == {name: TimeoutType.TIMEOUT_TYPE_HEARTBEAT}
+    assert [row for row in attempts(history) if row[1] > 1] == [(name, 2)]
+
+
+async def test_every_activity_of_a_conversation_is_missed_after_two_seconds(lab: Lab) -> None:
+    chat = await lab.converse(ConversationWorkflow, "ada")
+    for text in ("Where is order 1042?", "Do you have a Ficus?", "Thanks"):
+        await chat.send(text)
+    await chat.close()
+    scheduled = [
+        event.activity_task_scheduled_event_attributes
+        for event in (await chat.history()).events
+        if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
+    ]
+    assert len({one.activity_type.name for one in scheduled}) == 7
+    assert {one.heartbeat_timeout.ToTimedelta() for one in scheduled} == {timedelta(seconds=2)}
+
+
+async def test_a_slow_activity_lives_and_a_hanging_one_is_ended() -> None:
+    activities = [take_time, take_time_async]
+    async with await Lab.start(workflows=[Slow], activities=activities, ui=False) as lab:
+        chat = await lab.converse(Slow, "ada")
+        patient, hasty = chat.begin("30"), chat.begin("1.5")
+        assert await patient == "1, 1"
+        assert await hasty == ", ".join(["activity StartToClose timeout"] * 2)
