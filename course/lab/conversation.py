@@ -76,10 +76,12 @@ class Conversation:
         message_id = str(uuid.uuid4())
         try:
             async with asyncio.timeout(timeout):
-                return await self.handle.execute_update(self._update, text, id=message_id)
+                return await self._deliver(text, message_id)
         except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
             if (task := asyncio.current_task()) and task.cancelling():  # this wait, not the turn
                 raise asyncio.CancelledError from None
+            if ended := self._lab.server_hint():
+                raise LabError(f"No reply to {_short(text)} after {timeout:g} s.{ended}") from None
             raise await self._no_reply(f"No reply to {_short(text)} after {timeout:g} s.") from None
         except WorkflowUpdateFailedError as error:
             cause = error.cause
@@ -90,6 +92,19 @@ class Conversation:
             raise LabError(f"{self.id} did not answer {_short(text)}: {why(error)}") from None
         except RPCError as error:
             raise await self._unreachable(error) from None
+
+    async def _deliver(self, text: str, message_id: str) -> str:
+        """Sends a message, again and again while the server is away: under the same id it is one turn.
+
+        A server forgets an update that no worker has accepted, and keeps any other. The sender cannot tell which.
+        """
+        while True:
+            try:
+                return await self.handle.execute_update(self._update, text, id=message_id)
+            except RPCError as error:  # the client has tried for ten seconds
+                if error.status != RPCStatusCode.UNAVAILABLE:
+                    raise
+                self._lab.must_run()
 
     async def close(self, *, timeout: float = 30) -> Any:
         """Ends the conversation and returns the workflow's result. Closing twice gives the same result.

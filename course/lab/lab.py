@@ -36,7 +36,7 @@ from course.lab.outages import (
     OutageUnderWay,
     RefusingServers,
 )
-from course.lab.processes import WorkerProcess, WorkerSettings, check_moment
+from course.lab.processes import WorkerProcess, WorkerSettings
 from course.lab.server import Folder, Server, lock_file, note_process
 from course.lab.worker import RunningWorker, agents_plugin, runtime
 from course.models import model_provider
@@ -354,15 +354,23 @@ class Lab:
 
         Args:
             kill: The moment at which the process gets SIGKILL: `before NAME` or `after NAME` of an activity
-                (before its effect; after it, and before its completion is reported), or `before reply`
-                (in a workflow task, when a turn's reply is not yet on record). Default: never by itself.
+                (before its effect; after it, and before its completion is reported) or of a `workflow task`,
+                or `before reply` (in a workflow task, when a turn's reply is not yet on record). `after NAME #2`
+                is the second time that the process does it. Default: never by itself.
         """
         if self._process and self._process.alive:
             raise LabError("A worker process is already at work. Kill it first: process.kill()")
-        check_moment(kill, self._activities)
         assert self._folder
         assert self._worker
-        settings = WorkerSettings(
+        self._process = await WorkerProcess.start(self.worker_settings(), kill)
+        note_process(self._folder.path, self._process.pid)
+        await self._worker.stop()
+        self._watch = asyncio.create_task(self._take_over(self._process))
+        return self._process
+
+    def worker_settings(self) -> WorkerSettings:
+        """What a worker in another process needs to do this lab's work."""
+        return WorkerSettings(
             address=self.address,
             task_queue=self.task_queue,
             workflows=self._workflows,
@@ -374,11 +382,6 @@ class Lab:
             reports=self.reports,
             outages=self._outages.file,
         )
-        self._process = await WorkerProcess.start(settings, kill)
-        note_process(self._folder.path, self._process.pid)
-        await self._worker.stop()
-        self._watch = asyncio.create_task(self._take_over(self._process))
-        return self._process
 
     async def _take_over(self, process: WorkerProcess) -> None:
         while process.alive:

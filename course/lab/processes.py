@@ -17,16 +17,11 @@ from typing import Any
 
 from agents import Model
 from temporalio.client import Client
-from temporalio.worker import (
-    ActivityInboundInterceptor,
-    ExecuteActivityInput,
-    HandleUpdateInput,
-    Interceptor,
-    WorkflowInboundInterceptor,
-    WorkflowInterceptorClassInput,
-)
+from temporalio.worker import Interceptor
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from course.lab.errors import LabError
+from course.lab.moments import DyingRunner, KillAt, Moment
 from course.lab.outages import OutageInterceptor, OutageProvider, Outages
 from course.lab.worker import RunningWorker, agents_plugin, runtime
 from course.models import model_provider
@@ -65,9 +60,10 @@ class WorkerProcess:
 
     @classmethod
     async def start(cls, settings: WorkerSettings, kill: str | None) -> "WorkerProcess":
+        moment = Moment.read(kill, settings.activities) if kill is not None else None
         ready, ready_there = FORKS.Pipe(duplex=False)
         # The helper's environment is that of the moment at which it was started: the kernel's own goes along.
-        arguments = (settings, kill, ready_there, dict(os.environ))
+        arguments = (settings, moment, ready_there, dict(os.environ))
         process = FORKS.Process(target=_main, args=arguments, daemon=True)
         try:
             await asyncio.to_thread(process.start)
@@ -104,14 +100,16 @@ class WorkerProcess:
         self._process.kill()
 
 
-def _main(settings: WorkerSettings, kill: str | None, ready: Connection, environment: dict[str, str]) -> None:
+def _main(
+    settings: WorkerSettings, kill: Moment | None, ready: Connection, environment: dict[str, str]
+) -> None:
     os.environ.clear()
     os.environ.update(environment)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt of the kernel is not for this process
     asyncio.run(_work(settings, kill, ready))
 
 
-async def _work(settings: WorkerSettings, kill: str | None, ready: Connection) -> None:
+async def _work(settings: WorkerSettings, kill: Moment | None, ready: Connection) -> None:
     database = Database(settings.database_url)
     services = Services(
         database=database,
@@ -125,12 +123,13 @@ async def _work(settings: WorkerSettings, kill: str | None, ready: Connection) -
         _, provider = model_provider(settings.model)
         plugin = agents_plugin(OutageProvider(provider, outages))
         client = await Client.connect(settings.address, plugins=[plugin], runtime=runtime())
+        interceptors: list[Interceptor] = [OutageInterceptor(services, outages)]
+        runner = SandboxedWorkflowRunner()
+        if kill:
+            interceptors.append(KillAt(kill))
+            runner = DyingRunner(kill_at=interceptors[-1])
         worker = RunningWorker(
-            client,
-            settings.task_queue,
-            settings.workflows,
-            settings.activities,
-            [OutageInterceptor(services, outages), *([KillAt(kill)] if kill else [])],
+            client, settings.task_queue, settings.workflows, settings.activities, interceptors, runner
         )
         await worker.start()
     except Exception as error:
@@ -138,62 +137,3 @@ async def _work(settings: WorkerSettings, kill: str | None, ready: Connection) -
         raise
     ready.send(None)
     await asyncio.Event().wait()
-
-
-# Moments to die at
-
-
-def check_moment(moment: str | None, activities: Sequence[Callable[..., Any]]) -> None:
-    """Raises `LabError` for a moment at which no worker of these activities can be killed."""
-    names = [activity.__name__ for activity in activities] + ["invoke_model_activity"]
-    moments = [f"{when} {name}" for name in names for when in ("before", "after")] + ["before reply"]
-    if moment is not None and moment not in moments:
-        raise LabError(
-            f"There is no moment {moment!r} to kill a worker at: say 'before reply', or 'before NAME' or 'after NAME' "
-            f"of one of its activities ({', '.join(names)})."
-        )
-
-
-class KillAt(Interceptor):
-    """Kills its own process, as the out-of-memory killer would, at one moment.
-
-    `before NAME`: the activity NAME is about to run. `after NAME`: its effect is there, and its completion not
-    yet reported. `before reply`: in a workflow task; the turn is done and its reply not yet on record.
-    """
-
-    def __init__(self, moment: str) -> None:
-        self.moment = moment
-
-    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
-        return _DieInActivity(next, self.moment)
-
-    def workflow_interceptor_class(
-        self, input: WorkflowInterceptorClassInput
-    ) -> type[WorkflowInboundInterceptor] | None:
-        return _DieBeforeReply if self.moment == "before reply" else None
-
-
-def die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-class _DieInActivity(ActivityInboundInterceptor):
-    def __init__(self, next: ActivityInboundInterceptor, moment: str) -> None:
-        super().__init__(next)
-        self._moment = moment
-
-    async def execute_activity(self, input: ExecuteActivityInput) -> Any:
-        name = input.fn.__name__
-        if self._moment == f"before {name}":
-            die()
-        result = await super().execute_activity(input)
-        if self._moment == f"after {name}":
-            die()
-        return result
-
-
-class _DieBeforeReply(WorkflowInboundInterceptor):
-    async def handle_update_handler(self, input: HandleUpdateInput) -> Any:
-        result = await super().handle_update_handler(input)
-        die()
-        return result

@@ -22,6 +22,7 @@ from temporalio.common import RetryPolicy
 from temporalio.openai_agents import ModelActivityParameters, OpenAIAgentsPlugin
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.worker import Interceptor, Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from course.lab.heartbeats import Heartbeats
 
@@ -80,6 +81,7 @@ class RunningWorker:
         workflows: Sequence[type],
         activities: Sequence[Callable[..., Any]],
         interceptors: Sequence[Interceptor],
+        runner: SandboxedWorkflowRunner | None = None,
     ) -> None:
         self._threads = ThreadPoolExecutor(16, thread_name_prefix="activity")
         self._worker = Worker(
@@ -89,6 +91,7 @@ class RunningWorker:
             activities=activities,
             activity_executor=self._threads,
             interceptors=[Heartbeats(), *interceptors],
+            workflow_runner=runner or SandboxedWorkflowRunner(),
             graceful_shutdown_timeout=timedelta(seconds=2),
             max_concurrent_activities=16,
             # How long a workflow task waits for the worker that had it last, before any other gets it.
