@@ -356,7 +356,7 @@ class Lab:
             kill: The moment at which the process gets SIGKILL: `before NAME` or `after NAME` of an activity
                 (before its effect; after it, and before its completion is reported) or of a `workflow task`,
                 or `before reply` (in a workflow task, when a turn's reply is not yet on record). `after NAME #2`
-                is the second time that the process does it. Default: never by itself.
+                is the second NAME that the process does. Default: never by itself.
         """
         if self._process and self._process.alive:
             raise LabError("A worker process is already at work. Kill it first: process.kill()")

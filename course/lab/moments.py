@@ -3,11 +3,11 @@
 import os
 import re
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from temporalio import workflow
+from temporalio import activity, workflow
 from temporalio.worker import (
     ActivityInboundInterceptor,
     ExecuteActivityInput,
@@ -27,7 +27,7 @@ MOMENT = re.compile(r"(before|after) (.+?)(?: #([1-9]\d*))?")
 
 @dataclass(frozen=True)
 class Moment:
-    """`before` or `after` the n-th time that this process does a thing."""
+    """`before` or `after` the n-th thing of a kind that this process does."""
 
     point: str
     occurrence: int
@@ -64,12 +64,13 @@ class KillAt(Interceptor):
 
     def __init__(self, moment: Moment, kill: Callable[[], None] = die) -> None:
         self._moment, self._kill = moment, kill
-        self._passed = 0
+        self._passed: set[Hashable] = set()
 
-    def passes(self, point: str) -> None:
-        if point == self._moment.point:
-            self._passed += 1
-            if self._passed == self._moment.occurrence:
+    def passes(self, point: str, what: Hashable) -> None:
+        """Called at every point. Another attempt at the same `what` is not counted again."""
+        if point == self._moment.point and what not in self._passed:
+            self._passed.add(what)
+            if len(self._passed) == self._moment.occurrence:
                 self._kill()
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
@@ -84,7 +85,7 @@ class KillAt(Interceptor):
             async def handle_update_handler(self, input: HandleUpdateInput) -> Any:
                 result = await super().handle_update_handler(input)
                 if not workflow.unsafe.is_replaying():
-                    kill_at.passes("before reply")
+                    kill_at.passes("before reply", (workflow.info().run_id, input.id))
                 return result
 
         return DieBeforeReply
@@ -96,10 +97,11 @@ class _DieInActivity(ActivityInboundInterceptor):
         self._kill_at = kill_at
 
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
-        name = input.fn.__name__
-        self._kill_at.passes(f"before {name}")
+        name, info = input.fn.__name__, activity.info()
+        one = (info.workflow_run_id, info.activity_id)
+        self._kill_at.passes(f"before {name}", one)
         result = await super().execute_activity(input)
-        self._kill_at.passes(f"after {name}")
+        self._kill_at.passes(f"after {name}", one)
         return result
 
 
@@ -116,11 +118,12 @@ class DyingRunner(SandboxedWorkflowRunner):
 
         def activate_or_die(act: Any) -> Any:
             happens = not act.is_replaying and any(not job.HasField("query_workflow") for job in act.jobs)
+            one = (act.run_id, act.history_length)
             if happens:
-                kill_at.passes("before workflow task")
+                kill_at.passes("before workflow task", one)
             completion = activate(act)
             if happens:
-                kill_at.passes("after workflow task")
+                kill_at.passes("after workflow task", one)
             return completion
 
         instance.activate = activate_or_die  # type: ignore[method-assign]
