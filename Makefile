@@ -34,7 +34,9 @@ test: setup lint
 	$(BIN)/pytest
 
 soak: setup  ## the tests of which `make test` runs a sample, all of them
-	SOAK=1 $(BIN)/pytest tests/test_checks_lessons.py
+	SOAK=1 $(BIN)/pytest tests/test_checks_lessons.py tests/test_checks_lesson_*.py tests/test_outage_sweep.py \
+		tests/test_server_sweep.py tests/test_misbehaviour.py
+	$(BIN)/python -m tests.crash_sweep
 
 lint: setup
 	$(BIN)/ruff check
@@ -45,6 +47,7 @@ notebooks: setup  ## execute every lesson and rewrite its outputs
 
 histories: setup  ## record the tests' histories anew
 	$(BIN)/python -m tests.histories.record $(ARGS)
+	$(BIN)/python -m tests.replay.record
 
 bench: setup  ## the measurements of the README
 	$(BIN)/python -m tests.benchmarks $(ARGS)

@@ -117,7 +117,8 @@ def process_batch(task_id: str, items: list[str], batch_num: int) -> dict[str, A
     return {"batch_num": batch_num, **learned}
 
 
-@activity.defn
+# Cancelled in its thread it might leave a half imported Matplotlib, and no report would succeed any more.
+@activity.defn(no_thread_cancel_exception=True)
 def generate_report(task_id: str, summary_data: dict[str, Any]) -> str:
     """Write the report of a conversation: an HTML file with a table and a figure. Returns the file's name.
 

@@ -2,6 +2,8 @@
 
 import base64
 import json
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -531,3 +533,30 @@ async def test_every_workflow_replays(lab: Lab, workflow: type) -> None:
     assert scheduled(history).count("invoke_model_activity") >= 3
     replayer = Replayer(workflows=[workflow], plugins=[OpenAIAgentsPlugin()])
     assert (await replayer.replay_workflow(history)).replay_failure is None
+
+
+CANCELLED = """
+import contextvars, sys, threading
+from pathlib import Path
+from temporalio.testing import ActivityEnvironment
+from course import activities, services
+from course.services import Database, Services
+
+database = Database("sqlite:///desk.db")
+database.create()
+services._current.set(Services(database, None, None, None, Path(".")))
+report = ("k", {"customer": "ada", "turns": []})
+first, here = ActivityEnvironment(), contextvars.copy_context()
+thread = threading.Thread(target=here.run, args=(first.run, activities.generate_report, *report))
+thread.start()
+while "matplotlib.rcsetup" not in sys.modules:
+    pass
+first.cancel()
+thread.join()
+print(ActivityEnvironment().run(activities.generate_report, *report))
+"""
+
+
+def test_a_report_that_is_cancelled_while_it_imports_spoils_no_other(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", CANCELLED], cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout.startswith("k-"), done.stderr

@@ -1,13 +1,13 @@
 """Lesson 07: what its notebook does not show, or not in all cases."""
 
-import asyncio
 from collections import Counter
 from typing import Any
 
 import pytest
 
 from course import Lab, LabError
-from course.lab.processes import KillAt
+from course.activities import ALL
+from course.lab.moments import KillAt, Moment
 from course.workflows import IntentKeyWorkflow, NaiveNoWayBackWorkflow, NaiveRandomKeyWorkflow, SagaWorkflow
 from tests.lab_helpers import attempts, scheduled
 
@@ -63,21 +63,22 @@ async def test_one_kill_cuts_off_several_activities_that_wait_for_each_other(lab
     assert paid(lab, "1046") == [100] * 4
 
 
-async def test_what_came_to_its_moment_waits_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_came_to_its_moment_waits_there() -> None:
     deaths: list[str] = []
-    monkeypatch.setattr("course.lab.processes.die", lambda: deaths.append("died"))
-    kill = KillAt(["after a", "before b"])
-    await kill.come_to("before a")
-    waiting = [asyncio.create_task(kill.come_to("after a"))]
-    await asyncio.sleep(0)
+    kill = KillAt([Moment("after a", 1), Moment("before b", 1)], lambda: deaths.append("died"))
+    assert not kill.passes("before a", "first")
+    assert kill.passes("after a", "first")
+    assert not kill.passes("after a", "second")
     assert not deaths
-    await kill.come_to("after c")
-    waiting.append(asyncio.create_task(kill.come_to("before b")))
-    await asyncio.sleep(0)
+    kill.passes("before b", "first")
     assert deaths == ["died"]
-    assert not any(task.done() for task in waiting)
-    for task in waiting:
-        task.cancel()
+
+
+def test_a_moment_that_is_named_twice_is_the_next_one() -> None:
+    assert Moment.read_all(["after issue_refund"] * 2, ALL) == [
+        Moment("after issue_refund", 1),
+        Moment("after issue_refund", 2),
+    ]
 
 
 async def test_the_naive_order_of_steps_pays_and_keeps_nothing(lab: Lab) -> None:

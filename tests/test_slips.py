@@ -61,7 +61,17 @@ async def test_an_id_that_nobody_has(lab: Lab) -> None:
 
 
 async def test_a_moment_that_does_not_exist(lab: Lab) -> None:
-    for moment in ("after save", "before_reply", "after reply", "before ", "tomorrow", ""):
+    for moment in (
+        "after save",
+        "before_reply",
+        "after reply",
+        "before ",
+        "tomorrow",
+        "",
+        "before reply #0",
+        "before reply #x",
+        3,
+    ):
         with pytest.raises(LabError, match="There is no moment .* to kill a worker at: say 'before reply'"):
             await lab.worker_process(kill=moment)
     chat = await lab.converse(ConversationWorkflow, "ada")

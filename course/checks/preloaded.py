@@ -7,6 +7,7 @@ signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt of the kernel is no
 import asyncio
 
 import httpx2
+import matplotlib.backends.backend_agg  # what a report is drawn with
 from agents import ModelSettings, ModelTracing, OpenAIProvider
 from agents.tracing import get_trace_provider
 from openai import AsyncOpenAI
@@ -16,7 +17,7 @@ from course.models import OfflineModel
 from course.models.wire import as_response
 from course.workflows import ALL
 
-__all__ = ["ALL", "child"]
+__all__ = ["ALL", "child", "matplotlib"]
 
 for lesson in exercises.LESSONS:
     exercises.load(lesson)

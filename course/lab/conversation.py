@@ -82,18 +82,14 @@ class Conversation:
         self._lab.must_run()
         try:
             async with asyncio.timeout(timeout):
-                accepted = await self.handle.start_update(
-                    self._update, text, id=message_id, wait_for_stage=WorkflowUpdateStage.ACCEPTED
-                )
-                self._on_their_way.discard(message_id)
-                return await accepted.result()
+                return await self._deliver(text, message_id)
         except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
             if (task := asyncio.current_task()) and task.cancelling():  # this wait, not the turn
                 raise asyncio.CancelledError from None
-            raise await self._no_reply(
-                f"No reply to {_short(text)} after {timeout:g} s.",
-                accepted=message_id not in self._on_their_way,
-            ) from None
+            happened = f"No reply to {_short(text)} after {timeout:g} s."
+            if ended := self._lab.server_hint():
+                raise LabError(f"{happened}{ended}") from None
+            raise await self._no_reply(happened, accepted=message_id not in self._on_their_way) from None
         except WorkflowUpdateFailedError as error:
             cause = error.cause
             if isinstance(cause, ApplicationError) and cause.type == "AcceptedUpdateCompletedWorkflow":
@@ -105,6 +101,23 @@ class Conversation:
             raise await self._unreachable(error) from None
         finally:
             self._on_their_way.discard(message_id)
+
+    async def _deliver(self, text: str, message_id: str) -> str:
+        """Sends a message, again and again while the server is away: under the same id it is one turn.
+
+        A server forgets an update that no worker has accepted, and keeps any other. The sender cannot tell which.
+        """
+        while True:
+            try:
+                accepted = await self.handle.start_update(
+                    self._update, text, id=message_id, wait_for_stage=WorkflowUpdateStage.ACCEPTED
+                )
+                self._on_their_way.discard(message_id)
+                return await accepted.result()
+            except RPCError as error:  # the client has tried for ten seconds
+                if error.status != RPCStatusCode.UNAVAILABLE:
+                    raise
+                self._lab.must_run()
 
     async def close(self, *, timeout: float = 30) -> Any:
         """Ends the conversation and returns the workflow's result. Closing twice gives the same result.

@@ -36,7 +36,7 @@ from course.lab.outages import (
     OutageUnderWay,
     RefusingServers,
 )
-from course.lab.processes import WorkerProcess, WorkerSettings, check_moment
+from course.lab.processes import WorkerProcess, WorkerSettings
 from course.lab.server import Folder, Server, lock_file, note_process
 from course.lab.worker import RunningWorker, agents_plugin, runtime
 from course.models import model_provider
@@ -360,19 +360,24 @@ class Lab:
 
         Args:
             kill: The moment at which the process gets SIGKILL: `before NAME` or `after NAME` of an activity
-                (before its effect; after it, and before its completion is reported), or `before reply`
-                (in a workflow task, when a turn's reply is not yet on record). Of several moments, what has
-                come to its own waits there for the last, so that one SIGKILL cuts all of it off. Default: never
-                by itself.
+                (before its effect; after it, and before its completion is reported) or of a `workflow task`,
+                or `before reply` (in a workflow task, when a turn's reply is not yet on record). `after NAME #2`
+                is the second NAME that the process does. Of several moments, an activity that has come to its
+                own waits there for the last, so that one SIGKILL cuts all of it off. Default: never by itself.
         """
         if self._process and self._process.alive:
             raise LabError("A worker process is already at work. Kill it first: process.kill()")
-        moments = [kill] if isinstance(kill, str) else list(kill)
-        for moment in moments:
-            check_moment(moment, self._activities)
         assert self._folder
         assert self._worker
-        settings = WorkerSettings(
+        self._process = await WorkerProcess.start(self.worker_settings(), kill)
+        note_process(self._folder.path, self._process.pid)
+        await self._worker.stop()
+        self._watch = asyncio.create_task(self._take_over(self._process))
+        return self._process
+
+    def worker_settings(self) -> WorkerSettings:
+        """What a worker in another process needs to do this lab's work."""
+        return WorkerSettings(
             address=self.address,
             task_queue=self.task_queue,
             workflows=self._workflows,
@@ -385,11 +390,6 @@ class Lab:
             reports=self.reports,
             outages=self._outages.file,
         )
-        self._process = await WorkerProcess.start(settings, moments)
-        note_process(self._folder.path, self._process.pid)
-        await self._worker.stop()
-        self._watch = asyncio.create_task(self._take_over(self._process))
-        return self._process
 
     async def _take_over(self, process: WorkerProcess) -> None:
         while process.alive:

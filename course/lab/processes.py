@@ -9,7 +9,6 @@ import asyncio
 import multiprocessing
 import os
 import signal
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -19,16 +18,11 @@ from typing import Any
 from agents import Model
 from temporalio.client import Client
 from temporalio.openai_agents import ModelActivityParameters
-from temporalio.worker import (
-    ActivityInboundInterceptor,
-    ExecuteActivityInput,
-    HandleUpdateInput,
-    Interceptor,
-    WorkflowInboundInterceptor,
-    WorkflowInterceptorClassInput,
-)
+from temporalio.worker import Interceptor
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from course.lab.errors import LabError
+from course.lab.moments import DyingRunner, KillAt, Moment
 from course.lab.outages import OutageInterceptor, OutageProvider, Outages
 from course.lab.worker import RunningWorker, agents_plugin, runtime
 from course.models import model_provider
@@ -67,10 +61,11 @@ class WorkerProcess:
         self.pid: int = process.pid
 
     @classmethod
-    async def start(cls, settings: WorkerSettings, kill: Sequence[str]) -> "WorkerProcess":
+    async def start(cls, settings: WorkerSettings, kill: str | Sequence[str] = ()) -> "WorkerProcess":
+        moments = Moment.read_all(kill, settings.activities)
         ready, ready_there = FORKS.Pipe(duplex=False)
         # The helper's environment is that of the moment at which it was started: the kernel's own goes along.
-        arguments = (settings, kill, ready_there, dict(os.environ))
+        arguments = (settings, moments, ready_there, dict(os.environ))
         process = FORKS.Process(target=_main, args=arguments, daemon=True)
         try:
             await asyncio.to_thread(process.start)
@@ -108,7 +103,7 @@ class WorkerProcess:
 
 
 def _main(
-    settings: WorkerSettings, kill: Sequence[str], ready: Connection, environment: dict[str, str]
+    settings: WorkerSettings, kill: Sequence[Moment], ready: Connection, environment: dict[str, str]
 ) -> None:
     os.environ.clear()
     os.environ.update(environment)
@@ -116,7 +111,7 @@ def _main(
     asyncio.run(_work(settings, kill, ready))
 
 
-async def _work(settings: WorkerSettings, kill: Sequence[str], ready: Connection) -> None:
+async def _work(settings: WorkerSettings, kill: Sequence[Moment], ready: Connection) -> None:
     database = Database(settings.database_url)
     services = Services(
         database=database,
@@ -130,12 +125,13 @@ async def _work(settings: WorkerSettings, kill: Sequence[str], ready: Connection
         _, provider = model_provider(settings.model)
         plugin = agents_plugin(OutageProvider(provider, outages), settings.model_calls)
         client = await Client.connect(settings.address, plugins=[plugin], runtime=runtime())
+        interceptors: list[Interceptor] = [OutageInterceptor(services, outages)]
+        runner = SandboxedWorkflowRunner()
+        if kill:
+            interceptors.append(KillAt(kill))
+            runner = DyingRunner(kill_at=interceptors[-1])
         worker = RunningWorker(
-            client,
-            settings.task_queue,
-            settings.workflows,
-            settings.activities,
-            [OutageInterceptor(services, outages), *([KillAt(kill)] if kill else [])],
+            client, settings.task_queue, settings.workflows, settings.activities, interceptors, runner
         )
         await worker.start()
     except Exception as error:
@@ -143,69 +139,3 @@ async def _work(settings: WorkerSettings, kill: Sequence[str], ready: Connection
         raise
     ready.send(None)
     await asyncio.Event().wait()
-
-
-# Moments to die at
-
-
-def check_moment(moment: object, activities: Sequence[Callable[..., Any]]) -> None:
-    """Raises `LabError` for a moment at which no worker of these activities can be killed."""
-    names = [activity.__name__ for activity in activities] + ["invoke_model_activity"]
-    moments = [f"{when} {name}" for name in names for when in ("before", "after")] + ["before reply"]
-    if moment not in moments:
-        raise LabError(
-            f"There is no moment {moment!r} to kill a worker at: say 'before reply', or 'before NAME' or 'after NAME' "
-            f"of one of its activities ({', '.join(names)})."
-        )
-
-
-class KillAt(Interceptor):
-    """Kills its own process, as the out-of-memory killer would, at one moment, or when several have come.
-
-    `before NAME`: the activity NAME is about to run. `after NAME`: its effect is there, and its completion not
-    yet reported. `before reply`: in a workflow task; the turn is done and its reply not yet on record.
-    Of several moments, activities that have come to theirs wait there for the last: one death cuts them all off.
-    """
-
-    def __init__(self, moments: Sequence[str]) -> None:
-        self.missing = Counter(moments)
-
-    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
-        return _DieInActivity(next, self)
-
-    def workflow_interceptor_class(
-        self, input: WorkflowInterceptorClassInput
-    ) -> type[WorkflowInboundInterceptor] | None:
-        return _DieBeforeReply if "before reply" in self.missing else None
-
-    async def come_to(self, moment: str) -> None:
-        """Returns, if it is none to die at."""
-        if self.missing[moment]:
-            self.missing[moment] -= 1
-            if not self.missing.total():
-                die()
-            await asyncio.Event().wait()
-
-
-def die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-class _DieInActivity(ActivityInboundInterceptor):
-    def __init__(self, next: ActivityInboundInterceptor, kill: KillAt) -> None:
-        super().__init__(next)
-        self._kill = kill
-
-    async def execute_activity(self, input: ExecuteActivityInput) -> Any:
-        name = input.fn.__name__
-        await self._kill.come_to(f"before {name}")
-        result = await super().execute_activity(input)
-        await self._kill.come_to(f"after {name}")
-        return result
-
-
-class _DieBeforeReply(WorkflowInboundInterceptor):
-    async def handle_update_handler(self, input: HandleUpdateInput) -> Any:
-        result = await super().handle_update_handler(input)
-        die()
-        return result

@@ -23,6 +23,7 @@ from temporalio.common import RetryPolicy
 from temporalio.openai_agents import ModelActivityParameters, OpenAIAgentsPlugin
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.worker import Interceptor, Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from temporalio.workflow import UnfinishedSignalHandlersWarning, UnfinishedUpdateHandlersWarning
 
 from course.lab.heartbeats import Heartbeats
@@ -85,6 +86,7 @@ class RunningWorker:
         workflows: Sequence[type],
         activities: Sequence[Callable[..., Any]],
         interceptors: Sequence[Interceptor],
+        runner: SandboxedWorkflowRunner | None = None,
     ) -> None:
         self._threads = ThreadPoolExecutor(16, thread_name_prefix="activity")
         self._worker = Worker(
@@ -94,6 +96,7 @@ class RunningWorker:
             activities=activities,
             activity_executor=self._threads,
             interceptors=[Heartbeats(), *interceptors],
+            workflow_runner=runner or SandboxedWorkflowRunner(),
             graceful_shutdown_timeout=timedelta(seconds=2),
             max_concurrent_activities=16,
             # How long a workflow task waits for the worker that had it last, before any other gets it.

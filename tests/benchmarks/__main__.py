@@ -27,7 +27,7 @@ from course import Lab
 from course.lab.server import Server
 from course.models import OfflineModel
 from course.services import Mailbox
-from course.workflows import ConversationWorkflow
+from course.workflows import ConversationWorkflow, policies
 from tests.benchmarks import plain, slow
 
 TURNS, ROUNDS, CONVERSATIONS = 30, 3, 100
@@ -284,6 +284,55 @@ async def bench_clock() -> None:
     report("virtual seconds a real second, 30 days through five retries", 30 * 86400 / real, "(report)", None)
 
 
+# Dying
+
+
+async def bench_takeover() -> None:
+    """From SIGKILL of the worker process to the next activity that is completed, by the kernel's worker."""
+    activity = policies.RECORD["heartbeat_timeout"] + timedelta(seconds=1)  # and the first retry's pause
+    moments = {
+        "in a model call (heartbeat 2 s, retry 1 s)": ("before invoke_model_activity", activity),
+        "in an activity (heartbeat 2 s, retry 1 s)": ("before save_to_database", activity),
+        "in a workflow task (its timeout 3 s)": ("before workflow task #2", timedelta(seconds=3)),
+        "while it is idle (sticky queue 1 s)": (None, timedelta(seconds=1)),
+    }
+    async with await Lab.start(ui=False) as lab:
+        for where, (moment, bound) in moments.items():
+            times = [await takeover(lab, moment) for _ in range(5)]
+            median, limit = statistics.median(times), bound.total_seconds() + 0.5
+            report(
+                f"SIGKILL {where}: seconds to the next activity",
+                median,
+                f"at most {limit:.2f}",
+                median <= limit,
+            )
+
+
+async def takeover(lab: Lab, moment: str | None) -> float:
+    process = await lab.worker_process(kill=moment)
+    chat = await lab.converse(ConversationWorkflow, "ada")
+    if moment is None:
+        await chat.send("Hello!")
+        await chat.activities()  # until it is quiet
+        process.kill()
+        await process.died()
+    reply = chat.begin("Hello!")
+    await process.died()
+    died = time.perf_counter()
+    before = await activities_completed(chat.handle)
+    while await activities_completed(chat.handle) == before:
+        await asyncio.sleep(0.005)
+    took = time.perf_counter() - died
+    await reply
+    await chat.close()
+    return took
+
+
+async def activities_completed(handle: WorkflowHandle) -> int:
+    events = (await handle.fetch_history()).events
+    return sum(event.HasField("activity_task_completed_event_attributes") for event in events)
+
+
 def machine() -> str:
     model = next((line.split(":")[1].strip() for line in _cpuinfo() if line.startswith("model name")), "")
     return f"{os.cpu_count()} cores ({model or platform.machine()}), {platform.system()}, Python {platform.python_version()}"
@@ -301,6 +350,7 @@ BENCHES = {
     "imports": bench_imports,
     "start": bench_start,
     "clock": bench_clock,
+    "takeover": bench_takeover,
 }
 
 

@@ -1,0 +1,158 @@
+"""The moments at which a worker process can be killed: around each activity, and around each workflow task."""
+
+import asyncio
+import os
+import re
+import signal
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from temporalio import activity, workflow
+from temporalio.worker import (
+    ActivityInboundInterceptor,
+    ExecuteActivityInput,
+    HandleUpdateInput,
+    Interceptor,
+    WorkflowInboundInterceptor,
+    WorkflowInstance,
+    WorkflowInstanceDetails,
+    WorkflowInterceptorClassInput,
+)
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
+
+from course.lab.errors import LabError
+
+MOMENT = re.compile(r"(before|after) (.+?)(?: #([1-9]\d*))?")
+
+
+@dataclass(frozen=True)
+class Moment:
+    """`before` or `after` the n-th thing of a kind that this process does."""
+
+    point: str
+    occurrence: int
+
+    @classmethod
+    def read_all(cls, texts: str | Sequence[str], activities: Sequence[Callable[..., Any]]) -> "list[Moment]":
+        """Of a moment that is named several times, each means the next of its kind. Raises `LabError`."""
+        moments: list[Moment] = []
+        for text in [texts] if isinstance(texts, str) else texts:
+            moment = cls.read(text, activities)
+            while moment in moments:
+                moment = replace(moment, occurrence=moment.occurrence + 1)
+            moments.append(moment)
+        return moments
+
+    @classmethod
+    def read(cls, text: str, activities: Sequence[Callable[..., Any]]) -> "Moment":
+        """Raises `LabError` for a moment at which no worker of these activities can be killed."""
+        names = [activity.__name__ for activity in activities] + ["invoke_model_activity"]
+        points = [f"{when} {name}" for name in [*names, "workflow task"] for when in ("before", "after")]
+        words = MOMENT.fullmatch(text) if isinstance(text, str) else None
+        point = f"{words[1]} {words[2]}" if words else ""
+        if not words or point not in [*points, "before reply"]:
+            raise LabError(
+                f"There is no moment {text!r} to kill a worker at: say 'before reply', or 'before NAME' or "
+                f"'after NAME' of a 'workflow task' or of one of its activities ({', '.join(names)}). "
+                "A number names which one, counted from 1: 'after NAME #2'."
+            )
+        return cls(point, int(words[3] or 1))
+
+
+def die() -> None:
+    """Ends this process as the out-of-memory killer would."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+class KillAt(Interceptor):
+    """Kills at one moment, or when several have come: its own process, if nothing else is said.
+
+    `before NAME`: the activity NAME is about to run. `after NAME`: its effect is there, and its completion not
+    yet reported. `before reply`: in a workflow task; the turn is done and its reply not yet on record.
+    `before workflow task`: it has come, and no line of the workflow has run. `after workflow task`: they have
+    run, and what they decided is not yet on record.
+    Of several moments, activities that have come to theirs wait there for the last: one death cuts them all off.
+    """
+
+    def __init__(self, moments: Sequence[Moment], kill: Callable[[], None] = die) -> None:
+        self._missing, self._kill = set(moments), kill
+        self._passed: defaultdict[str, set[Hashable]] = defaultdict(set)
+
+    def passes(self, point: str, what: Hashable) -> bool:
+        """Called at every point. Another attempt at the same `what` is not counted again.
+
+        Returns whether this is a moment to wait at for others.
+        """
+        passed = self._passed[point]
+        if what in passed:
+            return False
+        passed.add(what)
+        moment = Moment(point, len(passed))
+        if moment not in self._missing:
+            return False
+        self._missing.remove(moment)
+        if not self._missing:
+            self._kill()
+        return bool(self._missing)
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
+        return _DieInActivity(next, self)
+
+    def workflow_interceptor_class(
+        self, input: WorkflowInterceptorClassInput
+    ) -> type[WorkflowInboundInterceptor] | None:
+        kill_at = self
+
+        class DieBeforeReply(WorkflowInboundInterceptor):
+            async def handle_update_handler(self, input: HandleUpdateInput) -> Any:
+                result = await super().handle_update_handler(input)
+                if not workflow.unsafe.is_replaying():
+                    kill_at.passes("before reply", (workflow.info().run_id, input.id))
+                return result
+
+        return DieBeforeReply
+
+
+class _DieInActivity(ActivityInboundInterceptor):
+    def __init__(self, next: ActivityInboundInterceptor, kill_at: KillAt) -> None:
+        super().__init__(next)
+        self._kill_at = kill_at
+
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:
+        name, info = input.fn.__name__, activity.info()
+        one = (info.workflow_run_id, info.activity_id)
+        await self._come_to(f"before {name}", one)
+        result = await super().execute_activity(input)
+        await self._come_to(f"after {name}", one)
+        return result
+
+    async def _come_to(self, point: str, what: Hashable) -> None:
+        if self._kill_at.passes(point, what):
+            await asyncio.Event().wait()
+
+
+@dataclass(frozen=True)
+class DyingRunner(SandboxedWorkflowRunner):
+    """The workflows' sandbox, as always. `kill_at` is told of every workflow task that is not a replay."""
+
+    kill_at: KillAt | None = None
+
+    def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
+        instance, kill_at = super().create_instance(det), self.kill_at
+        assert kill_at
+        activate = instance.activate
+
+        def activate_or_die(act: Any) -> Any:
+            happens = not act.is_replaying and any(not job.HasField("query_workflow") for job in act.jobs)
+            one = (act.run_id, act.history_length)
+            if happens:
+                kill_at.passes("before workflow task", one)
+            completion = activate(act)
+            if happens:
+                kill_at.passes("after workflow task", one)
+            return completion
+
+        instance.activate = activate_or_die  # type: ignore[method-assign]
+        return instance

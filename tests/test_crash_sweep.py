@@ -1,0 +1,73 @@
+"""A worker process killed at a sample of the points of a conversation: nothing is lost, nothing happens twice.
+
+`make soak` takes every point, and 200 random ones.
+"""
+
+import re
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+
+from tests.crash_sweep import CrashSweep, Kill, Outcome, every_point, random_cuts
+
+SAMPLE: list[Sequence[Kill]] = [
+    ("before invoke_model_activity #1",),
+    ("after invoke_model_activity #2",),
+    ("after invoke_model_activity #4",),
+    ("before look_up_order",),
+    ("after look_up_order",),
+    ("before save_to_database #1",),
+    ("after save_to_database #2",),
+    ("after send_notification #1",),
+    ("before process_batch",),
+    ("after generate_report",),
+    ("before workflow task #1",),
+    ("after workflow task #5",),
+    ("before workflow task #12",),
+    ("before reply #2",),
+    ("after save_to_database #1", "after save_to_database #1"),
+    ("after invoke_model_activity #3", "before workflow task #2", "after generate_report"),
+]
+
+
+@pytest.fixture(scope="module")
+async def outcomes() -> AsyncIterator[dict[Sequence[Kill], Outcome]]:
+    async with CrashSweep(at_once=6) as sweep:
+        yield {tuple(outcome.kills): outcome async for outcome in sweep.conversations(SAMPLE)}
+
+
+@pytest.mark.parametrize("kills", SAMPLE, ids=", ".join)
+async def test_a_conversation_survives_its_worker(
+    outcomes: dict[Sequence[Kill], Outcome], kills: Sequence[Kill]
+) -> None:
+    outcome = outcomes[kills]
+    assert len(outcome.at_death) == len(kills)
+    assert outcome.lost == []
+    assert outcome.twice == []
+
+
+COUNTED = {
+    "save_to_database": "turns",
+    "process_batch": "batches",
+    "generate_report": "reports",
+    "invoke_model_activity": "model calls",
+}
+
+
+@pytest.mark.parametrize("kills", SAMPLE, ids=", ".join)
+async def test_the_worker_died_where_it_was_to_die(
+    outcomes: dict[Sequence[Kill], Outcome], kills: Sequence[Kill]
+) -> None:
+    there = outcomes[kills].at_death[0]
+    when, what, number = re.fullmatch(r"(before|after) (.+?)(?: #(\d+))?", str(kills[0])).groups("1")
+    if what in COUNTED:
+        assert there[COUNTED[what]] == int(number) - (when == "before")
+    elif what == "workflow task":
+        assert there["workflow tasks"] == int(number) - 1  # neither moment leaves it on record
+    elif what == "reply":
+        assert there["turns"] == int(number)
+
+
+def test_the_points_and_the_random_cuts_are_the_same_every_time() -> None:
+    assert len(every_point()) == len(set(every_point())) == 59
+    assert random_cuts(200, seed=1) == random_cuts(200, seed=1) != random_cuts(200, seed=2)
