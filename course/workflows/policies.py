@@ -38,9 +38,10 @@ BACKGROUND = ActivityConfig(
     retry_policy=RetryPolicy(maximum_interval=timedelta(minutes=30)),
 )
 
-# A payment takes milliseconds. Two seconds without a word, and its worker is taken for dead: the next try.
+# A payment takes milliseconds, and somebody waits for it: the next attempt follows soon.
 PAYMENT = ActivityConfig(
-    start_to_close_timeout=timedelta(seconds=2),
+    start_to_close_timeout=timedelta(seconds=10),
+    heartbeat_timeout=A_WORKER_HAS_DIED,
     schedule_to_close_timeout=timedelta(minutes=5),
     retry_policy=RetryPolicy(
         initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=30)
