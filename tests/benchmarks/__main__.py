@@ -27,8 +27,9 @@ from course import Lab
 from course.lab.server import Server
 from course.models import OfflineModel
 from course.services import Mailbox
-from course.workflows import ConversationWorkflow, policies
+from course.workflows import ConversationWorkflow, NaiveDutiesFirstWorkflow, policies
 from tests.benchmarks import plain, slow
+from tests.outage_sweep import model_calls_saved
 
 TURNS, ROUNDS, CONVERSATIONS = 30, 3, 100
 MESSAGES = ["Where is order 1042?", "Hello!", "Thank you."]
@@ -333,6 +334,37 @@ async def activities_completed(handle: WorkflowHandle) -> int:
     return sum(event.HasField("activity_task_completed_event_attributes") for event in events)
 
 
+async def bench_retries() -> None:
+    """What independent retries are worth: model calls of three turns, ours ÷ a turn that is one activity."""
+    for plan, ours, naive in await model_calls_saved():
+        fails = ", ".join(f"{activity} fails {times} times" for activity, times in plan.items())
+        report(f"model calls, {fails}: ours ÷ the turn as one activity", ours / naive, "(report)", None)
+
+
+async def bench_mail_down() -> None:
+    """From a message to its reply while the mail server is down: the notice behind the reply, and before it."""
+
+    async def seconds(lab: Lab, workflow: type) -> float:
+        chat = await lab.converse(workflow, "ada")
+        at = await chat._now()
+        reply = chat.begin("Hello!")
+        while not reply.done():
+            if (await chat.pending()).attempt.gt(1).any():
+                await chat.fast_forward(timedelta(minutes=30))
+            await asyncio.sleep(0.005)
+        await reply
+        return (await chat._now() - at).total_seconds()
+
+    async with await Lab.start(ui=False) as lab:
+        await lab.outage("mail", hours=6)
+        behind = statistics.median([await seconds(lab, ConversationWorkflow) for _ in range(5)])
+        before = await seconds(lab, NaiveDutiesFirstWorkflow)
+    report("mail down for 6 hours: seconds to the reply, notice behind it", behind, "(report)", None)
+    report(
+        "mail down for 6 hours: seconds to the reply, notice before it (virtual)", before, "(report)", None
+    )
+
+
 def machine() -> str:
     model = next((line.split(":")[1].strip() for line in _cpuinfo() if line.startswith("model name")), "")
     return f"{os.cpu_count()} cores ({model or platform.machine()}), {platform.system()}, Python {platform.python_version()}"
@@ -351,6 +383,8 @@ BENCHES = {
     "start": bench_start,
     "clock": bench_clock,
     "takeover": bench_takeover,
+    "retries": bench_retries,
+    "mail": bench_mail_down,
 }
 
 
