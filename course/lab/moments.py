@@ -38,7 +38,7 @@ class Moment:
     def read_all(cls, texts: str | Sequence[str], activities: Sequence[Callable[..., Any]]) -> "list[Moment]":
         """Of a moment that is named several times, each means the next of its kind. Raises `LabError`."""
         moments: list[Moment] = []
-        for text in [texts] if isinstance(texts, str) else texts:
+        for text in texts if isinstance(texts, list | tuple) else [texts]:
             moment = cls.read(text, activities)
             while moment in moments:
                 moment = replace(moment, occurrence=moment.occurrence + 1)

@@ -14,7 +14,7 @@ with workflow.unsafe.imports_passed_through():
 SHORT = timedelta(
     seconds=0.3
 )  # a clock does not jump over an attempt that runs: this is real time
-TWO = RetryPolicy(maximum_attempts=2)
+ONE, TWO = RetryPolicy(maximum_attempts=1), RetryPolicy(maximum_attempts=2)
 
 TIMEOUTS = {
     # How long it may lie in the queue until a worker takes it.
@@ -25,11 +25,11 @@ TIMEOUTS = {
     ),
     # How long one attempt may take.
     "start_to_close": ActivityConfig(start_to_close_timeout=SHORT, retry_policy=TWO),
-    # How long one attempt may go without a sign of life.
+    # How long the worker that runs an attempt may go without a sign of life.
     "heartbeat": ActivityConfig(
         heartbeat_timeout=SHORT,
         start_to_close_timeout=timedelta(seconds=10),
-        retry_policy=TWO,
+        retry_policy=ONE,
     ),
     # How long it may take in all, with every attempt and the waiting between them.
     "schedule_to_close": ActivityConfig(
