@@ -200,12 +200,16 @@ class Lab:
             )
             self.address, self.ui_url = server.address, server.ui_url
             if await server.listens():
-                connecting, owning = self._connect(), asyncio.to_thread(server.owns_its_port)
-                client, owns = await asyncio.gather(connecting, owning, return_exceptions=True)
-                if isinstance(client, Client) and owns is True:
-                    return client
-                if isinstance(client, BaseException) and server.running:
-                    raise client
+                connecting = asyncio.create_task(self._connect())
+                if await asyncio.to_thread(server.owns_its_port):
+                    try:
+                        return await connecting
+                    except LabError:
+                        if server.running:
+                            raise
+                connecting.cancel()
+                await asyncio.wait([connecting])
+                await server.ended()
             failure = server.failure()
             if "address already in use" not in str(failure):
                 break

@@ -106,6 +106,12 @@ class Server:
                 return True
         return False
 
+    async def ended(self, patience: float = 20.0) -> None:
+        """Waits for its end: it says why in its log."""
+        deadline = asyncio.get_running_loop().time() + patience
+        while self.running and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.01)
+
     def owns_its_port(self) -> bool:
         """Whether it is this process that listens there. If not, somebody was faster, and it will end."""
         with contextlib.suppress(psutil.NoSuchProcess):
