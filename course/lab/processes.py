@@ -89,7 +89,10 @@ class WorkerProcess:
 
     async def died(self, *, timeout: float = 30) -> int:
         """Waits until the process has ended; returns its exit code (-9: killed). Raises `LabError`."""
-        await asyncio.to_thread(self._process.join, timeout)
+        # Not in a thread: whoever asks for the exit code first reads it away from the others.
+        deadline = asyncio.get_running_loop().time() + timeout
+        while self.alive and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.01)
         if self.alive:
             raise LabError(
                 f"The worker process still lives after {timeout:g} s: the moment at which it is to be killed has "
