@@ -97,7 +97,7 @@ def test_leaving_python_is_clean_twenty_times_of_twenty(place: Path) -> None:
     assert "Fatal Python error" not in done.stderr
     codes = json.loads(done.stdout)
     assert len(codes) == 20
-    assert {code for _, code in codes} == {0}, codes
+    assert {code for _, code in codes} == {0}, f"{codes}\n{done.stderr[-3000:]}"
     assert lab_folders(place) == []
     left = [
         p

@@ -199,7 +199,7 @@ class Lab:
                 self._folder.path, ui=ui, persist=self._persist, ports=ports
             )
             self.address, self.ui_url = server.address, server.ui_url
-            if await server.listens():
+            if up := await server.listens():
                 connecting = asyncio.create_task(self._connect())
                 if await asyncio.to_thread(server.owns_its_port):
                     try:
@@ -211,8 +211,8 @@ class Lab:
                 await asyncio.wait([connecting])
                 await server.ended()
             failure = server.failure()
-            if "address already in use" not in str(failure):
-                break
+            if not up and "address already in use" not in str(failure):
+                break  # it would end so again
         raise failure
 
     async def _start_worker(self) -> None:
