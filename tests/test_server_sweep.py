@@ -194,9 +194,9 @@ class Counted:
         self._handle = handle
         self.sent = 0
 
-    async def start_update(self, *args: Any, **kwargs: Any) -> Any:
+    async def execute_update(self, *args: Any, **kwargs: Any) -> Any:
         self.sent += 1
-        return await self._handle.start_update(*args, **kwargs)
+        return await self._handle.execute_update(*args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._handle, name)

@@ -20,7 +20,6 @@ from temporalio.client import (
     WorkflowQueryFailedError,
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
-    WorkflowUpdateStage,
 )
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
@@ -89,7 +88,9 @@ class Conversation:
             happened = f"No reply to {_short(text)} after {timeout:g} s."
             if ended := self._lab.server_hint():
                 raise LabError(f"{happened}{ended}") from None
-            raise await self._no_reply(happened, accepted=message_id not in self._on_their_way) from None
+            raise await self._no_reply(
+                happened, accepted=message_id not in await self._unaccepted()
+            ) from None
         except WorkflowUpdateFailedError as error:
             cause = error.cause
             if isinstance(cause, ApplicationError) and cause.type == "AcceptedUpdateCompletedWorkflow":
@@ -109,11 +110,7 @@ class Conversation:
         """
         while True:
             try:
-                accepted = await self.handle.start_update(
-                    self._update, text, id=message_id, wait_for_stage=WorkflowUpdateStage.ACCEPTED
-                )
-                self._on_their_way.discard(message_id)
-                return await accepted.result()
+                return await self.handle.execute_update(self._update, text, id=message_id)
             except RPCError as error:  # the client has tried for ten seconds
                 if error.status != RPCStatusCode.UNAVAILABLE:
                     raise
@@ -325,7 +322,7 @@ class Conversation:
             if raw.HasField("pending_workflow_task"):
                 busy.append("a workflow task")
             # A workflow takes ten messages at once: more than these may be on their way for long.
-            if self._on_their_way and asyncio.get_running_loop().time() < began + 2:
+            if asyncio.get_running_loop().time() < began + 2 and await self._unaccepted():
                 busy.append("a message")
             if not busy:
                 return "quiet"
@@ -340,6 +337,14 @@ class Conversation:
                     print(f"{self.id} is not quiet after {patience:g} s: {', '.join(busy)} still in flight.")
                 return "busy"
             await asyncio.sleep(0.005)
+
+    async def _unaccepted(self) -> set[str]:
+        """The messages that were sent from here and are neither answered nor on record."""
+        if self._on_their_way:
+            for event in (await self.history()).events:
+                accepted = event.workflow_execution_update_accepted_event_attributes
+                self._on_their_way.discard(accepted.protocol_instance_id)
+        return self._on_their_way
 
     async def _task_failed(self) -> bool:
         """Whether the workflow's own code raised last. (A task that a dead worker held is timed out, not failed.)"""

@@ -357,7 +357,7 @@ class Lab:
         if self.stopped:
             raise LabError("This lab has been stopped. Start another: lab = await Lab.start()")
 
-    async def worker_process(self, *, kill: str | Sequence[str] = ()) -> WorkerProcess:
+    async def worker_process(self, *, kill: str | Sequence[str] | None = None) -> WorkerProcess:
         """Hands the work to a worker in a process of its own, which can be killed.
 
         The kernel's worker rests meanwhile. When the process dies, it takes over.

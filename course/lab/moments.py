@@ -35,9 +35,12 @@ class Moment:
     occurrence: int
 
     @classmethod
-    def read_all(cls, texts: str | Sequence[str], activities: Sequence[Callable[..., Any]]) -> "list[Moment]":
+    def read_all(
+        cls, texts: str | Sequence[str] | None, activities: Sequence[Callable[..., Any]]
+    ) -> "list[Moment]":
         """Of a moment that is named several times, each means the next of its kind. Raises `LabError`."""
         moments: list[Moment] = []
+        texts = () if texts is None else texts
         for text in texts if isinstance(texts, list | tuple) else [texts]:
             moment = cls.read(text, activities)
             while moment in moments:

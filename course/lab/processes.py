@@ -24,7 +24,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from course.lab.errors import LabError
 from course.lab.moments import DyingRunner, KillAt, Moment
 from course.lab.outages import OutageInterceptor, OutageProvider, Outages
-from course.lab.worker import RunningWorker, agents_plugin, runtime
+from course.lab.worker import RunningWorker, Sandbox, agents_plugin, runtime
 from course.models import model_provider
 from course.services import Database, Mail, Services, Shop, Webhook
 
@@ -61,7 +61,9 @@ class WorkerProcess:
         self.pid: int = process.pid
 
     @classmethod
-    async def start(cls, settings: WorkerSettings, kill: str | Sequence[str] = ()) -> "WorkerProcess":
+    async def start(
+        cls, settings: WorkerSettings, kill: str | Sequence[str] | None = None
+    ) -> "WorkerProcess":
         moments = Moment.read_all(kill, settings.activities)
         ready, ready_there = FORKS.Pipe(duplex=False)
         # The helper's environment is that of the moment at which it was started: the kernel's own goes along.
@@ -129,7 +131,7 @@ async def _work(settings: WorkerSettings, kill: Sequence[Moment], ready: Connect
         plugin = agents_plugin(OutageProvider(provider, outages), settings.model_calls)
         client = await Client.connect(settings.address, plugins=[plugin], runtime=runtime())
         interceptors: list[Interceptor] = [OutageInterceptor(services, outages)]
-        runner = SandboxedWorkflowRunner()
+        runner: SandboxedWorkflowRunner = Sandbox()
         if kill:
             interceptors.append(KillAt(kill))
             runner = DyingRunner(kill_at=interceptors[-1])

@@ -12,8 +12,10 @@ import logging
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, ClassVar
+from weakref import WeakSet
 
 from agents import ModelProvider, set_trace_provider
 from agents.run import get_default_agent_runner, set_default_agent_runner
@@ -68,6 +70,19 @@ def runtime() -> Runtime:
     return made
 
 
+@dataclass(frozen=True)
+class Sandbox(SandboxedWorkflowRunner):
+    """Temporal's sandbox. A worker tries every workflow in it before it starts: here, each class once a process."""
+
+    def prepare_workflow(self, defn: Any) -> None:
+        if defn.cls not in _TRIED:
+            super().prepare_workflow(defn)
+            _TRIED.add(defn.cls)
+
+
+_TRIED: WeakSet[type] = WeakSet()
+
+
 class RunningWorker:
     """A worker that has been started.
 
@@ -96,7 +111,7 @@ class RunningWorker:
             activities=activities,
             activity_executor=self._threads,
             interceptors=[Heartbeats(), *interceptors],
-            workflow_runner=runner or SandboxedWorkflowRunner(),
+            workflow_runner=runner or Sandbox(),
             graceful_shutdown_timeout=timedelta(seconds=2),
             max_concurrent_activities=16,
             # How long a workflow task waits for the worker that had it last, before any other gets it.
