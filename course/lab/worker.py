@@ -103,7 +103,7 @@ class RunningWorker:
         interceptors: Sequence[Interceptor],
         runner: SandboxedWorkflowRunner | None = None,
     ) -> None:
-        self._threads = ThreadPoolExecutor(16, thread_name_prefix="activity")
+        self._threads = ThreadPoolExecutor(100, thread_name_prefix="activity")
         self._worker = Worker(
             client,
             task_queue=task_queue,
@@ -113,7 +113,7 @@ class RunningWorker:
             interceptors=[Heartbeats(), *interceptors],
             workflow_runner=runner or Sandbox(),
             graceful_shutdown_timeout=timedelta(seconds=2),
-            max_concurrent_activities=16,
+            max_concurrent_activities=100,
             # How long a workflow task waits for the worker that had it last, before any other gets it.
             sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
             # Forked processes have no script of their own to make a build id from.
