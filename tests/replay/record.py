@@ -152,6 +152,7 @@ async def growing(stage: Stage) -> None:
     """Two runs, the second still under way."""
     await stage.say(ORDER, LIGHT)
     await stage.chat.handle.signal("renew")
+    await stage.chat.activities()  # quiet: the new run has begun
     await stage.say("What did I ask first?")
 
 
