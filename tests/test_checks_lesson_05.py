@@ -86,7 +86,7 @@ WRONG = [
     changed(
         "ends before its duties",
         "`run` ended, and the mail was never sent",
-        ("        await workflow.wait_condition(lambda: not self.duties)\n", ""),
+        ("await self.until_closed()", "await super(DutifulConversation, self).until_closed()"),
     ),
     changed("the mail is never sent", "Messages: 1, mails: 0", (f"        {MAIL}\n", "")),
 ]
@@ -122,12 +122,15 @@ async def test_another_right_answer_passes() -> None:
             "    except Refused as error:\n        raise ApplicationError(str(error), non_retryable=True) from error\n",
         ),
         ("import current_services", "import Refused, current_services"),
-        ("import ActivityError,", "import ActivityError, ApplicationError,"),
         (
-            "    def later(",
-            "    async def both(self, record: Any, text: str) -> None:\n        key = self.key\n"
+            "from temporalio.workflow import",
+            "from temporalio.exceptions import ApplicationError\nfrom temporalio.workflow import",
+        ),
+        (
+            "    async def turn(",
+            "    async def both(self, record: activities.TurnRecord, text: str) -> None:\n        key = self.key\n"
             "        await self.duty(activities.save_to_database, [key, record], RECORD)\n"
-            "        await self.duty(mail_the_team, [key, text], NOTICE)\n\n    def later(",
+            "        await self.duty(mail_the_team, [key, text], NOTICE)\n\n    async def turn(",
         ),
     )
     cell.exercise("05", other.code())

@@ -64,7 +64,7 @@ WRONG = [
             IMPORT,
             (
                 "learn_from(text)",
-                "in_background(activities.process_batch, self.customer, [text], self.turns)",
+                "later(self.duty(activities.process_batch, [self.customer, [text], self.turns], self.record))",
             ),
         ),
     ),

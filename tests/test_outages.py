@@ -189,6 +189,21 @@ async def test_a_service_is_out_once(lab: Lab) -> None:
         await lab.outage("mail", hours=3)
 
 
+async def test_an_outage_that_is_over_ends_no_other(lab: Lab) -> None:
+    first = await lab.outage("mail", permanent=True)
+    first.end()
+    second = await lab.outage("mail", permanent=True)
+    first.end()
+    chat = await talk(lab)
+    await chat.send("Hello!")
+    record = await chat.activities()
+    assert record.loc[record.activity == "send_notification", "status"].tolist() == ["failed"]
+    second.end()
+    await chat.send("Hello!")
+    assert (await chat.activities()).status.iloc[-1] == "completed"
+    assert len(lab.inbox()) == 1
+
+
 async def test_the_server_is_killed_with_a_turn_in_flight(tmp_path: Path) -> None:
     async with await Lab.start(persist=tmp_path / "juniper.db") as lab:
         chat = await talk(lab)

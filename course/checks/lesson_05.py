@@ -16,21 +16,18 @@ from course.lab import Conversation, Lab
 TITLE = "Policies for the bad days"
 
 STARTER = '''\
-import asyncio
-from collections.abc import Coroutine
 from datetime import timedelta
-from typing import Any
 
 from agents import Agent
 from temporalio import activity, workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, is_cancelled_exception
 from temporalio.workflow import ActivityConfig
 
 with workflow.unsafe.imports_passed_through():
     from course import activities
     from course.services import current_services
-from course.workflows.plain import INSTRUCTIONS, PlainConversation
+from course.workflows.duties import DutifulConversation
+from course.workflows.plain import INSTRUCTIONS
 
 # TODO: one policy each
 RECORD = NOTICE = ActivityConfig(
@@ -45,40 +42,22 @@ def mail_the_team(task_id: str, message: str) -> None:
 
 
 @workflow.defn
-class PatientDesk(PlainConversation):
+class PatientDesk(DutifulConversation):
     @workflow.init
     def __init__(self, customer: str) -> None:
-        self.duties: set[asyncio.Task[None]] = set()
         super().__init__(Agent(name="Juniper", instructions=INSTRUCTIONS))
 
     @workflow.run
     async def run(self, customer: str) -> int:
-        turns = await self.until_closed()
-        await workflow.wait_condition(lambda: not self.duties)
-        return turns
+        return await self.until_closed()
 
     async def turn(self, text: str) -> str:
         answer = await self.answer(text)
         record = activities.TurnRecord(turn=self.turns, message=text, answer=answer.text)
-        # TODO: who waits for these two?
+        # TODO: who waits for these two? (self.later(self.duty(…)) starts a duty and goes on)
         await self.duty(activities.save_to_database, [self.key, record], RECORD)
         await self.duty(mail_the_team, [self.key, text], NOTICE)
         return answer.text
-
-    async def duty(self, what: Any, args: list[Any], policy: ActivityConfig) -> None:
-        """Runs an activity. If it fails for good, that is logged and costs nothing else."""
-        try:
-            await workflow.execute_activity(what, args=args, **policy)
-        except ActivityError as error:
-            if is_cancelled_exception(error):
-                raise
-            workflow.logger.warning("Given up: %s", error)
-
-    def later(self, duty: Coroutine[Any, Any, None]) -> None:
-        """Starts a duty that nobody waits for. `run` does not end before it has."""
-        task = asyncio.create_task(duty)
-        self.duties.add(task)
-        task.add_done_callback(self.duties.discard)
 '''
 
 HINTS = (

@@ -46,7 +46,7 @@ class Conversation:
         self.id = handle.id
         self._update, self._close = update, close
         self._moving = asyncio.Lock()
-        self._on_their_way: set[str] = set()  # messages that the workflow has not accepted yet
+        self._on_their_way: set[str] = set()  # messages that were neither answered nor seen on record yet
 
     def __repr__(self) -> str:
         return f"<Conversation {self.id}>"

@@ -200,15 +200,12 @@ class Lab:
             )
             self.address, self.ui_url = server.address, server.ui_url
             if up := await server.listens():
-                connecting = asyncio.create_task(self._connect())
-                if await asyncio.to_thread(server.owns_its_port):
+                if server.owns_its_port():
                     try:
-                        return await connecting
+                        return await self._connect()
                     except LabError:
                         if server.running:
                             raise
-                connecting.cancel()
-                await asyncio.wait([connecting])
                 await server.ended()
             failure = server.failure()
             if not up and "address already in use" not in str(failure):

@@ -1,9 +1,9 @@
 """Outages on purpose: for a while, a service refuses, as it really can.
 
 The activities stay as they are. What changes is who they talk to: during an outage their worker hands them
-a service that refuses. It is a real one: a database that another connection holds locked, a mail server that answers
-451 or nothing at all, an HTTP server that answers 503. Clocks are per conversation, so an outage of six hours ends for each
-conversation when its own clock is six hours ahead.
+a service that refuses. It is a real one: a database that another connection holds locked, a mail server that
+answers 451 or nothing at all, an HTTP server that answers 503. Clocks are per conversation, so an outage of six
+hours ends for each conversation when its own clock is six hours ahead.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any, Self
+from uuid import uuid4
 
 import openai
 from agents import Model, ModelProvider, OpenAIProvider
@@ -41,6 +42,8 @@ class Outage:
     """How long; None: until it is ended."""
     until: str | None
     """The end for whatever is not named below."""
+    id: str = field(default_factory=lambda: uuid4().hex)
+    """Which outage this is: a service may be out again later."""
     ends: dict[str, str] = field(default_factory=dict)
     """The end for each conversation, by workflow id: from its own now, or from its start if that came later."""
 
@@ -96,7 +99,7 @@ class OutageUnderWay:
         """The service is back, for every conversation. Ending twice is once."""
         refusing, outages = self._outages.read()
         if refusing:
-            self._outages.write(refusing, [one for one in outages if one.service != self._outage.service])
+            self._outages.write(refusing, [one for one in outages if one.id != self._outage.id])
 
     def __enter__(self) -> Self:
         return self

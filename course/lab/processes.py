@@ -18,13 +18,11 @@ from typing import Any
 from agents import Model
 from temporalio.client import Client
 from temporalio.openai_agents import ModelActivityParameters
-from temporalio.worker import Interceptor
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from course.lab.errors import LabError
 from course.lab.moments import DyingRunner, KillAt, Moment
 from course.lab.outages import OutageInterceptor, OutageProvider, Outages
-from course.lab.worker import RunningWorker, Sandbox, agents_plugin, runtime
+from course.lab.worker import RunningWorker, agents_plugin, runtime
 from course.models import model_provider
 from course.services import Database, Mail, Services, Shop, Webhook
 
@@ -130,13 +128,14 @@ async def _work(settings: WorkerSettings, kill: Sequence[Moment], ready: Connect
         _, provider = model_provider(settings.model)
         plugin = agents_plugin(OutageProvider(provider, outages), settings.model_calls)
         client = await Client.connect(settings.address, plugins=[plugin], runtime=runtime())
-        interceptors: list[Interceptor] = [OutageInterceptor(services, outages)]
-        runner: SandboxedWorkflowRunner = Sandbox()
-        if kill:
-            interceptors.append(KillAt(kill))
-            runner = DyingRunner(kill_at=interceptors[-1])
+        kill_at = KillAt(kill) if kill else None
         worker = RunningWorker(
-            client, settings.task_queue, settings.workflows, settings.activities, interceptors, runner
+            client,
+            settings.task_queue,
+            settings.workflows,
+            settings.activities,
+            [OutageInterceptor(services, outages), *([kill_at] if kill_at else [])],
+            DyingRunner(kill_at=kill_at) if kill_at else None,
         )
         await worker.start()
     except Exception as error:

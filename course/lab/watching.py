@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas as pd
 from temporalio.client import WorkflowHistory
+from temporalio.openai_agents import OpenAIAgentsPlugin
 from temporalio.worker import (
     ExecuteWorkflowInput,
     HandleSignalInput,
@@ -17,8 +18,7 @@ from temporalio.worker import (
 )
 
 from course.history import event_table
-from course.lab.worker import agents_plugin, runtime
-from course.models import model_provider
+from course.lab.worker import runtime
 
 
 async def watch_replay(workflow: type, history: WorkflowHistory) -> pd.DataFrame:
@@ -36,8 +36,9 @@ async def watch_replay(workflow: type, history: WorkflowHistory) -> pd.DataFrame
         temporalio.workflow.NondeterminismError: The code does something else than the record says.
     """
     watch = _Watch()
-    plugin = agents_plugin(model_provider(None)[1])  # no model is asked
-    replayer = Replayer(workflows=[workflow], plugins=[plugin], interceptors=[watch], runtime=runtime())
+    replayer = Replayer(
+        workflows=[workflow], plugins=[OpenAIAgentsPlugin()], interceptors=[watch], runtime=runtime()
+    )
     await replayer.replay_workflow(history)
     events = event_table(history)
     met = _Met(history)

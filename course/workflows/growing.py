@@ -3,14 +3,11 @@
 Every version has the same name for Temporal, `GrowingWorkflow`: a worker runs one of them at a time.
 """
 
-import asyncio
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from agents import Agent
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, is_cancelled_exception
 from temporalio.openai_agents.workflow import activity_as_tool
 
 with workflow.unsafe.imports_passed_through():
@@ -18,7 +15,8 @@ with workflow.unsafe.imports_passed_through():
     from course.workflows.policies import BACKGROUND, RECORD, TOOL
 
 from course.workflows.answering import Answer
-from course.workflows.plain import INSTRUCTIONS, PlainConversation
+from course.workflows.duties import DutifulConversation
+from course.workflows.plain import INSTRUCTIONS
 
 
 @dataclass
@@ -29,7 +27,7 @@ class Carried:
     memory: list[dict[str, Any]]
 
 
-class GrowingDesk(PlainConversation):
+class GrowingDesk(DutifulConversation):
     """What all versions have in common: the agent, a life in several runs, the steps of a turn."""
 
     record = RECORD
@@ -39,7 +37,6 @@ class GrowingDesk(PlainConversation):
         tools = [activity_as_tool(activities.look_up_order, **TOOL)]
         super().__init__(Agent(name="Juniper", instructions=INSTRUCTIONS, tools=tools))
         self.customer = customer
-        self._duties: set[asyncio.Task[None]] = set()
         self._renewing = False
         if carried:
             self.turns, self._memory = carried.turns, carried.memory
@@ -52,7 +49,7 @@ class GrowingDesk(PlainConversation):
     async def until_closed(self) -> int:
         await workflow.wait_condition(lambda: self._closing or self._renewing)
         await workflow.wait_condition(
-            lambda: workflow.all_handlers_finished() and not self._duties
+            lambda: workflow.all_handlers_finished() and not self.duties
         )
         if not self._closing:
             carried = Carried(self.turns, self._memory)
@@ -75,24 +72,12 @@ class GrowingDesk(PlainConversation):
 
     def tell_the_team(self, text: str) -> None:
         notice = f"{self.customer} wrote: {text}"
-        self.in_background(activities.send_notification, self.key, notice, "email")
+        args = [self.key, notice, "email"]
+        self.later(self.duty(activities.send_notification, args, BACKGROUND))
 
     def learn_from(self, text: str) -> None:
-        self.in_background(activities.process_batch, self.key, [text], self.turns)
-
-    def in_background(self, activity: Callable[..., Any], *args: Any) -> None:
-        """Starts a duty, and does not wait for it."""
-        task = asyncio.create_task(self._duty(activity, args))
-        self._duties.add(task)
-        task.add_done_callback(self._duties.discard)
-
-    async def _duty(self, activity: Callable[..., Any], args: Sequence[Any]) -> None:
-        try:
-            await workflow.execute_activity(activity, args=args, **BACKGROUND)
-        except ActivityError as error:
-            if is_cancelled_exception(error):
-                raise
-            workflow.logger.warning("Given up: %s", error)
+        args = [self.key, [text], self.turns]
+        self.later(self.duty(activities.process_batch, args, BACKGROUND))
 
 
 @workflow.defn
