@@ -81,6 +81,8 @@ class Duty:
     policy: str
     """Its name in the reader's module."""
     service: str
+    outage: str
+    """The service's name for `lab.outage`."""
     out: timedelta
     """How long the service is down in the check."""
     told: str
@@ -95,6 +97,7 @@ RECORD = Duty(
     "save_to_database",
     "RECORD",
     "database",
+    "database",
     timedelta(hours=7),
     "a night (8 hours)",
     timedelta(hours=8),
@@ -104,6 +107,7 @@ NOTICE = Duty(
     "mail_the_team",
     "NOTICE",
     "mail server",
+    "mail",
     timedelta(hours=23),
     "a day (24 hours)",
     timedelta(hours=24),
@@ -112,7 +116,7 @@ NOTICE = Duty(
 DUTIES = (RECORD, NOTICE)
 WEEK = timedelta(days=7)
 
-GOOD, BAD_DAY = "Is a Ficus hard to keep?", "Where do I put my palm?"
+GOOD, NIGHT, BAD_DAY = "Is a Ficus hard to keep?", "How much light does it need?", "Where do I put my palm?"
 BAD_ADDRESS, LAST = "Do you sell pots?", "Thank you, that is all."
 
 
@@ -200,23 +204,14 @@ def _ends_a_hanging_attempt(duty: Duty, policy: Policy) -> None:
 
 
 async def _outage(lab: Lab, chat: Conversation, policies: dict[str, Policy], module: Any) -> None:
-    """Database and mail server are down, for a night and for a day."""
-    outages = [
-        await lab.outage("database", hours=RECORD.out / timedelta(hours=1)),
-        await lab.outage("mail", hours=NOTICE.out / timedelta(hours=1)),
-    ]
-    await _answered_at_once(chat, BAD_DAY, module)
-    for duty in DUTIES:
-        _does_not_hammer(duty, policies[duty.activity])
-    passed = timedelta(0)
-    for duty in DUTIES:
-        end = duty.out + duty.soon
-        await chat.fast_forward(end - passed)
-        passed = end
-        await _came_through(chat, duty, policies[duty.activity])
-    for outage in outages:
-        outage.end()
-    await _is_done(lab, chat, 2, "Database and mail server are back")
+    """The database is down for a night, then the mail server for a day: one at a time tells which one is waited for."""
+    for duty, message in ((RECORD, NIGHT), (NOTICE, BAD_DAY)):
+        with await lab.outage(duty.outage, hours=duty.out / timedelta(hours=1)):
+            await _answered_at_once(chat, duty, message, module)
+            _does_not_hammer(duty, policies[duty.activity])
+            await chat.fast_forward(duty.out + duty.soon)
+            await _came_through(chat, duty, policies[duty.activity])
+    await _is_done(lab, chat, 3, "Database and mail server are back")
     record, notice = policies[RECORD.activity], policies[NOTICE.activity]
     if record.all_attempts or record.attempts:
         limit = in_words(record.all_attempts) if record.all_attempts else f"{record.attempts} attempts"
@@ -237,21 +232,17 @@ async def _outage(lab: Lab, chat: Conversation, policies: dict[str, Policy], mod
         )
 
 
-async def _answered_at_once(chat: Conversation, message: str, module: Any) -> None:
+async def _answered_at_once(chat: Conversation, duty: Duty, message: str, module: Any) -> None:
     try:
         await say(chat, message, module)
     except NoReply:
         pending = await chat.pending()
         waits = pending[pending["last failure"].notna()]
-        if waits.empty:
-            raise
-        first = waits.activity.iloc[0]
-        duty = next((duty for duty in DUTIES if duty.activity == first), None)
-        if duty is None:
+        if duty.activity not in set(waits.activity):
             raise
         raise NotYet(
-            f"The {duty.service} was down, and {quoted(message)} got no reply: `turn` waits for {first}, and the "
-            "customer for `turn`. Which of your two duties does a customer have to wait for?"
+            f"The {duty.service} was down, and {quoted(message)} got no reply: `turn` waits for {duty.activity}, and "
+            "the customer for `turn`. Which of your two duties does a customer have to wait for?"
         ) from None
 
 
@@ -301,7 +292,7 @@ async def _bad_address(lab: Lab, chat: Conversation, module: Any) -> None:
             "The mail server refused the address for good (SMTP 550), and mail_the_team is tried again: its error, "
             "Refused, is retried like any other. Say in NOTICE that it is not worth a second attempt."
         )
-    if len(lab.table("turns")) != 3:
+    if len(lab.table("turns")) != 4:
         raise NotYet("The address was refused for good, and the record of that message is missing.")
 
 
@@ -320,7 +311,7 @@ async def _the_end(lab: Lab, chat: Conversation, module: Any) -> None:
             + ("ended, and the mail was never sent" if ended else "has not ended, though the server is back")
             + ": it ends when no duty is left."
         )
-    if len(lab.inbox()) != 3:
+    if len(lab.inbox()) != 4:
         raise NotYet(
             "The conversation was closed while a mail waited for its mail server, and the mail never came."
         )
