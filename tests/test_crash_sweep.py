@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from tests.crash_sweep import CrashSweep, Kill, Outcome, every_point, random_cuts
+from tests.crash import desk
+from tests.crash.sweep import CrashSweep, Kill, Outcome
 
 SAMPLE: list[Sequence[Kill]] = [
     ("before invoke_model_activity #1",),
@@ -32,8 +33,8 @@ SAMPLE: list[Sequence[Kill]] = [
 
 @pytest.fixture(scope="module")
 async def outcomes() -> AsyncIterator[dict[Sequence[Kill], Outcome]]:
-    async with CrashSweep(at_once=6) as sweep:
-        yield {tuple(outcome.kills): outcome async for outcome in sweep.conversations(SAMPLE)}
+    async with CrashSweep(desk.SCENARIO, at_once=6) as sweep:
+        yield {tuple(outcome.kills): outcome async for outcome in sweep.plays(SAMPLE)}
 
 
 @pytest.mark.parametrize("kills", SAMPLE, ids=", ".join)
@@ -47,10 +48,10 @@ async def test_a_conversation_survives_its_worker(
 
 
 COUNTED = {
-    "save_to_database": "turns",
-    "process_batch": "batches",
-    "generate_report": "reports",
-    "invoke_model_activity": "model calls",
+    "save_to_database": "turn",
+    "process_batch": "batch",
+    "generate_report": "report",
+    "invoke_model_activity": "model call",
 }
 
 
@@ -63,11 +64,12 @@ async def test_the_worker_died_where_it_was_to_die(
     if what in COUNTED:
         assert there[COUNTED[what]] == int(number) - (when == "before")
     elif what == "workflow task":
-        assert there["workflow tasks"] == int(number) - 1  # neither moment leaves it on record
+        assert there["workflow task"] == int(number) - 1  # neither moment leaves it on record
     elif what == "reply":
-        assert there["turns"] == int(number)
+        assert there["turn"] == int(number)
 
 
 def test_the_points_and_the_random_cuts_are_the_same_every_time() -> None:
+    every_point, random_cuts = desk.SCENARIO.every_point, desk.SCENARIO.random_cuts
     assert len(every_point()) == len(set(every_point())) == 59
     assert random_cuts(200, seed=1) == random_cuts(200, seed=1) != random_cuts(200, seed=2)
