@@ -4,6 +4,8 @@ import asyncio
 import os
 import subprocess
 import sys
+import uuid
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,19 +15,50 @@ import pytest
 
 from course import Lab, LabError
 from course.lab import Conversation
+from course.lab.outages import OutageUnderWay
 from course.workflows import ConversationWorkflow
 
 HOURS = timedelta(hours=1)
 
 
-@pytest.fixture
-async def lab():
-    async with await Lab.start(ui=False) as lab:
+@pytest.fixture(scope="module")
+async def shared_lab() -> AsyncIterator[Lab]:
+    async with await Lab.start(workflows=[ConversationWorkflow], ui=False) as lab:
         yield lab
 
 
-async def talk(lab: Lab, customer: str = "ada") -> Conversation:
-    return await lab.converse(ConversationWorkflow, customer)
+@pytest.fixture
+def lab(shared_lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
+    """One lab for most of these tests: each ends the outages that it has begun."""
+    begun = []
+
+    async def outage(*args: Any, **options: Any) -> OutageUnderWay:
+        begun.append(await Lab.outage(shared_lab, *args, **options))
+        return begun[-1]
+
+    monkeypatch.setattr(shared_lab, "outage", outage)
+    yield shared_lab
+    for one in begun:
+        one.end()
+
+
+@pytest.fixture
+async def own_lab() -> AsyncIterator[Lab]:
+    async with await Lab.start(workflows=[ConversationWorkflow], ui=False) as lab:
+        yield lab
+
+
+async def talk(lab: Lab, name: str = "ada") -> Conversation:
+    return await lab.converse(ConversationWorkflow, f"{name}-{uuid.uuid4().hex[:6]}")
+
+
+def rows(lab: Lab, table: str, chat: Conversation) -> pd.DataFrame:
+    found = lab.table(table)
+    return found[found.task_id.str.split("/").str[0] == chat.id]
+
+
+def mails(lab: Lab, chat: Conversation) -> list[str]:
+    return [text for text in lab.inbox()["text"] if text.startswith(f"{chat.id.rpartition('-')[0]} ")]
 
 
 async def until_refused(chat: Conversation, activity: str) -> pd.Series:
@@ -56,7 +89,7 @@ async def test_the_database_is_away_for_six_hours(lab: Lab) -> None:
     record = await chat.activities()
     assert model_calls(record) == 1
     assert record.loc[record.activity == "save_to_database", "attempts"].item() > 50
-    assert lab.table("turns").outcome.tolist() == ["answered"]
+    assert rows(lab, "turns", chat).outcome.tolist() == ["answered"]
 
 
 async def test_nobody_waits_for_a_mail_server_that_is_away(lab: Lab) -> None:
@@ -66,11 +99,11 @@ async def test_nobody_waits_for_a_mail_server_that_is_away(lab: Lab) -> None:
         await chat.send(f"Hello, for the {number + 1}. time!")
     row = await until_refused(chat, "send_notification")
     assert "451" in row["last failure"]
-    assert lab.inbox().empty
-    assert len(lab.table("turns")) == 4
-    assert len(lab.table("batches")) == 1
+    assert mails(lab, chat) == []
+    assert len(rows(lab, "turns", chat)) == 4
+    assert len(rows(lab, "batches", chat)) == 1
     await chat.fast_forward(7 * HOURS)
-    assert len(lab.inbox()) == 4
+    assert len(mails(lab, chat)) == 4
     assert (await chat.pending()).empty
 
 
@@ -95,7 +128,7 @@ async def test_a_model_that_is_away_too_long_is_an_apology_and_the_next_turn_wor
         await chat.fast_forward(HOURS / 2)
         assert "I am sorry" in await reply
     assert "Welcome" in await chat.send("Hello!")
-    assert lab.table("turns").outcome.tolist() == ["apologised", "answered"]
+    assert rows(lab, "turns", chat).outcome.tolist() == ["apologised", "answered"]
 
 
 async def test_an_outage_ends_for_each_conversation_by_its_own_clock(lab: Lab) -> None:
@@ -123,7 +156,7 @@ async def test_an_outage_does_not_leak_into_another_lab(lab: Lab) -> None:
         chat = await talk(other)
         await chat.send("Hello!")
         assert (await chat.activities()).attempts.max() == 1
-        assert len(other.inbox()) == 1
+        assert len(mails(other, chat)) == 1
 
 
 async def test_ended_early_the_service_is_back(lab: Lab) -> None:
@@ -150,7 +183,7 @@ async def test_a_refusal_for_good_is_not_retried(lab: Lab, service: str, activit
     row = record[record.activity == activity].iloc[0]
     assert (row.attempts, row.status) == (1, "failed")
     assert says in row.failure
-    assert len(lab.table("turns")) == 1
+    assert len(rows(lab, "turns", chat)) == 1
     assert "Welcome" in await chat.send("Hello!")
 
 
@@ -165,7 +198,7 @@ async def test_a_worker_process_meets_the_outage_too(lab: Lab) -> None:
         await chat.fast_forward(7 * HOURS)
         await reply
     assert model_calls(await chat.activities()) == 1
-    assert len(lab.table("turns")) == 1
+    assert len(rows(lab, "turns", chat)) == 1
 
 
 @pytest.mark.parametrize(
@@ -201,7 +234,7 @@ async def test_an_outage_that_is_over_ends_no_other(lab: Lab) -> None:
     second.end()
     await chat.send("Hello!")
     assert (await chat.activities()).status.iloc[-1] == "completed"
-    assert len(lab.inbox()) == 1
+    assert len(mails(lab, chat)) == 1
 
 
 async def test_the_server_is_killed_with_a_turn_in_flight(tmp_path: Path) -> None:
@@ -217,7 +250,7 @@ async def test_the_server_is_killed_with_a_turn_in_flight(tmp_path: Path) -> Non
         await chat.fast_forward(HOURS)
         assert "Welcome" in await reply
         assert model_calls(await chat.activities()) == 1
-        assert len(lab.table("turns")) == 1
+        assert len(rows(lab, "turns", chat)) == 1
 
 
 async def test_a_server_without_a_file_is_not_restarted(lab: Lab) -> None:
@@ -227,7 +260,8 @@ async def test_a_server_without_a_file_is_not_restarted(lab: Lab) -> None:
     await chat.send("Hello!")
 
 
-async def test_the_worker_as_a_program(lab: Lab, tmp_path: Path) -> None:
+async def test_the_worker_as_a_program(own_lab: Lab, tmp_path: Path) -> None:
+    lab = own_lab
     chat = await talk(lab)
     await lab._worker.stop()
     environment = {
@@ -247,7 +281,7 @@ async def test_the_worker_as_a_program(lab: Lab, tmp_path: Path) -> None:
             worker.terminate()
     assert worker.returncode == 0
     assert len(list((tmp_path / "reports").iterdir())) == 1
-    assert len(lab.inbox()) == 1
+    assert len(mails(lab, chat)) == 1
 
 
 def test_the_worker_without_a_server_says_so(tmp_path: Path) -> None:

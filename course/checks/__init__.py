@@ -5,10 +5,10 @@ recorded history and on effects, and the answer is one short text (`verdict`).
 """
 
 from course.checks.cell import register_magic
-from course.checks.runner import check, hint, warm_up
+from course.checks.runner import check, hint, warm_up_soon
 from course.checks.work import progress
 
 __all__ = ["check", "hint", "progress"]
 
 if register_magic():
-    warm_up()
+    warm_up_soon()

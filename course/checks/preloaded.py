@@ -1,5 +1,6 @@
 """What the helper that forks the checks' processes has imported beforehand. Nobody else imports this."""
 
+import gc
 import signal
 
 signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt of the kernel is not for its helper
@@ -41,3 +42,5 @@ async def ask_once() -> None:
 
 
 asyncio.run(ask_once())
+gc.collect()
+gc.freeze()  # what is here by now, no process that is forked from here looks through, or copies, again

@@ -8,6 +8,7 @@ beforehand and forks a fresh process for every check.
 import asyncio
 import contextlib
 import multiprocessing
+import threading
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -27,6 +28,13 @@ def warm_up() -> None:
     """Starts the helper in the background, if it is not there yet."""
     _processes.set_forkserver_preload(["course.checks.preloaded"])
     forkserver.ensure_running()
+
+
+def warm_up_soon() -> None:
+    """The same half a minute later: a reader has a lesson to read first, and the kernel its own imports to do."""
+    timer = threading.Timer(30, warm_up)
+    timer.daemon = True
+    timer.start()
 
 
 async def check(lesson: str, *, limit: float = LIMIT) -> Verdict:

@@ -13,7 +13,7 @@ from temporalio.worker import (
 
 
 class Heartbeats(Interceptor):
-    """Beats for every activity that has a `heartbeat_timeout`, twice in that time, from beside its code.
+    """Beats for every activity that has a `heartbeat_timeout`, four times in that time, from beside its code.
 
     A worker that dies stops beating, and the server hands the activity to another when the timeout is over:
     long before `start_to_close_timeout`. It says that the *process* lives, no more: an activity that hangs is
@@ -31,7 +31,7 @@ class _Beating(ActivityInboundInterceptor):
 
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
         limit = activity.info().heartbeat_timeout
-        beating = asyncio.create_task(self._beat(limit.total_seconds() / 2)) if limit else None
+        beating = asyncio.create_task(self._beat(limit.total_seconds() / 4)) if limit else None
         try:
             return await super().execute_activity(input)
         finally:

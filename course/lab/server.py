@@ -35,6 +35,14 @@ SETTINGS = {
 }
 
 
+ENVIRONMENT = {
+    "TEMPORAL_DISABLE_VERSION_CHECK": "1",
+    # Go then collects garbage a quarter as often: a fifth less of the processor for a server that lives for a lesson.
+    "GOGC": "400",
+    "GOMEMLIMIT": "400MiB",
+}
+
+
 class Server:
     """The process, its ports, and the folder in which it and the lab keep their files."""
 
@@ -75,7 +83,7 @@ class Server:
                     stderr=output,
                     # A group of its own: an interrupt of the kernel is not for the server.
                     start_new_session=True,
-                    env={**os.environ, "TEMPORAL_DISABLE_VERSION_CHECK": "1"},
+                    env={**os.environ, **ENVIRONMENT},
                 )
         except FileNotFoundError:
             raise LabError(_no_binary(binary)) from None

@@ -114,6 +114,9 @@ class RunningWorker:
             workflow_runner=runner or Sandbox(),
             graceful_shutdown_timeout=timedelta(seconds=2),
             max_concurrent_activities=100,
+            # Heartbeats are sent as they are made. By default one waits until 80 % of its timeout have passed,
+            # and a worker on a busy machine that is a little late with it is taken for dead.
+            max_heartbeat_throttle_interval=timedelta(milliseconds=400),
             # How long a workflow task waits for the worker that had it last, before any other gets it.
             sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
             # Forked processes have no script of their own to make a build id from.
