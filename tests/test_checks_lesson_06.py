@@ -94,9 +94,11 @@ WRONG = [
     ),
 ]
 
-# A catch-all that lets cancellations pass keeps every promise of the exercise.
+# A catch-all that lets cancellations pass keeps every promise of the exercise. So do the innermost error's words
+# without its class.
 OTHER_WAYS = [
     Changed("06", "a catch-all", "", ((CAUGHT, "except Exception as error:"),)),
+    Changed("06", "the innermost words alone", "", (('f"{type(cause).__name__}: {cause}"', "str(cause)"),)),
 ]
 
 # A sample, so that the suite stays short; `make soak` tries every one.

@@ -102,7 +102,7 @@ CASES = (
         "What about order 1044?",
         "sent arguments that are no JSON",
         OfflineModel(mistakes=Mistakes(malformed=1)),
-        ("JSON",),
+        ("JSON", "delimiter"),  # the innermost error's words: Expecting ',' delimiter
     ),
     Case(
         "And what about order 1045?",
