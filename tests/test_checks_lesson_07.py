@@ -63,7 +63,7 @@ async def test_a_starter_that_was_hardly_touched_is_not_yet() -> None:
     cell.exercise("07", exercises.load("07").STARTER + "\n# I have begun\n")
     verdict = await check("07")
     assert verdict.outcome == "not yet"
-    assert "your tool has not run issue_refund" in flat(verdict)
+    assert "your tool has not run issue_refund. It handed the model: “Not yet.”" in flat(verdict)
 
 
 # A sample, so that the suite stays short; with SOAK=1 every one.

@@ -10,7 +10,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from course import activities
-from course.checks.talking import close, lab_for, quoted, say, workflow_class
+from course.checks.talking import MODEL_CALL, close, lab_for, quoted, say, workflow_class
 from course.checks.verdict import NotYet, shortened
 from course.lab import Conversation, Lab
 from course.models import OfflineModel, ToolCall
@@ -162,7 +162,8 @@ async def _paid_at_all(lab: Lab, chat: Conversation, message: str) -> None:
     tries = record[record.activity == "issue_refund"]
     if tries.empty:
         raise NotYet(
-            f"{quoted(message)} was answered, and nothing was paid: your tool has not run issue_refund."
+            f"{quoted(message)} was answered, and nothing was paid: your tool has not run issue_refund. "
+            f"{_handed_to_the_model(record)}"
         )
     if not len(_refunds(lab, message)):
         what = tries.failure.dropna().tolist() or [f"its arguments were {tries.input.tolist()[0]}"]
@@ -171,6 +172,14 @@ async def _paid_at_all(lab: Lab, chat: Conversation, message: str) -> None:
         )
     if len(tries) > 1:
         raise NotYet(f"One refund was asked for, and your tool ran issue_refund {len(tries)} times.")
+
+
+def _handed_to_the_model(record: pd.DataFrame) -> str:
+    """What the tool returned. What it raises is handed to the model too, as a text, and is seen nowhere else."""
+    given = record[record.activity == MODEL_CALL].input.iloc[-1][0]["input"]
+    items = given if isinstance(given, list) else []
+    outputs = [item["output"] for item in items if item.get("type") == "function_call_output"]
+    return f"It handed the model: “{shortened(str(outputs[-1]), 200)}”" if outputs else ""
 
 
 async def _the_answer_is_lost(lab: Lab, desk: type, module: Any) -> None:
