@@ -4,7 +4,11 @@ from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, is_cancelled_exception
+from temporalio.exceptions import (
+    ActivityError,
+    ApplicationError,
+    is_cancelled_exception,
+)
 from temporalio.workflow import ActivityConfig
 
 with workflow.unsafe.imports_passed_through():
@@ -63,6 +67,11 @@ class TimeoutsWorkflow:
             if is_cancelled_exception(error):
                 raise
             return why(error)
+
+    @send.validator
+    def check_send(self, timeout: str) -> None:
+        if timeout not in TIMEOUTS:
+            raise ApplicationError(f"Name one of the timeouts: {', '.join(TIMEOUTS)}.")
 
     @workflow.signal
     def close(self) -> None:
