@@ -400,8 +400,8 @@ class Conversation:
         if "Workflow Task in failed state" in error.message:
             return LabError(
                 f"{self.id} is frozen and did not take it: the workflow's own code raises, and its task is tried again "
-                "and again. Nothing of before is lost. When a worker runs mended code, send it again. "
-                "`await chat.events()` shows the error."
+                "and again. Nothing of before is lost. Deploy mended code, and send it again. (The pauses between the tries "
+                "grow, so give it a minute.) `await chat.events()` shows the error."
             )
         return LabError(
             f"The server at {self._lab.address} did not do it: {error.message}{self._lab.server_hint()}"
