@@ -40,7 +40,8 @@ WRONG = [
     ),
     changed(
         "pauses of a day",
-        "2 hours after the mail server was back, mail_the_team still waits: its longest pause is 1 day",
+        "2 hours after the mail server is back, mail_the_team may still wait: after a day (24 hours) without it the pause "
+        "between two attempts is",
         (BY_THE_HOUR, "maximum_interval=timedelta(days=1)"),
     ),
     changed(
@@ -73,6 +74,28 @@ WRONG = [
         "the mail has no limit",
         "What ends a mail that cannot be sent? With your NOTICE: nothing",
         (FIVE_DAYS, ""),
+    ),
+    changed(
+        "half an hour is too late for the record",
+        "15 minutes after the database is back, save_to_database may still wait",
+        (BY_TEN_MINUTES, "RetryPolicy(maximum_interval=timedelta(minutes=30))"),
+    ),
+    changed(
+        "the mail is given up when the server comes back",
+        "The mail server was down for 1 day. mail_the_team was given up after 35 attempts",
+        ("timedelta(days=5)", "timedelta(days=1)"),
+    ),
+    changed(
+        "the record waits for the mail",
+        "The mail server was down, and the record of “Where do I put my palm?” was not saved",
+        (SAVE, "self.later(self.both(record, text))"),
+        (f"        {MAIL}\n", ""),
+        (
+            "    async def turn(",
+            "    async def both(self, record: activities.TurnRecord, text: str) -> None:\n        key = self.key\n"
+            "        await self.duty(mail_the_team, [key, text], NOTICE)\n"
+            "        await self.duty(activities.save_to_database, [key, record], RECORD)\n\n    async def turn(",
+        ),
     ),
     changed("the bad address is tried again", "SMTP 550), and mail_the_team is tried again", (REFUSED, "")),
     changed(
