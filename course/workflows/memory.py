@@ -98,8 +98,8 @@ class Memory:
     def _to_be_noted(self) -> str:
         lines = ["Notes so far:", self.summary or "(none)", "", "Will be forgotten:"]
         for item in (item for turn in self.old for item in turn):
-            # What was said; not the tools' calls.
-            if who := {"user": "Customer", "assistant": "Juniper"}.get(item.get("role", "")):
+            who = {"user": "Customer", "assistant": "Juniper"}.get(item.get("role", ""))
+            if who:  # what was said; not the tools' calls
                 lines.append(f"{who}: {_text(item.get('content'))[:EXCERPT]}")
         return "\n".join(lines)
 
