@@ -129,7 +129,7 @@ class ConversationWorkflow:
         update = workflow.current_update_info()
         assert update
         reply = await self._turn(update.id, text)
-        await self._renewal.hold_back()
+        await self._renewal.hold_back()  # hardly ever: lesson 12
         return reply
 
     @send.validator

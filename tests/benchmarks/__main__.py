@@ -19,7 +19,7 @@ from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client, WorkflowHandle, WorkflowHistory
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
@@ -365,6 +365,58 @@ async def bench_mail_down() -> None:
     )
 
 
+# A long conversation
+
+
+async def long_conversation(send: Send) -> list[float]:
+    """Seconds of each of 300 turns."""
+    times = []
+    for number in range(300):
+        began = time.perf_counter()
+        await send(MESSAGES[number % 3])
+        times.append(time.perf_counter() - began)
+    return times
+
+
+def per_turn(histories: list[WorkflowHistory], until: int) -> tuple[float, float]:
+    """Bytes and events of history a turn, the mean of ten turns."""
+    turn, size, events = 0, 0, 0
+    for history in histories:
+        for event in history.events:
+            turn += event.HasField("workflow_execution_update_accepted_event_attributes")
+            if until - 10 < turn <= until:
+                size, events = size + event.ByteSize(), events + 1
+    return size / 10, events / 10
+
+
+async def bench_growth() -> None:
+    """300 turns: ours against the plain code, which begins no new run and hands the model everything."""
+    async with await Lab.start(ui=False) as lab:
+        await warm((await lab.converse(ConversationWorkflow, "ada")).send)
+        chat = await lab.converse(ConversationWorkflow, "ada")
+        ours, our_runs = await long_conversation(chat.send), await chat._histories()
+    async with plain_desk("same server") as (client, _):
+        await warm((await plain_conversation(client))[1])
+        handle, send = await plain_conversation(client)
+        theirs, their_runs = await long_conversation(send), [await handle.fetch_history()]
+    for until in (10, 100, 300):
+        size, events = per_turn(our_runs, until)
+        naive_size, naive_events = per_turn(their_runs, until)
+        report(f"history a turn, at turn {until}: kB", size / 1000, f"naive {naive_size / 1000:.2f}", None)
+        report(f"history a turn, at turn {until}: events", events, f"naive {naive_events:.2f}", None)
+    flat = per_turn(our_runs, 300)[0] / per_turn(our_runs, 100)[0]
+    report("history a turn: bytes at turn 300 ÷ at turn 100", flat, "at most 1.20", flat <= 1.2)
+    longest = max(len(history.events) for history in our_runs)
+    report("events of the longest run of 300 turns", longest, f"naive {len(their_runs[0].events)}", None)
+    ratios = [statistics.median(t[289:300]) / statistics.median(t[4:15]) for t in (ours, theirs)]
+    report(
+        "latency of a turn, at turn 300 ÷ at turn 10",
+        ratios[0],
+        f"at most 1.20 (naive {ratios[1]:.2f})",
+        ratios[0] <= 1.2,
+    )
+
+
 def machine() -> str:
     model = next((line.split(":")[1].strip() for line in _cpuinfo() if line.startswith("model name")), "")
     return f"{os.cpu_count()} cores ({model or platform.machine()}), {platform.system()}, Python {platform.python_version()}"
@@ -385,6 +437,7 @@ BENCHES = {
     "takeover": bench_takeover,
     "retries": bench_retries,
     "mail": bench_mail_down,
+    "growth": bench_growth,
 }
 
 
