@@ -7,15 +7,15 @@ from tests.crash.sweep import CrashSweep, Found, Scenario, keys
 from tests.desk_short_runs import ShortRunsDesk
 from tests.lab_helpers import until
 
-MESSAGES = ("Hello!", "Where is order 1042?", "Thank you.", "Hello again!")
+MESSAGES = ("Where is order 1043?", "Where is order 1042?", "Thank you.", "Hello again!")
 
 
 class LongRun(Scenario):
     name = "long_run"
     workflows = (ShortRunsDesk,)
     activities: ClassVar = {
-        "invoke_model_activity": 5,
-        "look_up_order": 1,
+        "invoke_model_activity": 6,
+        "look_up_order": 2,
         "save_to_database": 4,
         "send_notification": 4,
         "process_batch": 1,
