@@ -124,18 +124,18 @@ def generate_report(task_id: str, summary_data: dict[str, Any]) -> str:
 
     Args:
         task_id: The key of the report. The same key writes the same file.
-        summary_data: `customer`, and `turns`: a list of `TurnRecord`.
+        summary_data: `customer`, and `turns`: a list of `TurnRecord`. Of a long conversation these are the
+            last, and `totals` (`turns`, `answered`) counts all of them.
     """
-    from course.services.report import write_report
+    from course.services.report import totals, write_report
 
     services = current_services()
     file = write_report(services.reports, task_id, summary_data)
-    turns = summary_data.get("turns", [])
-    answered = sum(turn.get("outcome") == "answered" for turn in turns)
+    counted = totals(summary_data)
     try:
         services.database.insert_once(
             database.reports,
-            {"task_id": task_id, "turns": len(turns), "answered": answered, "file": file.name},
+            {"task_id": task_id, **counted, "file": file.name},
         )
     except Refused as error:
         raise refused(error) from error

@@ -38,6 +38,7 @@ from course.services.insight import learn_from
 from course.services.report import write_report
 from course.workflows import ConversationWorkflow
 from course.workflows.answering import APOLOGY
+from course.workflows.memory import NOTES
 from tests.lab_helpers import count, scheduled, until
 from tests.lab_strangers import AsksOnce
 
@@ -229,19 +230,24 @@ async def test_twenty_five_messages_at_once(lab: Lab) -> None:
     covered = [order for row in learned for order in row["orders"].split(", ")]
     assert covered == [o for k in range(8) for o in sorted(m[-5:-1] for m in accepted[3 * k : 3 * k + 3])]
     assert len(mails(lab, "many")) == 25
-    # No overlap: each turn's first model call holds the whole conversation before it, and no more.
-    assert told_before(history) == list(range(25))
+    # No overlap: each turn's first model call holds the messages right before it, and no more. (From the
+    # twentieth on, the oldest of them are notes.)
+    told = told_before(history)
+    assert [len(before) for before in told[:20]] == list(range(20))
+    assert min(len(before) for before in told[20:]) >= 10
+    assert told == [accepted[n - len(before) : n] for n, before in enumerate(told)]
 
 
-def told_before(history: Any) -> list[int]:
-    """For each turn's first model call, in order: how many of the customer's messages it was given before."""
+def told_before(history: Any) -> list[list[str]]:
+    """For each turn's first model call, in order: the customer's messages that it was given before."""
     found = []
     for event in history.events:
         call = event.activity_task_scheduled_event_attributes
         if call.activity_type.name == "invoke_model_activity":
-            items = json.loads(call.input.payloads[0].data)["input"]
-            if items[-1].get("role") == "user":
-                found.append(sum(item.get("role") == "user" for item in items) - 1)
+            given = json.loads(call.input.payloads[0].data)
+            if given["input"][-1].get("role") == "user" and given["tools"]:  # not the note-taker's
+                said = [item["content"] for item in given["input"] if item.get("role") == "user"]
+                found.append([text for text in said if not text.startswith(NOTES)][:-1])
     return found
 
 

@@ -47,6 +47,8 @@ class Conversation:
         self._update, self._close = update, close
         self._moving = asyncio.Lock()
         self._on_their_way: set[str] = set()  # messages that were neither answered nor seen on record yet
+        self._earlier: dict[str, WorkflowHistory] = {}  # runs that are over do not change any more
+        self._told: dict[str, list[tuple[Any, ...]]] = {}
 
     def __repr__(self) -> str:
         return f"<Conversation {self.id}>"
@@ -126,10 +128,7 @@ class Conversation:
             async with asyncio.timeout(timeout):
                 description = await self._describe()
                 if description.status == WorkflowExecutionStatus.RUNNING:
-                    if self._lab.has_update(description.workflow_type, self._close):
-                        await self.handle.execute_update(self._close)
-                    else:
-                        await self.handle.signal(self._close)
+                    await self._ask_to_close(description.workflow_type)
                 return await self.handle.result(rpc_timeout=timedelta(seconds=timeout + 5))
         except TimeoutError:
             raise await self._no_reply(f"{self.id} has not ended after {timeout:g} s.") from None
@@ -137,6 +136,16 @@ class Conversation:
             raise LabError(f"{self.id} did not end well: {why(error)}") from None
         except RPCError as error:
             raise await self._unreachable(error) from None
+
+    async def _ask_to_close(self, workflow_type: str) -> None:
+        try:
+            if self._lab.has_update(workflow_type, self._close):
+                await self.handle.execute_update(self._close)
+            else:
+                await self.handle.signal(self._close)
+        except RPCError as error:
+            if error.status != RPCStatusCode.NOT_FOUND:
+                raise  # else it has ended meanwhile, as it was asked to
 
     async def reset(self, *, before: str) -> None:
         """Goes back, as an operator does with `temporal workflow reset`, and lets everything run anew from there.
@@ -238,19 +247,35 @@ class Conversation:
     async def transcript(self) -> pd.DataFrame:
         """What was said: columns `turn`, `role` (customer, agent, system) and `text`.
 
-        Asks the workflow's `transcript` query. A workflow without one, or one that is frozen and answers no
-        query, gets what its history shows.
+        Asks the workflow's `transcript` query, of each of its runs. A workflow without one, or one that is
+        frozen and answers no query, gets what its history shows.
         """
         if await self._quiet() == "frozen":
             return transcript_table(await self._histories())
         try:
-            lines = await self.handle.query("transcript")
+            lines = await self._lines()
         except WorkflowQueryFailedError:
             return transcript_table(await self._histories())
         except RPCError as error:
             raise await self._unreachable(error) from None
-        table = pd.DataFrame([dict(line) for line in lines], columns=["turn", "role", "text"])
+        table = pd.DataFrame(lines, columns=["turn", "role", "text"])
         return table.astype({"turn": "Int64"})
+
+    async def _lines(self) -> list[tuple[Any, ...]]:
+        """What each run says of itself, the first first. A run may repeat what was said before it."""
+        run = (await self._describe()).run_id
+        lines = await self._lines_of(run)
+        while run := _continued_from(self._earlier.get(run) or await self.history(run)):
+            if run not in self._told:
+                self._told[run] = await self._lines_of(run)
+            later = set(lines)
+            lines = [*(line for line in self._told[run] if line not in later), *lines]
+        return lines
+
+    async def _lines_of(self, run: str) -> list[tuple[Any, ...]]:
+        handle = self._lab.client.get_workflow_handle(self.id, run_id=run)
+        lines = await handle.query("transcript")
+        return [tuple(line[name] for name in ("turn", "role", "text")) for line in map(dict, lines)]
 
     async def activities(self, times: bool = False) -> pd.DataFrame:
         """Who decided what: `course.history.activity_table` of all runs of this conversation.
@@ -288,7 +313,9 @@ class Conversation:
         """All runs, the first first: a run that was continued as new names its predecessor."""
         histories = [await self.history()]
         while earlier := _continued_from(histories[0]):
-            histories.insert(0, await self.history(earlier))
+            if earlier not in self._earlier:
+                self._earlier[earlier] = await self.history(earlier)
+            histories.insert(0, self._earlier[earlier])
         return histories
 
     # What is going on

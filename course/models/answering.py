@@ -8,6 +8,7 @@ from typing import Any
 
 from .choosing import SILENCE, Skill
 from .filling import facts_of, fill
+from .notes import said_about
 from .reading import CARE, Call, Turn, clean, known, orders, plants, stems
 
 WHAT_I_AM = "I am the course's offline model (simulated: rules, not a language model)."
@@ -24,9 +25,11 @@ _NTH = {"first": 0, "second": 1, "third": 2, "fourth": 3, "fifth": 4}
 _REMEMBER = re.compile(
     r"\bwhat (?:did|have) i (?:just )?(?:ask|sa(?:y|id)|tell|told|writ|want|mention)"
     r"|\b(?:which|what) (?:order|plant)s? (?:number )?(?:did|have) i\b|\bremember\b.*\?|\bwho am i\b"
-    r"|\bwhat was my (?:first|last|previous)|\bmy (?:first|last|previous) (?:message|question)",
+    r"|\bwhat was my (?:first|last|previous)|\bmy (?:first|last|previous) (?:message|question)"
+    r"|\bwhat do you (?:still )?know (?:about|of) (?:me|my)\b",
     re.I,
 )
+_ABOUT = re.compile(r"\b(?:about|of|remember) (?:my|our|the) ([\w' -]{2,40}?)(?: in turn \d+)?\W*$", re.I)
 _MY = re.compile(
     r"\bwhat(?:'s| is| was) my ((?!order|refund|parcel|package|delivery)[\w ]{2,30}?)(?: called)?\s*\?*$",
     re.I,
@@ -104,7 +107,7 @@ def proposal(schema: dict[str, Any], turn: Turn, skills: list[Skill], duties: se
 
 def _greeting(turn: Turn, message: str) -> str:
     """Hello, and a kind word, where the message calls for them."""
-    name = known("name", *turn.earlier, turn.message)
+    name = known("name", turn.notes, *turn.earlier, turn.message)
     hello = re.match(r"\W*(hello|hi|hey|good (morning|afternoon|evening)|dear)\b", message, re.I)
     said = [f"Hello {clean(name, 40)}!" if name else "Hello!"] if hello else []
     if re.search(
@@ -119,18 +122,25 @@ def _memory(turn: Turn, message: str) -> str:
     nothing = "I have only this one message from you: nothing before it was given to me."
     if my := _MY.search(message.strip()) or re.search(r"\bwho am (i)\b", message, re.I):
         what = "name" if my[1].lower() == "i" else my[1].strip()
-        value = known(what, turn.instructions, *turn.earlier)
-        return (
-            f"Your {what} is {clean(value, 80)}."
-            if value
-            else f"You have not told me your {what}"
-            + ("." if turn.earlier else ", and nothing before this message was given to me.")
+        value = known(what, turn.instructions, turn.notes, *turn.earlier)
+        if value:
+            return f"Your {what} is {clean(value, 80)}."
+        if told := said_about(what, turn.notes, *turn.earlier):
+            return f"You told me: “{clean(told, 300)}”"
+        return f"You have not told me your {what}" + (
+            "." if turn.earlier or turn.notes else ", and nothing before this message was given to me."
         )
-    if not turn.earlier:
+    if not turn.earlier and not turn.notes:
         return nothing
+    if about := _ABOUT.search(message):
+        told = said_about(about[1], turn.notes, *turn.earlier)
+        if told:
+            return f"You told me: “{clean(told, 300)}”"
+        return f"I know of nothing that you told me about your {about[1]}."
     for what, find in (("order", orders), ("plant", plants)):
         if re.search(rf"\b(which|what) {what}", message, re.I):
-            found = list(dict.fromkeys(one for text in turn.earlier for one in find(text)))
+            texts = [turn.notes, *turn.earlier]
+            found = list(dict.fromkeys(one for text in texts for one in find(text)))
             listed = " and ".join(found)
             return (
                 f"You asked about {what + 's' if len(found) > 1 else what} {listed}."
@@ -140,6 +150,8 @@ def _memory(turn: Turn, message: str) -> str:
     nth = re.search(
         r"\b(?:turn|message|question)\s+(\d+)\b|\b(first|second|third|fourth|fifth)\b", message, re.I
     )
+    if turn.notes and (nth or not turn.earlier):
+        return f"I have only notes of what you wrote first: {clean(turn.notes, 1000)}"
     index = (int(nth[1]) - 1 if nth[1] else _NTH[nth[2].lower()]) if nth else len(turn.earlier) - 1
     if not 0 <= index < len(turn.earlier):
         return f"I was given {len(turn.earlier)} earlier messages of yours, and that one is not among them."

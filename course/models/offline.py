@@ -14,6 +14,7 @@ from temporalio import activity
 from .answering import in_words, proposal, remembers, reply
 from .choosing import SILENCE, Skill, Wanted, chosen, is_duty
 from .filling import facts_of, fill
+from .notes import notes_of, takes_notes
 from .reading import Turn, clean, fingerprint, plain
 from .wire import (
     ESTIMATED,
@@ -195,6 +196,8 @@ class OfflineModel(Model):
             raise status_error(403, "The offline model's provider refuses this request (simulated).")
         if self.mistakes.happens("time_out", said):
             raise openai.APITimeoutError(httpx2.Request("POST", "http://offline.invalid/v1/responses"))
+        if not skills and takes_notes(turn.instructions):
+            return notes_of(turn.whole)
         skills = [] if tool_choice == "none" else skills
         duties = {skill.name for skill in skills if is_duty(skill, turn.instructions)}
         asked_not_to = duties and SILENCE.search(turn.message.replace("’", "'"))

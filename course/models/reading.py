@@ -67,6 +67,10 @@ _MONEY = re.compile(
 )
 
 
+# The first line of notes that somebody took of a conversation; they stand below it.
+_NOTES = re.compile(r"\W*(?:notes|(?:a )?summary) (?:of|on) [^\n]*\n", re.IGNORECASE)
+
+
 # Every model call brings the whole conversation again.
 _read_once = functools.lru_cache(maxsize=1024)
 
@@ -183,6 +187,8 @@ class Turn:
     instructions: str
     earlier: list[str] = field(default_factory=list)
     message: str = ""
+    notes: str = ""  # of what was said before the earlier messages
+    whole: list[str] = field(default_factory=list)  # the messages, none of them shortened
     calls: list[Call] = field(default_factory=list)
     outputs: list[str] = field(default_factory=list)  # of the whole conversation
 
@@ -195,11 +201,15 @@ class Turn:
             if not isinstance(item, dict):
                 continue
             kind, role = item.get("type", "message"), item.get("role")
-            if kind == "message" and role == "user":
-                said.append(_excerpt(_text(item.get("content"))))
+            text = _text(item.get("content")) if kind == "message" else ""
+            if role in ("user", "system", "developer") and _NOTES.match(text):
+                turn.notes += text.partition("\n")[2] + "\n"
+            elif kind == "message" and role == "user":
+                turn.whole.append(text)
+                said.append(_excerpt(text))
                 calls = {}
             elif kind == "message" and role in ("system", "developer"):
-                turn.instructions += "\n" + _text(item.get("content"))
+                turn.instructions += "\n" + text
             elif kind == "function_call":
                 calls[item.get("call_id")] = Call(str(item.get("name", "")), str(item.get("arguments", "")))
             elif kind == "function_call_output":

@@ -19,7 +19,7 @@ PAGE = """<!doctype html>
   img {{ max-width: 100% }}
 </style>
 <h1>{title}</h1>
-<p>{count} messages, {answered} answered.</p>
+<p>{turns} messages, {answered} answered.{shown}</p>
 <table><tr><th>Turn</th><th>Customer</th><th>Juniper</th><th>Outcome</th></tr>
 {rows}
 </table>
@@ -31,15 +31,15 @@ PAGE = """<!doctype html>
 
 def write_report(folder: Path, task_id: str, summary: dict[str, Any]) -> Path:
     """Writes the report of one conversation and returns its path. The same `task_id` is the same file."""
-    turns = summary.get("turns", [])
+    turns, counted = summary.get("turns", []), totals(summary)
     rows = "\n".join(
         "<tr>" + "".join(f"<td>{escape(str(turn.get(name, '')))}</td>" for name in COLUMNS) + "</tr>"
         for turn in turns
     )
     page = PAGE.format(
         title=escape(f"Conversation with {summary.get('customer', 'a customer')}"),
-        count=len(turns),
-        answered=sum(turn.get("outcome") == "answered" for turn in turns),
+        **counted,
+        shown=f" The last {len(turns)} are shown." if len(turns) < counted["turns"] else "",
         rows=rows,
         figure=base64.b64encode(_figure(turns)).decode(),
     )
@@ -49,6 +49,13 @@ def write_report(folder: Path, task_id: str, summary: dict[str, Any]) -> Path:
     draft.write_text(page, encoding="utf-8", errors="replace")
     draft.replace(file)  # whole or not at all
     return file
+
+
+def totals(summary: dict[str, Any]) -> dict[str, int]:
+    """How many turns a conversation had, and how many were answered: also those that are not listed."""
+    turns = summary.get("turns", [])
+    listed = {"turns": len(turns), "answered": sum(turn.get("outcome") == "answered" for turn in turns)}
+    return summary.get("totals", listed)
 
 
 COLUMNS = ("turn", "message", "answer", "outcome")

@@ -2,6 +2,9 @@
 
 A turn is `_turn`, top to bottom: answer (or apologise), save, reply; then tell the team, and learn from
 every third message. The customer waits for the answer and its record, for nothing else.
+
+A conversation may be as long as it likes: the agent's memory is bounded (`memory.py`), and before the history
+is long the conversation goes on in a new run (`renewal.py`). Lesson 12 is about both.
 """
 
 import asyncio
@@ -9,7 +12,7 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
-from agents import Agent, TResponseInputItem
+from agents import Agent
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 from temporalio.openai_agents.workflow import activity_as_tool
@@ -17,12 +20,18 @@ from temporalio.openai_agents.workflow import activity_as_tool
 with workflow.unsafe.imports_passed_through():
     from course import activities
     from course.workflows.answering import ask, why
+    from course.workflows.memory import Memory
     from course.workflows.messages import check_message
     from course.workflows.policies import BACKGROUND, RECORD, TOOL
+    from course.workflows.renewal import EVENTS, Renewal, newest
 
 
 BATCH = 3
 """The desk learns from every third message."""
+
+LAST = 100
+"""Turns that are known in the next run, and that the report lists. The same message again, sent because its
+reply got lost, comes within seconds, and at most ten are under way: a hundred are plenty."""
 
 INSTRUCTIONS = """You are the support agent of Juniper, a shop for house plants. Answer in a few plain
 sentences. Look up what you do not know. You cannot pay refunds: say that a colleague will decide."""
@@ -38,6 +47,18 @@ class Turn:
     outcome: str = "in progress"
     notes: dict[str, str] = field(default_factory=dict)
     """What the system did, by step: `saved`, `notice`, `batch`."""
+    message_id: str = ""
+
+
+@dataclass
+class Carried:
+    """What a conversation takes along into its next run. All of it is bounded."""
+
+    turns: int = 0
+    answered: int = 0
+    last: list[Turn] = field(default_factory=list)
+    """For the next batch, for the report, and for a message that comes again."""
+    memory: Memory = field(default_factory=Memory)
 
 
 @dataclass
@@ -61,8 +82,11 @@ class Summary:
 
 @workflow.defn
 class ConversationWorkflow:
+    renew_after = EVENTS
+    """At how many events of history the conversation goes on in a new run."""
+
     @workflow.init
-    def __init__(self, customer: str) -> None:
+    def __init__(self, customer: str, carried: Carried | None = None) -> None:
         self._customer = customer
         self._agent = Agent(
             name="Juniper",
@@ -72,23 +96,30 @@ class ConversationWorkflow:
                 activity_as_tool(activities.check_stock, **TOOL),
             ],
         )
-        self._memory: list[TResponseInputItem] = []
-        self._turns: list[Turn] = []
-        self._turn_of: dict[str, Turn] = {}  # by the message's identity
+        self._before = carried or Carried()  # the runs before this one
+        self._memory = self._before.memory
+        self._turns = list(self._before.last)
+        self._turn_of = {turn.message_id: turn for turn in self._turns}
         self._one_at_a_time = asyncio.Lock()
         self._duties: set[asyncio.Task[None]] = set()
         self._closing = False
         self._report: str | None = None
         self._ending = ""
+        self._renewal = Renewal(
+            self.renew_after,
+            is_answered=lambda: all(turn.answer is not None for turn in self._turns),
+            is_done=lambda: not self._duties,
+            turns=self._count,
+        )
 
     @workflow.run
-    async def run(self, customer: str) -> Summary:
-        await workflow.wait_condition(lambda: self._closing)
-        await workflow.wait_condition(
-            lambda: workflow.all_handlers_finished() and not self._duties
-        )
+    async def run(self, customer: str, carried: Carried | None = None) -> Summary:
+        await workflow.wait_condition(lambda: self._closing or self._renewal.is_due())
+        await self._renewal.until_idle()  # no handler and no duty is at work
+        if not self._closing:
+            workflow.continue_as_new(args=[customer, self._carry()])
         await self._write_report()
-        return Summary(self._customer, len(self._turns), self._answered(), self._report)
+        return Summary(self._customer, self._count(), self._answered(), self._report)
 
     # What comes in
 
@@ -97,7 +128,9 @@ class ConversationWorkflow:
         """A message; returns the reply."""
         update = workflow.current_update_info()
         assert update
-        return await self._turn(update.id, text)
+        reply = await self._turn(update.id, text)
+        await self._renewal.hold_back()  # hardly ever: lesson 12
+        return reply
 
     @send.validator
     def check_send(self, text: str) -> None:
@@ -121,8 +154,9 @@ class ConversationWorkflow:
 
     @workflow.query
     def transcript(self) -> list[Line]:
+        """Of this run: what was said in the runs before it, they can be asked."""
         lines = []
-        for turn in self._turns:
+        for turn in self._own_turns():
             lines.append(Line(turn.number, "customer", turn.message))
             if turn.answer is not None:
                 lines.append(Line(turn.number, "agent", turn.answer))
@@ -137,7 +171,7 @@ class ConversationWorkflow:
     def state(self) -> dict[str, Any]:
         return {
             "customer": self._customer,
-            "turns": len(self._turns),
+            "turns": self._count(),
             "answered": self._answered(),
             "duties_running": len(self._duties),
             "closing": self._closing,
@@ -150,20 +184,23 @@ class ConversationWorkflow:
             turn = self._turn_of[message_id]
             await workflow.wait_condition(lambda: turn.answer is not None)
             return turn.answer or ""
-        turn = Turn(number=len(self._turns) + 1, message=text)
+        turn = Turn(self._count() + 1, text, message_id=message_id)
         self._turns.append(turn)
         self._turn_of[message_id] = turn
 
         # The lock keeps memory and order: the next message is answered with this one in mind.
         async with self._one_at_a_time:
-            answer = await ask(self._agent, self._memory, text)
-            self._memory = answer.memory
+            memory = self._memory.items()
+            answer = await ask(self._agent, memory, text)
+            self._memory.remember(answer.memory[len(memory) :])
         await self._save(turn, answer.text, answer.outcome)
         turn.answer, turn.outcome = answer.text, answer.outcome
 
         self._in_background(self._tell_the_team(turn))
         if turn.number % BATCH == 0:
             self._in_background(self._learn(turn))
+        if self._memory.is_full():
+            self._in_background(self._memory.fold())
         return answer.text
 
     async def _save(self, turn: Turn, answer: str, outcome: str) -> None:
@@ -190,7 +227,8 @@ class ConversationWorkflow:
         )
 
     async def _learn(self, turn: Turn) -> None:
-        messages = [t.message for t in self._turns[turn.number - BATCH : turn.number]]
+        batch = range(turn.number - BATCH + 1, turn.number + 1)
+        messages = [t.message for t in self._turns if t.number in batch]
         number = turn.number // BATCH
         await self._step(
             turn,
@@ -221,14 +259,15 @@ class ConversationWorkflow:
     async def _write_report(self) -> None:
         summary = {
             "customer": self._customer,
-            "turns": [
+            "totals": {"turns": self._count(), "answered": self._answered()},
+            "turns": [  # the last of them
                 {
                     "turn": turn.number,
                     "message": turn.message[:200],
                     "answer": (turn.answer or "")[:200],
                     "outcome": turn.outcome,
                 }
-                for turn in self._turns
+                for turn in self._turns[-LAST:]
             ],
         }
         try:
@@ -265,8 +304,19 @@ class ConversationWorkflow:
         """Names the intent: which conversation, which turn. Never the run, never the attempt."""
         return f"{workflow.info().workflow_id}/turn-{turn.number}"
 
+    def _count(self) -> int:
+        return self._turns[-1].number if self._turns else 0
+
+    def _own_turns(self) -> list[Turn]:
+        return [turn for turn in self._turns if turn.number > self._before.turns]
+
     def _answered(self) -> int:
-        return sum(turn.outcome == "answered" for turn in self._turns)
+        own = sum(turn.outcome == "answered" for turn in self._own_turns())
+        return self._before.answered + own
+
+    def _carry(self) -> Carried:
+        last = newest(self._turns, BATCH, LAST)
+        return Carried(self._count(), self._answered(), last, self._memory)
 
 
 STEPS = ("saved", "notice", "batch")

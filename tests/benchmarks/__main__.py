@@ -19,7 +19,7 @@ from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client, WorkflowHandle, WorkflowHistory
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
@@ -365,6 +365,55 @@ async def bench_mail_down() -> None:
     )
 
 
+# A long conversation
+
+
+async def long_conversation(send: Send, send_short: Send) -> float:
+    """300 turns. Returns how long a turn takes at the end of it, ÷ a turn at the tenth of another one, by turns."""
+    for number in range(285):
+        await send(MESSAGES[number % 3])
+    long, short = [], []
+    for number in range(15):
+        for say, times in ((send, long), (send_short, short)):
+            began = time.perf_counter()
+            await say(MESSAGES[number % 3])
+            times.append(time.perf_counter() - began)
+    return statistics.median(long[4:]) / statistics.median(short[4:])
+
+
+def per_turn(histories: list[WorkflowHistory], until: int) -> tuple[float, float]:
+    """Bytes and events of history a turn, the mean of ten turns."""
+    turn, size, events = 0, 0, 0
+    for history in histories:
+        for event in history.events:
+            turn += event.HasField("workflow_execution_update_accepted_event_attributes")
+            if until - 10 < turn <= until:
+                size, events = size + event.ByteSize(), events + 1
+    return size / 10, events / 10
+
+
+async def bench_growth() -> None:
+    """300 turns: ours against the plain code, which begins no new run and hands the model everything."""
+    async with await Lab.start(ui=False) as lab:
+        chat, short = [await lab.converse(ConversationWorkflow, name) for name in ("ada", "ben")]
+        ours, our_runs = await long_conversation(chat.send, short.send), await chat._histories()
+    async with plain_desk("same server") as (client, _):
+        handle, send = await plain_conversation(client)
+        _, send_short = await plain_conversation(client)
+        theirs, their_runs = await long_conversation(send, send_short), [await handle.fetch_history()]
+    for until in (10, 100, 300):
+        size, events = per_turn(our_runs, until)
+        naive_size, naive_events = per_turn(their_runs, until)
+        report(f"history a turn, at turn {until}: kB", size / 1000, f"naive {naive_size / 1000:.2f}", None)
+        report(f"history a turn, at turn {until}: events", events, f"naive {naive_events:.2f}", None)
+    flat = per_turn(our_runs, 300)[0] / per_turn(our_runs, 100)[0]
+    report("history a turn: bytes at turn 300 ÷ at turn 100", flat, "at most 1.20", flat <= 1.2)
+    longest = max(len(history.events) for history in our_runs)
+    report("events of the longest run of 300 turns", longest, f"naive {len(their_runs[0].events)}", None)
+    target = f"at most 1.20 (naive {theirs:.2f})"
+    report("latency of a turn, at turn 300 ÷ at turn 10", ours, target, ours <= 1.2)
+
+
 def machine() -> str:
     model = next((line.split(":")[1].strip() for line in _cpuinfo() if line.startswith("model name")), "")
     return f"{os.cpu_count()} cores ({model or platform.machine()}), {platform.system()}, Python {platform.python_version()}"
@@ -385,6 +434,7 @@ BENCHES = {
     "takeover": bench_takeover,
     "retries": bench_retries,
     "mail": bench_mail_down,
+    "growth": bench_growth,
 }
 
 

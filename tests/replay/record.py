@@ -11,6 +11,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +21,7 @@ import course.workflows
 from course.lab import Conversation, Lab
 from course.models import Mistakes
 from tests.histories.record import scrub
+from tests.suggesting import suggesting_server
 
 RECORDED = Path(__file__).parent / "recorded"
 
@@ -101,6 +103,23 @@ async def desk_of_two_at_once(stage: Stage) -> None:
     for reply in both:
         await reply
     await stage.chat.close()
+
+
+@scenario("ConversationWorkflow")
+async def desk_renewed(stage: Stage) -> None:
+    """Two runs, since the server suggested it; a message of the first comes again in the second."""
+    await stage.say("My cat is called Miso.", "Where is order 1042?")
+    again = stage.chat.handle.execute_update
+    await again("send", "Thanks!", id="message-3")
+    while len(await stage.chat._histories()) < 2:
+        await asyncio.sleep(0.01)
+    await again("send", "Thanks!", id="message-3")
+    await stage.say("What did I tell you about my cat?")
+    await stage.chat.close()
+
+
+SUGGESTS = {"desk_renewed": 60}
+"""Scenarios that need a server which suggests a new run early: after so many events."""
 
 
 def talk(workflow_class: str, name: str, *messages: str) -> None:
@@ -206,7 +225,11 @@ async def main(names: list[str]) -> None:
         sys.exit(f"No scenario is called {', '.join(sorted(unknown))}. There are: {', '.join(SCENARIOS)}.")
     RECORDED.mkdir(exist_ok=True)
     for name in names or [name for name in SCENARIOS if not (RECORDED / f"{name}.json").exists()]:
-        async with await Lab.start(ui=False) as lab:
+        async with AsyncExitStack() as stack:
+            address = None
+            if name in SUGGESTS:
+                address = await stack.enter_async_context(suggesting_server(SUGGESTS[name]))
+            lab = await stack.enter_async_context(await Lab.start(ui=False, address=address))
             runs = await record(lab, *SCENARIOS[name])
         write(name, SCENARIOS[name][0], runs)
         print(f"{name}: {sum(len(run['events']) for run in runs)} events", flush=True)

@@ -1,0 +1,103 @@
+"""Lesson 12: when a conversation goes on in a new run, so that no history grows for ever.
+
+A new run begins with an empty history and with what the old one hands over. What the old run has accepted
+it must finish: a handler or a duty that is still at work would be cut off.
+"""
+
+import contextlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any
+
+from temporalio import workflow
+
+EVENTS = 2_000
+"""Events of a run: some fifty turns. The server suggests a new run at 4,096 events, and ends one at 51,200."""
+
+BYTES = 2 * 1024 * 1024
+"""Of a run's history. The server suggests a new one at 4 MiB, and ends one at 50 MiB."""
+
+PATIENCE = 10
+"""Turns. So long a run that is due waits for a pause between the messages."""
+
+HOLD = timedelta(minutes=1)
+"""So long at most a reply is held back for the new run."""
+
+MOST_CARRIED = 256 * 1024
+"""Bytes of turns that are handed over. A workflow's input may hold 2 MiB."""
+
+
+class Renewal:
+    """Finds the moment for a new run.
+
+    Args:
+        events: At how many events a new run is due.
+        is_answered: Whether every accepted message has its answer.
+        is_done: Whether no duty is at work.
+        turns: How many turns there have been.
+    """
+
+    def __init__(
+        self,
+        events: int,
+        *,
+        is_answered: Callable[[], bool],
+        is_done: Callable[[], bool],
+        turns: Callable[[], int],
+    ) -> None:
+        self._events = events
+        self._is_answered, self._is_done, self._turns = is_answered, is_done, turns
+        self._holding = False
+
+    def is_due(self) -> bool:
+        run = workflow.info()
+        return (
+            run.is_continue_as_new_suggested()
+            or run.get_current_history_length() >= self._events
+            or run.get_current_history_size() >= BYTES
+        )
+
+    async def until_idle(self) -> None:
+        """Returns when no handler and no duty is at work.
+
+        Such a moment comes by itself when nobody writes. Senders that never pause leave none: whoever has
+        a reply sends the next message. So after ten turns the replies are held back until all that was
+        accepted is answered, and then go out together, in the same workflow task that ends the run. At
+        most ten are held: a workflow takes ten updates in flight, and the server keeps the others waiting.
+        """
+        while True:
+            latest = self._turns() + PATIENCE
+            await workflow.wait_condition(
+                lambda: (
+                    self._is_idle() or (self._turns() >= latest and self._is_done())  # noqa: B023
+                )
+            )
+            if self._is_idle():
+                return
+            self._holding = True
+            with contextlib.suppress(TimeoutError):
+                await workflow.wait_condition(
+                    lambda: self._is_answered() and self._is_done(), timeout=HOLD
+                )
+            self._holding = False
+
+    async def hold_back(self) -> None:
+        """Where a handler has its reply: returns when it may go out, which is nearly always at once."""
+        if self._holding:
+            await workflow.wait_condition(lambda: not self._holding)
+
+    def _is_idle(self) -> bool:
+        return workflow.all_handlers_finished() and self._is_done()
+
+
+def newest(turns: list[Any], least: int, most: int) -> list[Any]:
+    """The last of some dataclasses, so many as fit: at least `least`, at most `most`."""
+    kept, size = 0, 0
+    for turn in reversed(turns[-most:]):
+        size += len(json.dumps(asdict(turn), ensure_ascii=False).encode(errors="replace"))
+        if size > MOST_CARRIED and kept >= least:
+            break
+        kept += 1
+    return turns[len(turns) - kept :]

@@ -1,0 +1,59 @@
+"""The desk that goes on in a new run after its second turn: no death around that moment loses anything."""
+
+from typing import Any, ClassVar
+
+from course import Lab
+from tests.crash.sweep import CrashSweep, Found, Scenario, keys
+from tests.desk_short_runs import ShortRunsDesk
+from tests.lab_helpers import until
+
+MESSAGES = ("Where is order 1043?", "Where is order 1042?", "Thank you.", "Hello again!")
+
+
+class LongRun(Scenario):
+    name = "long_run"
+    workflows = (ShortRunsDesk,)
+    activities: ClassVar = {
+        "invoke_model_activity": 6,
+        "look_up_order": 2,
+        "save_to_database": 4,
+        "send_notification": 4,
+        "process_batch": 1,
+        "generate_report": 1,
+    }
+    workflow_tasks = 18
+    replies = len(MESSAGES)
+
+    async def play(self, sweep: CrashSweep, id: str) -> list[Any]:
+        chat = await sweep.start(ShortRunsDesk, id)
+        replies = [await self.send(chat, number) for number in (0, 1)]
+
+        async def new_run() -> bool:
+            return len(await chat._histories()) > 1
+
+        await until(new_run, "a new run", seconds=90)
+        replies += [await self.send(chat, number) for number in (2, 3, 1)]  # and one of the old run again
+        summary = await chat.close(timeout=90)
+        return [*replies, summary["turns"], summary["answered"]]
+
+    async def send(self, chat: Any, number: int) -> str:
+        return await chat.handle.execute_update("send", MESSAGES[number], id=f"message-{number}")
+
+    def effects(self, lab: Lab, id: str) -> Found:
+        return {
+            "turn": keys(lab, "turns", id),
+            "batch": keys(lab, "batches", id),
+            "report": keys(lab, "reports", id),
+            "mail": [text for text in lab.inbox()["text"] if text.startswith(f"{id} ")],
+        }
+
+    def wanted(self, id: str) -> Found:
+        return {
+            "turn": [f"{id}/turn-{n}" for n in (1, 2, 3, 4)],
+            "batch": [f"{id}/turn-3"],
+            "report": [id],
+            "mail": [f"{id} wrote, and was answered: {message}" for message in MESSAGES],
+        }
+
+
+SCENARIO = LongRun()
