@@ -296,15 +296,15 @@ def naive_remind_later(task_id: str, message: str) -> str:
 
 
 @activity.defn
-def naive_sweep(run: str) -> int:
-    """Remind everyone whose last recorded turn ended in a question."""
+def naive_sweep() -> int:
+    """Remind everyone whose last recorded turn waits for an answer."""
     services, last = current_services(), {}
     for turn in services.database.rows(database.turns):
         last[turn["conversation"]] = turn
-    due = [turn for turn in last.values() if "?" in turn["answer"]]
+    due = [turn for turn in last.values() if turn["outcome"] == "waiting"]
     for turn in due:
         reminder = f"Reminder to {turn['customer']}: {turn['answer']}"
-        services.mail.send(f"{turn['task_id']}/{run}", reminder, reminder)
+        services.mail.send(f"{turn['task_id']}/reminder", reminder, reminder)
     return len(due)
 
 

@@ -36,7 +36,7 @@ class AskingDesk(DutifulConversation):
             customer=self.customer,
             message=text,
             answer=answer.text,
-            outcome=answer.outcome,
+            outcome=self.outcome_of(answer),
             at=workflow.now().isoformat(timespec="seconds"),
         )
         self.record.append(row)
@@ -44,3 +44,6 @@ class AskingDesk(DutifulConversation):
             activities.save_to_database, args=[self.key, row], **RECORD
         )
         return answer
+
+    def outcome_of(self, answer: Answer) -> str:
+        return answer.outcome

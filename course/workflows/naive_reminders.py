@@ -6,6 +6,7 @@ with workflow.unsafe.imports_passed_through():
     from course import activities
     from course.workflows.policies import BACKGROUND
 
+from course.workflows.answering import Answer
 from course.workflows.asking import AskingDesk, asks
 
 
@@ -33,7 +34,7 @@ class NaiveTimerWorkflow(AskingDesk):
 
 @workflow.defn
 class NaiveSweptWorkflow(AskingDesk):
-    """Keeps no deadline: a job beside it reads the table once a day."""
+    """Notes in the table that it waits. A job beside it reads that, once a day."""
 
     @workflow.init
     def __init__(self, customer: str) -> None:
@@ -46,6 +47,9 @@ class NaiveSweptWorkflow(AskingDesk):
     async def turn(self, text: str) -> str:
         return (await self.answer_and_save(text)).text
 
+    def outcome_of(self, answer: Answer) -> str:
+        return "waiting" if asks(answer.text) else answer.outcome
+
 
 @workflow.defn
 class NaiveSweepWorkflow:
@@ -53,7 +57,4 @@ class NaiveSweepWorkflow:
 
     @workflow.run
     async def run(self) -> int:
-        args = [workflow.info().run_id]
-        return await workflow.execute_activity(
-            activities.naive_sweep, args=args, **BACKGROUND
-        )
+        return await workflow.execute_activity(activities.naive_sweep, **BACKGROUND)
