@@ -137,6 +137,18 @@ async def test_a_conversation_that_is_closed_waits_for_no_answer(lab: Lab) -> No
         await chat.send(ANSWER)
 
 
+async def test_a_turn_under_way_when_it_is_closed_is_not_reminded_of(lab: Lab) -> None:
+    chat = await lab.converse(RemindingWorkflow, "eve")
+    with await lab.outage("model"):
+        reply = chat.begin(ASK)
+        await until(lambda: _accepted(chat, 1), "the message is on record")
+        await chat.handle.signal("close")
+    await chat.fast_forward(MINUTE)
+    assert "Which order" in await reply
+    assert (await chat.close(timeout=10)).turns == 1
+    assert await timers(chat) == [("canceled", 30)]
+
+
 # The end that nobody asks for
 
 

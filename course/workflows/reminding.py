@@ -56,7 +56,7 @@ class RemindingWorkflow(AskingDesk):
         self.heard_at = workflow.now()
         self.stop_reminding()
         answer = await self.answer_and_save(text)
-        if asks(answer.text):
+        if asks(answer.text) and not self._closing:
             self.reminding = self.later(self.remind(self.key, answer.text))
         return answer.text
 
