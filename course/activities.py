@@ -6,6 +6,8 @@ the service refuses a repeat. They are sync functions: they block on I/O, and th
 threads.
 """
 
+import threading
+from datetime import date, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -25,6 +27,8 @@ class TurnRecord(TypedDict, total=False):
     message: str
     answer: str
     outcome: str
+    at: str
+    """When, in ISO 8601 (UTC): what the weekly report and the cleanup go by."""
 
 
 def refused(error: Exception) -> ApplicationError:
@@ -142,6 +146,58 @@ def generate_report(task_id: str, summary_data: dict[str, Any]) -> str:
     return file.name
 
 
+@activity.defn(no_thread_cancel_exception=True)
+def write_weekly_report(week: str) -> str:
+    """Write the report of one week: an HTML file with numbers and no words. Returns the file's name.
+
+    Args:
+        week: Its Monday, such as 2026-11-16. It is the key: the same week writes the same file.
+    """
+    from course.services.report import report_name, write_weekly_report
+
+    services, monday = current_services(), date.fromisoformat(week)
+    counts = services.database.turns_between(monday, monday + timedelta(days=7))
+    task_id = f"week-{week}"
+    row = {
+        "task_id": task_id,
+        "turns": sum(count["messages"] for count in counts),
+        "answered": sum(count["answered"] for count in counts),
+        "file": report_name(task_id),
+    }
+    try:
+        services.database.insert_once(
+            database.reports, row
+        )  # before the file: a refusal leaves that as it is
+    except Refused as error:
+        raise refused(error) from error
+    write_weekly_report(services.reports, task_id, f"Week from {week}", counts)
+    return row["file"]
+
+
+@activity.defn
+def forget_words(before: str) -> int:
+    """Blank who wrote what before a day. That a turn was, when, and what became of it, stays.
+
+    Args:
+        before: The day, such as 2026-11-16. Returns how many turns before it are blank now.
+    """
+    return current_services().database.forget_words(date.fromisoformat(before))
+
+
+@activity.defn
+def delete_reports(before: str) -> int:
+    """Delete the report files that hold words from before a day. Their rows in `reports` stay.
+
+    Args:
+        before: The day, such as 2026-11-16. Returns how many such reports there were.
+    """
+    services = current_services()
+    files = services.database.reports_about(date.fromisoformat(before))
+    for file in files:
+        (services.reports / file).unlink(missing_ok=True)
+    return len(files)
+
+
 @activity.defn
 def look_up_order(order_id: str) -> str:
     """Look up an order of the shop: what, how many, paid, and its state.
@@ -222,12 +278,45 @@ def naive_run_key(order_id: str, amount_cents: int) -> str:
     return issue_refund(key, order_id, amount_cents)
 
 
+# Lesson 13, the naive ways: a deadline that lives in a process, and one that a job reads off the table.
+
+NAIVE_DELAY = timedelta(seconds=2)
+"""A day would be right. Nobody could wait for it, in a lesson or in a test."""
+
+
+@activity.defn
+def naive_remind_later(task_id: str, message: str) -> str:
+    """Send a reminder by and by, with a timer of this process."""
+    mail = current_services().mail
+    args = (f"{task_id}/email", message, message)
+    timer = threading.Timer(NAIVE_DELAY.total_seconds(), mail.send, args)
+    timer.daemon = True
+    timer.start()
+    return "will remind"
+
+
+@activity.defn
+def naive_sweep() -> int:
+    """Remind everyone whose last recorded turn waits for an answer."""
+    services, last = current_services(), {}
+    for turn in services.database.rows(database.turns):
+        last[turn["conversation"]] = turn
+    due = [turn for turn in last.values() if turn["outcome"] == "waiting"]
+    for turn in due:
+        reminder = f"Reminder to {turn['customer']}: {turn['answer']}"
+        services.mail.send(f"{turn['task_id']}/reminder", reminder, reminder)
+    return len(due)
+
+
 ALL = [
     save_to_database,
     record_tool_call,
     send_notification,
     process_batch,
     generate_report,
+    write_weekly_report,
+    forget_words,
+    delete_reports,
     look_up_order,
     check_stock,
     issue_refund,
@@ -235,4 +324,6 @@ ALL = [
     take_out,
     naive_random_key,
     naive_run_key,
+    naive_remind_later,
+    naive_sweep,
 ]

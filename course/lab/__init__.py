@@ -12,7 +12,17 @@ from course.lab.conversation import Conversation
 from course.lab.errors import LabError, MessageRefused
 from course.lab.lab import Lab
 from course.lab.replaying import replay
+from course.lab.schedules import runs_of_schedule
 from course.lab.show import show_source
 from course.lab.watching import watch_replay
 
-__all__ = ["Conversation", "Lab", "LabError", "MessageRefused", "replay", "show_source", "watch_replay"]
+__all__ = [
+    "Conversation",
+    "Lab",
+    "LabError",
+    "MessageRefused",
+    "replay",
+    "runs_of_schedule",
+    "show_source",
+    "watch_replay",
+]

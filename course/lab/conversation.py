@@ -417,8 +417,8 @@ class Conversation:
         if error.status == RPCStatusCode.NOT_FOUND:
             if "already completed" in error.message:
                 return LabError(
-                    f"{self.id} has ended and takes no more messages. Its record is kept: `await chat.activities()`. "
-                    "Start another with lab.converse()."
+                    f"{self.id} has ended and takes no more messages. {await self._last_words()}"
+                    "Its record is kept: `await chat.activities()`. Start another with lab.converse()."
                 )
             return LabError(
                 f"This lab's server knows no workflow {self.id!r}. Ids are given anew by every lab: `chat.id` is the one "
@@ -433,6 +433,17 @@ class Conversation:
         return LabError(
             f"The server at {self._lab.address} did not do it: {error.message}{self._lab.server_hint()}"
         )
+
+    async def _last_words(self) -> str:
+        """What the result of an ended conversation tells whoever comes late: its `ending`, if it has one."""
+        try:
+            result = await self._lab.client.get_workflow_handle(self.id).result(
+                rpc_timeout=timedelta(seconds=5)
+            )
+        except (WorkflowFailureError, RPCError):
+            return ""
+        ending = result.get("ending") if isinstance(result, dict) else None
+        return f"{ending} " if isinstance(ending, str) and ending else ""
 
 
 class Reply(Awaitable[str]):

@@ -5,6 +5,7 @@ changes nothing; inserting it with other content is refused. That makes a retrie
 """
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 import sqlalchemy as sql
@@ -83,6 +84,10 @@ stock_moves = sql.Table(
 )
 
 
+said_at = turns.c.details["at"].as_string()
+"""When a turn was, where its desk records it: ISO 8601, so that text compares as time does."""
+
+
 def storable(value: Any) -> Any:
     """A value as every database can keep it: PostgreSQL has no text with a NUL in it."""
     return value.replace("\0", "\N{REPLACEMENT CHARACTER}") if isinstance(value, str) else value
@@ -148,6 +153,36 @@ class Database:
             raise KeyReused(
                 f"{table.name} already holds {row[key[0].name]!r} with another {', '.join(changed)}. "
                 "Nothing was changed."
+            )
+
+    def turns_between(self, start: date, end: date) -> list[dict[str, Any]]:
+        """How much was said from a day on, before another: `conversation`, `messages`, `answered`, in order."""
+        answered = sql.func.sum(sql.case((turns.c.outcome == "answered", 1), else_=0))
+        query = (
+            sql.select(turns.c.conversation, sql.func.count().label("messages"), answered.label("answered"))
+            .where(said_at >= start.isoformat(), said_at < end.isoformat())
+            .group_by(turns.c.conversation)
+            .order_by(turns.c.conversation)
+        )
+        with self.engine.connect() as connection:
+            return [dict(row) for row in connection.execute(query).mappings()]
+
+    def forget_words(self, before: date) -> int:
+        """Blanks who wrote what in turns before a day; returns how many turns these are."""
+        blank = (
+            turns.update()
+            .where(said_at < before.isoformat())
+            .values(customer=None, message=None, answer=None)
+        )
+        with self.engine.begin() as connection:
+            return connection.execute(blank).rowcount
+
+    def reports_about(self, before: date) -> list[str]:
+        """The files of reports on conversations with turns before a day."""
+        old = sql.select(turns.c.conversation).where(said_at < before.isoformat())
+        with self.engine.connect() as connection:
+            return list(
+                connection.execute(sql.select(reports.c.file).where(reports.c.task_id.in_(old))).scalars()
             )
 
     def knows(self, task_id: str) -> bool:

@@ -9,15 +9,16 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+STYLE = """
+  body { font: 16px/1.5 system-ui, sans-serif; max-width: 52rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
+  table { border-collapse: collapse; width: 100% }
+  th, td { text-align: left; vertical-align: top; padding: .4rem .6rem; border-bottom: 1px solid #ddd }
+  td { white-space: pre-wrap; overflow-wrap: anywhere }
+  img { max-width: 100% }
+"""
 PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>{title}</title>
-<style>
-  body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 52rem; margin: 2rem auto; padding: 0 1rem; color: #222 }}
-  table {{ border-collapse: collapse; width: 100% }}
-  th, td {{ text-align: left; vertical-align: top; padding: .4rem .6rem; border-bottom: 1px solid #ddd }}
-  td {{ white-space: pre-wrap; overflow-wrap: anywhere }}
-  img {{ max-width: 100% }}
-</style>
+<style>{style}</style>
 <h1>{title}</h1>
 <p>{turns} messages, {answered} answered.{shown}</p>
 <table><tr><th>Turn</th><th>Customer</th><th>Juniper</th><th>Outcome</th></tr>
@@ -37,14 +38,45 @@ def write_report(folder: Path, task_id: str, summary: dict[str, Any]) -> Path:
         for turn in turns
     )
     page = PAGE.format(
+        style=STYLE,
         title=escape(f"Conversation with {summary.get('customer', 'a customer')}"),
         **counted,
         shown=f" The last {len(turns)} are shown." if len(turns) < counted["turns"] else "",
         rows=rows,
         figure=base64.b64encode(_figure(turns)).decode(),
     )
+    return _write(folder, task_id, page)
+
+
+def write_weekly_report(folder: Path, task_id: str, title: str, counts: list[dict[str, Any]]) -> Path:
+    """Writes one week's report: `conversation`, `messages` and `answered` of each. No customer's words are in it."""
+    rows = "\n".join(
+        "<tr>" + "".join(f"<td>{escape(str(count[name]))}</td>" for name in WEEKLY) + "</tr>"
+        for count in counts
+    )
+    return _write(folder, task_id, WEEK.format(style=STYLE, title=escape(title), rows=rows))
+
+
+WEEKLY = ("conversation", "messages", "answered")
+WEEK = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>{title}</title>
+<style>{style}</style>
+<h1>{title}</h1>
+<table><tr><th>Conversation</th><th>Messages</th><th>Answered</th></tr>
+{rows}
+</table>
+</html>
+"""
+
+
+def report_name(task_id: str) -> str:
+    """The file of a report: a person can read what it is of, and no two share one."""
     name = re.sub(r"[^A-Za-z0-9]+", "-", task_id)[:60].strip("-")
-    file = folder / f"{name}-{sha256(task_id.encode(errors='replace')).hexdigest()[:6]}.html"
+    return f"{name}-{sha256(task_id.encode(errors='replace')).hexdigest()[:6]}.html"
+
+
+def _write(folder: Path, task_id: str, page: str) -> Path:
+    file = folder / report_name(task_id)
     draft = file.with_suffix(f".{os.getpid()}.draft")
     draft.write_text(page, encoding="utf-8", errors="replace")
     draft.replace(file)  # whole or not at all

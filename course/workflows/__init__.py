@@ -37,6 +37,12 @@ _HOME = {
     "SagaWorkflow": "saga",
     "NaiveNoWayBackWorkflow": "naive_no_way_back",
     "GrowingWorkflow": "growing",  # 09
+    "RemindingWorkflow": "reminding",  # 13
+    "NaiveTimerWorkflow": "naive_reminders",
+    "NaiveSweptWorkflow": "naive_reminders",
+    "NaiveSweepWorkflow": "naive_reminders",
+    "WeeklyReportWorkflow": "weekly_report",
+    "CleanupWorkflow": "cleanup",
 }
 # Other versions of a workflow, under its name for Temporal: a worker runs one of them, so ALL has none.
 _VERSIONS = {

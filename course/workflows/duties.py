@@ -1,4 +1,4 @@
-"""A conversation with duties that nobody waits for (lessons 05 and 09)."""
+"""A conversation with duties that nobody waits for (lessons 05, 09 and 13)."""
 
 import asyncio
 from collections.abc import Coroutine, Sequence
@@ -32,11 +32,12 @@ class DutifulConversation(PlainConversation):
             await workflow.execute_activity(activity, args=args, **policy)
         except ActivityError as error:
             if is_cancelled_exception(error):
-                raise
+                raise asyncio.CancelledError from error  # so ends the task that was cancelled
             workflow.logger.warning("Given up: %s", error)
 
-    def later(self, duty: Coroutine[Any, Any, None]) -> None:
+    def later(self, duty: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Starts a duty, and does not wait for it."""
         task = asyncio.create_task(duty)
         self.duties.add(task)
         task.add_done_callback(self.duties.discard)
+        return task

@@ -23,6 +23,7 @@ class PlainConversation:
         self._memory: list[TResponseInputItem] = []
         self._one_at_a_time = asyncio.Lock()
         self._closing = False
+        self.closing_words = "The conversation is closing and takes no more messages."
 
     async def until_closed(self) -> int:
         """The life of the conversation. Returns its number of turns."""
@@ -40,9 +41,7 @@ class PlainConversation:
     @send.validator
     def check_send(self, text: str) -> None:
         if self._closing:
-            raise ApplicationError(
-                "The conversation is closing and takes no more messages."
-            )
+            raise ApplicationError(self.closing_words)
         try:
             check_message(text)
         except ValueError as error:

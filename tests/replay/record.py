@@ -17,8 +17,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from temporalio.client import Schedule, ScheduleActionStartWorkflow, ScheduleSpec
+
 import course.workflows
-from course.lab import Conversation, Lab
+from course.lab import Conversation, Lab, runs_of_schedule
 from course.models import Mistakes
 from tests.histories.record import scrub
 from tests.suggesting import suggesting_server
@@ -31,8 +33,8 @@ EXEMPT = {
 }
 
 Play = Callable[["Stage"], Awaitable[None]]
-SCENARIOS: dict[str, tuple[str, Play]] = {}
-"""By name: the workflow's class in `course.workflows`, and what happens in the conversation."""
+SCENARIOS: dict[str, tuple[str, Play | tuple[Any, ...]]] = {}
+"""By name: the workflow's class in `course.workflows`, and what happens in the conversation, or what a schedule hands it."""
 
 
 @dataclass
@@ -166,6 +168,41 @@ talk("SagaWorkflow", "saga", PAY, "Please refund 60 EUR for order 1043.")
 talk("NaiveNoWayBackWorkflow", "no_way_back", PAY)
 
 
+DAY = timedelta(days=1)
+
+
+@scenario("RemindingWorkflow")
+async def reminding(stage: Stage) -> None:
+    """Reminded, then answered; reminded in vain while the mailbox is away; ended by 30 days of silence."""
+    await stage.say("Where is my order?")
+    await stage.chat.fast_forward(1.1 * DAY)
+    with await stage.lab.outage("mail"):
+        await stage.say("Where is it, then?")
+        await stage.chat.fast_forward(1.01 * DAY)
+        await stage.say("It is order 1042.")
+    await stage.chat.fast_forward(31 * DAY)
+
+
+@scenario("RemindingWorkflow")
+async def reminding_closed(stage: Stage) -> None:
+    await stage.say("Where is my order?")
+    await stage.chat.close()
+
+
+talk("NaiveTimerWorkflow", "naive_timer", "Where is my order?", ORDER)
+talk("NaiveSweptWorkflow", "naive_swept", "Where is my order?", ORDER)
+
+
+def on_schedule(workflow_class: str, name: str, *arguments: Any) -> None:
+    """A scenario of a workflow that nobody talks to."""
+    SCENARIOS[name] = workflow_class, arguments
+
+
+on_schedule("NaiveSweepWorkflow", "naive_sweep")
+on_schedule("WeeklyReportWorkflow", "weekly_report")
+on_schedule("CleanupWorkflow", "cleanup", 90)
+
+
 @scenario("GrowingWorkflow")
 async def growing(stage: Stage) -> None:
     """Two runs, the second still under way."""
@@ -192,15 +229,26 @@ async def growing_per_turn(stage: Stage) -> None:
 # Recording
 
 
-async def record(lab: Lab, workflow_class: str, play: Play) -> list[dict[str, Any]]:
-    """The runs of one conversation, the first first."""
+async def record(lab: Lab, workflow_class: str, play: Play | tuple[Any, ...]) -> list[dict[str, Any]]:
+    """The runs of one conversation, the first first; or the run that a schedule started."""
     code = getattr(course.workflows, workflow_class)
+    if isinstance(play, tuple):
+        return [await record_scheduled(lab, code, play)]
     if code not in course.workflows.ALL:
         await lab.deploy(code)
     chat = await lab.converse(code, "ada")
     await play(Stage(lab, chat))
     await chat.activities()  # quiet
     return [scrub(run.to_json_dict()) for run in await chat._histories()]
+
+
+async def record_scheduled(lab: Lab, code: type, arguments: tuple[Any, ...]) -> dict[str, Any]:
+    action = ScheduleActionStartWorkflow(code.run, args=arguments, id="job", task_queue=lab.task_queue)
+    schedule = await lab.client.create_schedule("job", Schedule(action=action, spec=ScheduleSpec()))
+    await schedule.trigger()
+    [run] = (await runs_of_schedule(lab.client, schedule, 1)).itertuples()
+    handle = lab.client.get_workflow_handle(run.workflow, run_id=run.run_id)
+    return scrub((await handle.fetch_history()).to_json_dict())
 
 
 def write(name: str, workflow_class: str, runs: list[dict[str, Any]]) -> None:

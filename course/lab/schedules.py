@@ -1,0 +1,41 @@
+"""What a Temporal Schedule has started."""
+
+import asyncio
+
+import pandas as pd
+from temporalio.client import Client, ScheduleActionExecutionStartWorkflow, ScheduleHandle
+
+from course.lab.errors import LabError
+
+
+async def runs_of_schedule(
+    client: Client, schedule: ScheduleHandle, count: int, timeout: float = 30
+) -> pd.DataFrame:
+    """Waits until a schedule has started `count` workflows and all of them have ended.
+
+    Returns one row a workflow, in the order in which they were started: `scheduled` (for when), `workflow` (its id),
+    `run_id`, and `result`.
+
+    Raises:
+        LabError: After `timeout` (real seconds) there were not so many.
+    """
+    try:
+        async with asyncio.timeout(timeout):
+            while True:
+                info = (await schedule.describe()).info
+                if info.num_actions >= count and not info.running_actions:
+                    break
+                await asyncio.sleep(0.02)
+            rows = []
+            for action in info.recent_actions[-count:]:
+                started = action.action
+                assert isinstance(started, ScheduleActionExecutionStartWorkflow)
+                run = started.first_execution_run_id
+                result = await client.get_workflow_handle(started.workflow_id, run_id=run).result()
+                rows.append((action.scheduled_at, started.workflow_id, run, result))
+    except TimeoutError:
+        raise LabError(
+            f"Schedule {schedule.id} has not started and ended {count} workflows within {timeout:g} s; "
+            f"it has started {info.num_actions}. `await schedule.describe()` shows what is under way."
+        ) from None
+    return pd.DataFrame(rows, columns=["scheduled", "workflow", "run_id", "result"])

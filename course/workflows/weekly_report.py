@@ -1,0 +1,28 @@
+"""Lesson 13: the report of the last whole week, on a schedule."""
+
+from datetime import timedelta
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from course import activities
+    from course.workflows.policies import BACKGROUND
+
+from course.workflows.scheduled import due
+
+
+@workflow.defn
+class WeeklyReportWorkflow:
+    @workflow.run
+    async def run(self) -> str:
+        day = due().date()
+        # A week that is over does not change any more, so the same week is always the same report.
+        week = (day - timedelta(days=day.weekday() + 7)).isoformat()
+        file = await workflow.execute_activity(
+            activities.write_weekly_report, args=[week], **BACKGROUND
+        )
+        notice = [f"week-{week}", f"The weekly report is there: {file}", "email"]
+        await workflow.execute_activity(
+            activities.send_notification, args=notice, **BACKGROUND
+        )
+        return file

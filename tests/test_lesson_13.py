@@ -1,0 +1,356 @@
+"""Lesson 13: deadlines on the virtual clock, and what runs on a schedule."""
+
+import asyncio
+import logging
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+import pytest
+from temporalio.client import (
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleBackfill,
+    ScheduleHandle,
+    ScheduleOverlapPolicy,
+    ScheduleSpec,
+)
+
+from course import Lab, LabError
+from course.lab import Conversation, runs_of_schedule
+from course.workflows import (
+    CleanupWorkflow,
+    NaiveSweepWorkflow,
+    NaiveSweptWorkflow,
+    NaiveTimerWorkflow,
+    RemindingWorkflow,
+    WeeklyReportWorkflow,
+)
+from tests.lab_helpers import attempts, scheduled, until
+
+DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
+ASK, ANSWER = "Where is my order?", "1042"
+INSTANCE = "temporalio.worker._workflow_instance"
+"""Says so when a task fails and nobody looks."""
+
+
+@pytest.fixture(scope="module")
+async def lab():
+    async with await Lab.start(ui=False) as lab:
+        yield lab
+
+
+def reminders(lab: Lab, customer: str) -> int:
+    return sum(text.startswith(f"Reminder to {customer}:") for text in lab.inbox().text)
+
+
+def crm(lab: Lab, chat: Conversation) -> list[str]:
+    return [post["text"] for post in lab.webhooks.posts if chat.id in post["text"]]
+
+
+async def timers(chat: Conversation) -> list[tuple[str, int]]:
+    """What became of the timers of whole days, in order: what, and after how many days it was due."""
+    events = (await chat.history()).events
+    lengths: dict[str, float] = {}
+    found = []
+    for event in events:
+        if event.HasField("timer_started_event_attributes"):
+            started = event.timer_started_event_attributes
+            lengths[started.timer_id] = started.start_to_fire_timeout.ToTimedelta() / DAY
+        for name in ("fired", "canceled"):
+            if event.HasField(f"timer_{name}_event_attributes"):
+                length = lengths[getattr(event, f"timer_{name}_event_attributes").timer_id]
+                found.append((name, round(length)))
+    return found
+
+
+# Reminders
+
+
+async def test_a_question_is_reminded_of_twice_and_each_reminder_is_sent_once(lab: Lab) -> None:
+    chat = await lab.converse(RemindingWorkflow, "ada")
+    await chat.send(ASK)
+    await chat.fast_forward(DAY - MINUTE)
+    assert reminders(lab, "ada") == 0
+    await chat.fast_forward(2 * MINUTE)
+    assert reminders(lab, "ada") == 1
+    await chat.fast_forward(2 * DAY)
+    assert reminders(lab, "ada") == 2
+    await chat.fast_forward(20 * DAY)
+    assert reminders(lab, "ada") == 2
+    assert await timers(chat) == [("fired", 1), ("fired", 2)]
+
+
+@pytest.mark.parametrize(
+    ("customer", "wait", "sent", "recorded"),
+    [
+        ("before", DAY - MINUTE, 0, [("canceled", 1)]),
+        ("after", DAY + MINUTE, 1, [("fired", 1), ("canceled", 2)]),
+    ],
+    ids=["just before", "just after"],
+)
+async def test_an_answer_cancels_the_timer_and_nothing_is_sent_after_it(
+    lab: Lab, customer: str, wait: timedelta, sent: int, recorded: list[tuple[str, int]]
+) -> None:
+    chat = await lab.converse(RemindingWorkflow, customer)
+    await chat.send(ASK)
+    await chat.fast_forward(wait)
+    await chat.send(ANSWER)
+    await chat.fast_forward(20 * DAY)
+    assert reminders(lab, customer) == sent
+    assert await timers(chat) == recorded
+
+
+async def test_an_answer_cancels_a_mail_that_is_tried_again_and_again(
+    lab: Lab, caplog: pytest.LogCaptureFixture
+) -> None:
+    chat = await lab.converse(RemindingWorkflow, "ben")
+    with caplog.at_level(logging.ERROR, INSTANCE), await lab.outage("mail"):
+        await chat.send(ASK)
+        await chat.fast_forward(DAY + timedelta(hours=2))
+        assert (await chat.pending()).activity.tolist() == ["send_notification"]
+        await chat.send(ASK)  # whatever it is, it is an answer; and its reply asks again
+    await chat.fast_forward(timedelta(hours=5))
+    await chat.send(ANSWER)
+    await chat.fast_forward(10 * DAY)
+    assert reminders(lab, "ben") == 0
+    record = (await chat.activities()).set_index("activity")
+    assert record.status["send_notification"] == "canceled"
+    assert not [one for one in caplog.records if "never retrieved" in one.getMessage()]
+
+
+async def test_a_reply_that_asks_nothing_is_not_reminded_of(lab: Lab) -> None:
+    chat = await lab.converse(RemindingWorkflow, "cleo")
+    assert "anything else" in await chat.send("Where is order 1042?")
+    assert "?" not in await chat.send("Thanks!")
+    await chat.fast_forward(10 * DAY)
+    assert reminders(lab, "cleo") == 0
+    assert await timers(chat) == []
+
+
+async def test_a_conversation_that_is_closed_waits_for_no_answer(lab: Lab) -> None:
+    chat = await lab.converse(RemindingWorkflow, "dora")
+    await chat.send(ASK)
+    ended = await chat.close()
+    assert (ended.turns, ended.ending.split(" Its report")[0]) == (1, "It was closed.")
+    assert ("canceled", 1) in await timers(chat)
+    with pytest.raises(
+        LabError, match=r"has ended and takes no more messages\. It was closed\. Its report: "
+    ):
+        await chat.send(ANSWER)
+
+
+async def test_a_turn_under_way_when_it_is_closed_is_not_reminded_of(lab: Lab) -> None:
+    chat = await lab.converse(RemindingWorkflow, "eve")
+    with await lab.outage("model"):
+        reply = chat.begin(ASK)
+        await until(lambda: _accepted(chat, 1), "the message is on record")
+        await chat.handle.signal("close")
+    await chat.fast_forward(MINUTE)
+    assert "Which order" in await reply
+    assert (await chat.close(timeout=10)).turns == 1
+    assert await timers(chat) == [("canceled", 30)]
+
+
+# The end that nobody asks for
+
+
+async def test_thirty_days_without_a_message_end_it_and_a_late_sender_is_told(lab: Lab) -> None:
+    chat = await lab.converse(RemindingWorkflow, "emil")
+    await chat.send(ASK)
+    await chat.fast_forward(30 * DAY - MINUTE)
+    await chat.send("Hello!")
+    await chat.fast_forward(30 * DAY - MINUTE)
+    await chat.events()  # quiet
+    assert crm(lab, chat) == []
+    await chat.fast_forward(2 * MINUTE)
+    [file] = lab.table("reports").set_index("task_id").loc[[chat.id]].file
+    assert (lab.reports / file).exists()
+    words = f"Nobody wrote for 30 days, so it ended itself. Its report: {file}."
+    assert crm(lab, chat) == [f"Conversation {chat.id}: {words}"]
+    for late in (chat, lab.conversation(chat.id)):
+        with pytest.raises(LabError) as error:
+            await late.send(ANSWER)
+        assert words in str(error.value)
+        assert "Start another" in str(error.value)
+    assert len(lab.table("turns").query("customer == 'emil'")) == 2
+
+
+async def test_a_sender_who_comes_while_it_ends_is_told_too(lab: Lab) -> None:
+    chat = await lab.converse(RemindingWorkflow, "fay")
+    await chat.send("Hello!")
+    with await lab.outage("webhook"):
+        await chat.fast_forward(30 * DAY + MINUTE)
+        with pytest.raises(LabError, match="so it ended itself. This conversation takes no more messages"):
+            await chat.send("Am I late?")
+    await chat.fast_forward(DAY)
+    assert len(crm(lab, chat)) == 1
+
+
+async def test_the_crm_is_told_once_though_the_worker_died_after_telling(lab: Lab) -> None:
+    chat = await lab.converse(RemindingWorkflow, "gil")
+    await chat.send("Thanks!")
+    repeats = lab.webhooks.repeats
+    process = await lab.worker_process(kill="after send_notification")
+    closing = asyncio.ensure_future(chat.close())
+    assert await process.died() == -9
+    assert len(crm(lab, chat)) == 1
+    await closing
+    assert attempts(await chat.history())[-1] == ("send_notification", 2)
+    assert len(crm(lab, chat)) == 1
+    assert lab.webhooks.repeats == repeats + 1
+
+
+# The naive ways
+
+
+async def test_a_timer_in_the_process_dies_with_it_and_knows_no_answer(lab: Lab) -> None:
+    answered = await lab.converse(NaiveTimerWorkflow, "hana")
+    await answered.send(ASK)
+    await answered.send(ANSWER)
+    await until(lambda: reminders(lab, "hana"), "the timer in this process")
+
+    chat = await lab.converse(NaiveTimerWorkflow, "ira")
+    process = await lab.worker_process(kill="before reply")
+    reply = chat.begin(ASK)
+    assert await process.died() == -9
+    await reply
+    record = (await chat.activities()).set_index("activity")
+    assert (record.status["naive_remind_later"], record.attempts["naive_remind_later"]) == ("completed", 1)
+    assert reminders(lab, "ira") == 0
+
+
+async def test_a_sweep_reminds_who_has_answered_while_the_answer_is_not_in_the_table(lab: Lab) -> None:
+    chat = await lab.converse(NaiveSweptWorkflow, "jon")
+    await chat.send(ASK)
+    with await lab.outage("model"):
+        reply = chat.begin(ANSWER)
+        await until(lambda: _accepted(chat, 2), "the answer is on record")
+        await lab.client.execute_workflow(NaiveSweepWorkflow.run, id="sweep", task_queue=lab.task_queue)
+    assert reminders(lab, "jon") == 1
+    await chat.fast_forward(MINUTE)
+    await reply
+
+
+async def _accepted(chat: Conversation, count: int) -> bool:
+    events = (await chat.history()).events
+    return sum(e.HasField("workflow_execution_update_accepted_event_attributes") for e in events) == count
+
+
+# On a schedule
+
+
+TODAY = datetime.combine(datetime.now(UTC), time(), UTC)
+MONDAY = TODAY + (7 - TODAY.weekday()) * DAY
+"""The next one."""
+
+
+async def schedule(lab: Lab, id: str, action: ScheduleActionStartWorkflow) -> ScheduleHandle:
+    return await lab.client.create_schedule(
+        id, Schedule(action=action, spec=ScheduleSpec(cron_expressions=["0 6 * * *"]))
+    )
+
+
+async def as_of(lab: Lab, handle: ScheduleHandle, day: datetime, count: int) -> Any:
+    """Runs a schedule for one day; returns the result."""
+    allow = ScheduleOverlapPolicy.ALLOW_ALL
+    await handle.backfill(ScheduleBackfill(start_at=day, end_at=day + 23 * timedelta(hours=1), overlap=allow))
+    return (await runs_of_schedule(lab.client, handle, count)).result.iloc[-1]
+
+
+async def test_a_weekly_report_is_of_the_last_whole_week_and_twice_the_same() -> None:
+    async with await Lab.start(ui=False) as lab:  # its turns are counted
+        for customer in ("ada", "ben"):
+            chat = await lab.converse(RemindingWorkflow, customer)
+            await chat.send(f"Thanks, says {customer}!")
+        await chat.fast_forward(8 * DAY)  # a turn of another week
+        await chat.send("Hello!")
+        weekly = await schedule(
+            lab,
+            "weekly",
+            ScheduleActionStartWorkflow(WeeklyReportWorkflow.run, id="weekly", task_queue=lab.task_queue),
+        )
+        await weekly.trigger()
+        await runs_of_schedule(lab.client, weekly, 1)
+        file = await as_of(lab, weekly, MONDAY, 2)
+        before = (lab.table("reports").values.tolist(), len(lab.inbox()), (lab.reports / file).read_text())
+        again = await as_of(lab, weekly, MONDAY + 2 * DAY, 3)  # late, and about the same week
+        after = (lab.table("reports").values.tolist(), len(lab.inbox()), (lab.reports / file).read_text())
+        assert again == file
+        assert after == before
+        this_week = (MONDAY - 7 * DAY).date().isoformat()
+        rows = lab.table("reports").set_index("task_id")
+        assert rows.turns.tolist() == [0, 2]  # triggered now, the last whole week lies before these turns
+        assert rows.index.tolist()[1] == f"week-{this_week}"
+        assert "<td>ada-1</td><td>1</td><td>1</td>" in before[2]
+        assert "says ada" not in before[2]
+
+
+async def test_a_cleanup_takes_the_words_and_leaves_the_audit_and_twice_is_once(lab: Lab) -> None:
+    old, young = [await lab.converse(RemindingWorkflow, name) for name in ("kim", "lea")]
+    for chat in (old, young):
+        await chat.send(ASK)
+    await young.fast_forward(20 * DAY)
+    await young.send(ASK)
+    await young.fast_forward(31 * DAY)  # it ends meanwhile
+    files = lab.table("reports").set_index("task_id").file
+    young2 = await lab.converse(RemindingWorkflow, "mo")
+    await young2.fast_forward(29 * DAY)
+    await young2.send(ASK)
+    await old.close()
+    old_file = lab.table("reports").set_index("task_id").file[old.id]
+    cleanup = await schedule(
+        lab,
+        "cleanup",
+        ScheduleActionStartWorkflow(CleanupWorkflow.run, 90, id="cleanup", task_queue=lab.task_queue),
+    )
+    before = lab.table("turns").set_index("task_id")
+    nothing = await as_of(lab, cleanup, TODAY + 90 * DAY, 1)
+    assert nothing == {"turns_without_words": 0, "reports_deleted": 0}
+    first = await as_of(lab, cleanup, TODAY + 92 * DAY, 2)
+    rows = lab.table("turns").set_index("task_id")
+    assert rows.loc[f"{old.id}/turn-1", ["customer", "message", "answer"]].isna().all()
+    assert rows.loc[f"{young2.id}/turn-1", "message"] == ASK
+    audit = ["conversation", "turn", "outcome", "details"]
+    assert rows[audit].equals(before[audit])
+    assert not (lab.reports / old_file).exists()
+    assert rows.loc[f"{young.id}/turn-2", "message"] == ASK
+    assert not (lab.reports / files[young.id]).exists()  # it holds words of the first turn, too
+    assert first["reports_deleted"] == len(lab.table("reports").query("not task_id.str.startswith('week')"))
+    again = await as_of(lab, cleanup, TODAY + 92 * DAY, 3)
+    assert again == first
+    assert lab.table("turns").set_index("task_id").equals(rows)
+
+    # Temporal's own record still has the words, whatever the database forgot.
+    [said] = (await old.activities(times=True)).query("activity == 'save_to_database'").input
+    assert said[1]["message"] == ASK
+
+
+async def test_what_a_schedule_starts_survives_its_worker_and_nothing_comes_twice(lab: Lab) -> None:
+    weekly = await schedule(
+        lab,
+        "weekly-2",
+        ScheduleActionStartWorkflow(WeeklyReportWorkflow.run, id="weekly-2", task_queue=lab.task_queue),
+    )
+    cleanup = await schedule(
+        lab,
+        "cleanup-2",
+        ScheduleActionStartWorkflow(CleanupWorkflow.run, 90, id="cleanup-2", task_queue=lab.task_queue),
+    )
+    process = await lab.worker_process(kill=["after write_weekly_report", "after forget_words"])
+    mails = len(lab.inbox())
+    for handle in (weekly, cleanup):
+        await handle.trigger()
+    assert await process.died() == -9
+    for handle in (weekly, cleanup):
+        [run] = (await runs_of_schedule(lab.client, handle, 1)).itertuples()
+        history = await lab.client.get_workflow_handle(run.workflow, run_id=run.run_id).fetch_history()
+        assert attempts(history)[0][1] == 2
+        assert len(scheduled(history)) == 2
+    assert len(lab.inbox()) == mails + 1
+
+
+async def test_a_schedule_that_has_not_run_is_said_so(lab: Lab) -> None:
+    action = ScheduleActionStartWorkflow(CleanupWorkflow.run, 90, id="never", task_queue=lab.task_queue)
+    handle = await schedule(lab, "never", action)
+    with pytest.raises(LabError, match="has started 0"):
+        await runs_of_schedule(lab.client, handle, 1, timeout=0.1)
