@@ -386,6 +386,7 @@ class Lab:
         if not self.stopped:
             await self._start_worker()
 
+    @awaited("lab.deploy(…)")
     async def deploy(self, *workflows: type) -> None:
         """Stops the kernel's worker and starts it again with other workflow code, as a deployment does.
 
@@ -473,6 +474,7 @@ class Lab:
     async def _now_of(self, id: str) -> datetime:
         return await self.clock.now(self.client.get_workflow_handle(id)) if self.clock else datetime.now(UTC)
 
+    @awaited("lab.restart_server()")
     async def restart_server(self) -> None:
         """Kills the Temporal server, and starts it again on its file and its ports."""
         self.must_run()
