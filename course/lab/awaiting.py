@@ -37,6 +37,7 @@ class NotAwaited(Coroutine[Any, Any, Any]):
         return f"<{self._call} without await: nothing has happened yet>"
 
     def __enter__(self) -> Any:  # with lab.outage("mail"):
+        self.close()  # nobody can await it any more: no warning beside the sentence
         raise self._missing()
 
     def __exit__(self, *error: object) -> None: ...
