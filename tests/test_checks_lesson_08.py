@@ -25,7 +25,7 @@ async def test_the_solution_passes() -> None:
     cell.exercise("08", SOLUTION)
     verdict = await check("08")
     assert verdict.passed, str(verdict)
-    assert flat(verdict).startswith("Passed: 6 deaths")
+    assert flat(verdict).startswith("Passed: 8 deaths")
 
 
 async def test_a_starter_that_was_hardly_touched_is_not_yet() -> None:
@@ -46,8 +46,23 @@ WRONG = [
     Changed(
         "08",
         "the last that was asked for",
-        "The workflow's code ran again, and no activity did",
+        "completed",
         (("            in_hand.remove(name)\n", "            pass\n"), ("in_hand[0]", "in_hand[-1]")),
+    ),
+    Changed(
+        "08",
+        "the last that was asked for, if one was in hand",
+        "All that is on record of process_batch is completed",
+        (
+            ("            in_hand.remove(name)\n", "            pass\n"),
+            ("in_hand[0] if in_hand", 'in_hand[-1] if mark != "workflow task"'),
+        ),
+    ),
+    Changed(
+        "08",
+        "the last line decides",
+        "send_notification was asked for, and nothing says that it was completed",
+        (("in_hand[0] if in_hand", 'record[-1][1] if record[-1][0] == "ActivityTaskScheduled"'),),
     ),
     Changed(
         "08",
@@ -84,6 +99,12 @@ WRONG = [
             ),
         ),
     ),
+    Changed(
+        "08",
+        "a function that takes less",
+        "Your code raised: TypeError: predict() takes 1 positional argument but 2 were given",
+        (("(record: list[tuple[str, str]], mark: str)", "(record)"), ('mark == "after"', "True")),
+    ),
     Changed("08", "no dict", "it returns a dict of again", (("    return {\n", "    return again, {\n"),)),
     Changed(
         "08",
@@ -106,7 +127,7 @@ def test_every_kind_of_death_is_asked_about_and_they_vary() -> None:
     seen = set()
     for seed in range(100):
         asked = lesson_08.questions(random.Random(seed))
-        assert len(asked) == 6
+        assert len(asked) == 8
         seen |= {(death["moment"], death["messages"][-1]) for death in asked}
         assert {lesson_08.mark_of(death) for death in asked} == {"before", "after", "workflow task"}
     assert len(seen) == len(lesson_08.DEATHS) == sum(len(moments_of(one)) for one in CONVERSATIONS)

@@ -202,6 +202,17 @@ class Counted:
         return getattr(self._handle, name)
 
 
+async def test_a_message_that_has_waited_for_long_outlives_its_server(lab: Lab) -> None:
+    """The client tries again for ten seconds from the sending: a reader who thinks for longer is past them."""
+    chat = await lab.converse(ConversationWorkflow, "patient")
+    reply = chat.begin(MESSAGE)
+    await asyncio.sleep(12)
+    await lab.restart_server()
+    async with working(lab):
+        assert await reply == ANSWER
+        assert (await chat.close()).turns == 1
+
+
 async def test_a_message_outlives_a_server_that_is_away_for_longer_than_its_client_tries(lab: Lab) -> None:
     chats = [await lab.converse(ConversationWorkflow, name) for name in ("accepted", "unaccepted", "unheard")]
     for chat in chats:

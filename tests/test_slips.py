@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from course import Lab, LabError, show_source
+from course import Lab, LabError, check, show_source
 from course.workflows import ConversationWorkflow
 
 
@@ -32,6 +32,25 @@ async def test_a_message_without_await_says_so(lab: Lab) -> None:
     message = chat.send("Hello!")
     assert repr(message) == "<chat.send(…) without await: nothing has happened yet>"
     assert "Welcome" in await message
+
+
+async def test_an_outage_without_await(lab: Lab) -> None:
+    with (
+        pytest.raises(LabError, match=r"lab.outage\(…\) was called without await, so nothing has happened"),
+        lab.outage("mail"),
+    ):
+        pass
+    outage, process = lab.outage("mail"), lab.worker_process()
+    for slip in (lambda: outage.end(), lambda: process.died()):
+        with pytest.raises(LabError, match=r"was called without await, so nothing has happened"):
+            slip()
+    outage.close(), process.close()
+
+
+def test_a_check_without_await_says_so() -> None:
+    verdict = check("08")
+    assert repr(verdict) == '<check("08") without await: nothing has happened yet>'
+    verdict.close()
 
 
 async def test_calls_are_coroutines_as_everywhere(lab: Lab) -> None:

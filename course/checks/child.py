@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 
 from course.checks import exercises
-from course.checks.complaints import is_own, own_words
+from course.checks.complaints import does_not_take, is_own, own_words
 from course.checks.verdict import NotYet, Verdict, shortened
 
 
@@ -36,6 +36,7 @@ def main(lesson: str, file: str, limit: float, sender: Connection) -> None:
 
 def _judged(lesson: str, file: Path) -> Verdict:
     exercise = exercises.load(lesson)
+    module: ModuleType | None = None
     try:
         module = _imported(file)
         # Not asyncio.run: it would first wait for what the reader's code has left undone.
@@ -46,7 +47,7 @@ def _judged(lesson: str, file: Path) -> Verdict:
         return Verdict("error", "Your code calls sys.exit(), which ends the whole worker. Return, or raise.")
     except BaseException as error:
         own_file = f"{file.parent.name}/{file.name}"
-        if is_own(error, own_file):
+        if is_own(error, own_file) or does_not_take(error, module):
             return Verdict("error", own_words(error, own_file))
         fault = shortened(f"{type(error).__name__}: {error}")
         return Verdict("error", f"The check itself failed, which is no fault of your code: {fault}")

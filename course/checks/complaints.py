@@ -2,6 +2,7 @@
 
 import re
 import traceback
+from types import ModuleType
 
 from course.checks.verdict import shortened
 
@@ -79,6 +80,12 @@ def own_words(error: BaseException, file: str) -> str:
     message = f"{type(root).__name__}: {root}"
     stack = "".join(traceback.format_exception(root, chain=False))
     return meaning(message) or raised(message, stack, file)
+
+
+def does_not_take(error: BaseException, module: ModuleType | None) -> bool:
+    """Whether something of the reader's was called as the starter has it, and takes other arguments."""
+    found = re.match(r"(\w+)[\w.]*\(\) (takes|missing|got an unexpected)", str(error))
+    return isinstance(error, TypeError) and found is not None and hasattr(module, found[1])
 
 
 def is_own(error: BaseException, file: str) -> bool:

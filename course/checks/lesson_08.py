@@ -42,6 +42,7 @@ DEATHS: list[dict[str, Any]] = json.loads(Path(__file__).with_name("lesson_08.js
 """Recorded by `python -m tests.tools.deaths`."""
 
 KEYED = ("save_to_database", "send_notification")
+READS = ("look_up_order", "check_stock")
 
 
 def mark_of(death: dict[str, Any]) -> str:
@@ -79,8 +80,14 @@ def questions(choice: random.Random) -> list[dict[str, Any]]:
         [d for d in DEATHS if d["moment"] == f"before {MODEL_CALL}"],
         [d for d in DEATHS if d["moment"].startswith("after ") and d["repeats_refused"]],
         [d for d in DEATHS if d["moment"] in [f"before {name}" for name in KEYED]],
-        [d for d in DEATHS if d["again"] in ("look_up_order", "check_stock")],
+        *(
+            [d for d in DEATHS if d["moment"] in [f"{when} {name}" for name in READS]]
+            for when in ("before", "after")
+        ),
         [d for d in DEATHS if d["moment"] == "before reply"],
+        [
+            d for d in DEATHS if "workflow task" in d["moment"]
+        ],  # the one in hand is not the last that was asked for
     ]
     asked = [choice.choice(kind) for kind in kinds]
     choice.shuffle(asked)

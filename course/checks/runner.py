@@ -9,10 +9,12 @@ import asyncio
 import contextlib
 import multiprocessing
 import threading
+from collections.abc import Coroutine
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
 from course.checks import exercises, work
 from course.checks.verdict import Verdict, filled
@@ -37,13 +39,20 @@ def warm_up_soon() -> None:
     timer.start()
 
 
-async def check(lesson: str, *, limit: float = LIMIT) -> Verdict:
+def check(lesson: str, *, limit: float = LIMIT) -> Coroutine[Any, Any, Verdict]:
     """Checks your solution of a lesson's exercise, and says what it saw.
 
     Args:
         lesson: The lesson's number, such as "01".
         limit: Seconds after which your code is stopped.
     """
+    from course.lab.awaiting import NotAwaited  # late: it brings the lab with it
+
+    call = f'check("{lesson}")' if isinstance(lesson, str) else f"check({lesson!r})"
+    return NotAwaited(_check(lesson, limit), call)
+
+
+async def _check(lesson: str, limit: float) -> Verdict:
     if sentence := exercises.unknown(lesson):
         return Verdict("unknown", sentence)
     if not work.is_started(lesson):

@@ -1,6 +1,7 @@
 """What may be handed in as a history, and what a payload in it says."""
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -36,7 +37,8 @@ def runs_of(history: History) -> list[Run]:
         return [history.events]
     if isinstance(history, Mapping):
         return [_events(history)]
-    raise ValueError(f"A {type(history).__name__} is not a workflow history. {_HAND_IN}")
+    read = " Read the file first: path.read_text()." if isinstance(history, os.PathLike) else ""
+    raise ValueError(f"This is no workflow history, but of type {type(history).__name__}.{read} {_HAND_IN}")
 
 
 def _parsed(text: str | bytes) -> Any:

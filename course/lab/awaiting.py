@@ -36,6 +36,12 @@ class NotAwaited(Coroutine[Any, Any, Any]):
     def __repr__(self) -> str:
         return f"<{self._call} without await: nothing has happened yet>"
 
+    def __enter__(self) -> Any:  # with lab.outage("mail"):
+        self.close()  # nobody can await it any more: no warning beside the sentence
+        raise self._missing()
+
+    def __exit__(self, *error: object) -> None: ...
+
     def _missing(self) -> LabError:
         return LabError(
             f"{self._call} was called without await, so nothing has happened yet: await {self._call}."

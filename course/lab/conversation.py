@@ -113,8 +113,10 @@ class Conversation:
         while True:
             try:
                 return await self.handle.execute_update(self._update, text, id=message_id)
-            except RPCError as error:  # the client has tried for ten seconds
-                if error.status != RPCStatusCode.UNAVAILABLE:
+            except RPCError as error:  # the client has tried for ten seconds, counted from the sending
+                # A call that was older when its server died is not tried again, and breaks off as it is.
+                broken_off = error.status == RPCStatusCode.UNKNOWN and "transport error" in error.message
+                if error.status != RPCStatusCode.UNAVAILABLE and not broken_off:
                     raise
                 self._lab.must_run()
 

@@ -36,8 +36,9 @@ from course.lab.outages import (
     OutageUnderWay,
     RefusingServers,
 )
+from course.lab.persisting import Persisted
 from course.lab.processes import WorkerProcess, WorkerSettings
-from course.lab.server import Folder, Server, lock_file, note_process
+from course.lab.server import Folder, Server, note_process
 from course.lab.worker import RunningWorker, agents_plugin, runtime
 from course.models import model_provider
 from course.services import Database, Mail, Mailbox, Services, Shop, Webhook, WebhookReceiver
@@ -92,8 +93,7 @@ class Lab:
         self._watch: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop
         self._mailbox = Mailbox()
-        self._persist: Path | None = None
-        self._persist_lock: int | None = None
+        self._persist: Persisted | None = None
         self._services: Services
         self._outages: Outages
         self._refusing: RefusingServers | None = None
@@ -168,7 +168,7 @@ class Lab:
         self._model_calls = model_calls
         self._plugin = agents_plugin(OutageProvider(self._provider, self._outages), model_calls)
         if address is None:
-            self._persist = self._claim(Path(persist)) if persist is not None else None
+            self._persist = Persisted(persist) if persist is not None else None
             starting = asyncio.create_task(self._start_server(ui))
             await asyncio.sleep(0)  # the server boots while the rest is made
             try:
@@ -195,9 +195,8 @@ class Lab:
         """
         assert self._folder
         for _attempt in range(3):
-            server = self._server = Server.launch(
-                self._folder.path, ui=ui, persist=self._persist, ports=ports
-            )
+            file = self._persist and self._persist.path
+            server = self._server = Server.launch(self._folder.path, ui=ui, persist=file, ports=ports)
             self.address, self.ui_url = server.address, server.ui_url
             if up := await server.listens():
                 if server.owns_its_port():
@@ -265,23 +264,6 @@ class Lab:
             ) from None
         return database
 
-    def _claim(self, file: Path) -> Path:
-        """Locks the server's database file: a second server on it would start, and spoil it."""
-        file = file.expanduser().absolute()
-        try:
-            self._persist_lock = lock_file(file.with_name(file.name + ".lock"))
-            with file.open("ab"):
-                pass
-        except BlockingIOError:
-            raise LabError(f"{file} is in use by another lab. Stop that one, or name another file.") from None
-        except OSError as error:
-            raise LabError(
-                f"{file} cannot be written: {error.strerror}. Name a file that you may write to."
-            ) from None
-        if file.stat().st_size == 0:
-            file.unlink()  # the server wants to make it
-        return file
-
     async def _connect(self) -> Client:
         """Connects, and waits until the server knows its namespace."""
         for attempt in range(1000):
@@ -336,9 +318,8 @@ class Lab:
         _ALIVE.pop(self, None)
         if self._server:
             self._server.stop()
-        if self._persist_lock is not None:
-            os.close(self._persist_lock)
-            self._persist_lock = None
+        if self._persist:
+            self._persist.release()
         if self._folder:
             self._folder.remove()
             self._folder = None
@@ -352,8 +333,14 @@ class Lab:
     def must_run(self) -> None:
         """Raises `LabError` when the lab has been stopped."""
         if self.stopped:
-            raise LabError("This lab has been stopped. Start another: lab = await Lab.start()")
+            kept = (
+                f", on the file that keeps its conversations: persist={str(self._persist.path)!r}"
+                if self._persist
+                else ""
+            )
+            raise LabError(f"This lab has been stopped. Start another: lab = await Lab.start(){kept}")
 
+    @awaited("lab.worker_process(…)")
     async def worker_process(self, *, kill: str | Sequence[str] | None = None) -> WorkerProcess:
         """Hands the work to a worker in a process of its own, which can be killed.
 
@@ -366,6 +353,7 @@ class Lab:
                 is the second NAME that the process does. Of several moments, an activity that has come to its
                 own waits there for the last, so that one SIGKILL cuts all of it off. Default: never by itself.
         """
+        self.must_run()
         if self._process and self._process.alive:
             raise LabError("A worker process is already at work. Kill it first: process.kill()")
         assert self._folder
@@ -398,6 +386,7 @@ class Lab:
         if not self.stopped:
             await self._start_worker()
 
+    @awaited("lab.deploy(…)")
     async def deploy(self, *workflows: type) -> None:
         """Stops the kernel's worker and starts it again with other workflow code, as a deployment does.
 
@@ -431,6 +420,7 @@ class Lab:
 
     # Failures on purpose
 
+    @awaited("lab.outage(…)")
     async def outage(
         self,
         service: str,
@@ -484,6 +474,7 @@ class Lab:
     async def _now_of(self, id: str) -> datetime:
         return await self.clock.now(self.client.get_workflow_handle(id)) if self.clock else datetime.now(UTC)
 
+    @awaited("lab.restart_server()")
     async def restart_server(self) -> None:
         """Kills the Temporal server, and starts it again on its file and its ports."""
         self.must_run()

@@ -1,9 +1,12 @@
 """Replay: a workflow's code is run again on a recorded history. No activity runs, no model is asked."""
 
 import re
+from importlib.metadata import version
+from typing import Any
 
 import pandas as pd
 from temporalio import workflow
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHistory
 from temporalio.openai_agents import OpenAIAgentsPlugin
 from temporalio.worker import Replayer
@@ -32,17 +35,33 @@ async def replay(history: History, *workflows: type) -> str:
         runs = runs_of(history)
     except ValueError as error:
         raise LabError(f"This cannot be replayed. {error}") from None
-    known = {workflow._Definition.must_from_class(one).name: one for one in workflows}
+    known = {_named(one): one for one in workflows}
     played = [await _replay(run, known) for run in runs]
     return f"{', '.join(dict.fromkeys(played))}: {len(runs)} {'run replays' if len(runs) == 1 else 'runs replay'} clean."
 
 
+def _named(code: Any) -> str | None:
+    definition = workflow._Definition.from_class(code) if isinstance(code, type) else None
+    if definition is None:
+        raise LabError(
+            f"{code!r} is not a workflow, so nothing was replayed: hand in a class with @workflow.defn."
+        )
+    return definition.name
+
+
 async def _replay(run: Run, known: dict[str | None, type]) -> str:
     """Replays one run; returns the name of the class that it was replayed with."""
-    if not run or [event.event_id for event in run] != list(range(1, len(run) + 1)):
+    whole = [event.event_id for event in run] == list(range(1, len(run) + 1))
+    if not run or not whole or not run[0].HasField("workflow_execution_started_event_attributes"):
         raise LabError(
             "This history is not whole: a replay needs every event from the first on. Fetch it again, with all its "
             "pages, or take the run out of the set if its events have expired."
+        )
+    if unknown := next((e for e in run if e.event_type == EventType.EVENT_TYPE_UNSPECIFIED), None):
+        raise LabError(
+            f"Event {unknown.event_id} of this history is of no kind that this library (temporalio {version('temporalio')}) "
+            "knows, so nothing was replayed: a newer server may have recorded it. Replay it with a newer library, or "
+            "fetch it again."
         )
     started = run[0].workflow_execution_started_event_attributes
     name = started.workflow_type.name
@@ -66,7 +85,7 @@ async def _replay(run: Run, known: dict[str | None, type]) -> str:
         ) from error
     except RuntimeError as error:
         raise LabError(
-            f"{code.__name__} raises where this history goes on: {_message(str(error))} Mend the code and replay again."
+            f"{code.__name__} raises where this history goes on: {_message(str(error)).rstrip('.')}. Mend the code and replay again."
         ) from error
     return code.__name__
 

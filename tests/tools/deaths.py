@@ -20,6 +20,7 @@ CONVERSATIONS = [
     ["Where is order 1044?"],
     ["Hello!", "Do you have a Calathea?"],
     ["Where is order 1043?", "Is order 1045 late?"],
+    ["Hello!", "Where is order 1042?", "Thanks!"],
 ]
 ACTIVITIES = [
     "invoke_model_activity",
@@ -32,6 +33,9 @@ ACTIVITIES = [
 
 def moments_of(messages: list[str]) -> list[str]:
     """The moments that come in the last turn of a conversation."""
+    if len(messages) == 3:
+        # The notice runs beside the batch, which is on record as done when the worker dies with its next task.
+        return [f"{when} send_notification, before workflow task #4" for when in ("before", "after")]
     used = {
         "look_up_order": "order" in messages[-1],
         "check_stock": "have" in messages[-1],
@@ -47,7 +51,7 @@ async def die(lab: Lab, provider: ModelEndpoint, messages: list[str], moment: st
         await chat.send(message)
     await chat.activities()
     answered, repeats = provider.requests, lab._mailbox.repeats
-    process = await lab.worker_process(kill=moment)
+    process = await lab.worker_process(kill=moment.split(", "))
     reply = chat.begin(messages[-1])
     await process.died()
     events = event_table(await chat.history())
