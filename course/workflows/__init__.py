@@ -37,6 +37,8 @@ _HOME = {
     "SagaWorkflow": "saga",
     "NaiveNoWayBackWorkflow": "naive_no_way_back",
     "GrowingWorkflow": "growing",  # 09
+    "TicketWorkflow": "ticket",  # 11
+    "NaiveOneAgentWorkflow": "naive_one_agent",
 }
 # Other versions of a workflow, under its name for Temporal: a worker runs one of them, so ALL has none.
 _VERSIONS = {
