@@ -106,6 +106,7 @@ def agent_of(machine: Machine, name: str) -> Agent[Any]:
         if (move.from_state, move.by) == (name, "model")
     ]
     told = f"You are the support agent of Juniper, a plant shop. {state.instructions}"
+    told += f" The ticket is in {name}."
     if moves:
         told += "\n".join(["\nWhat you may propose as `move`:", *moves])
     return Agent(
