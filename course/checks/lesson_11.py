@@ -157,6 +157,12 @@ async def _the_way_in(chat: Conversation, module: Any) -> None:
             f"{quoted(PERSON)}: in resolve, the model proposed to move the ticket to escalated, and it is still in "
             f"{await _state(chat)}. The move needs a line among the moves, by the model, and the state one among the states."
         )
+    by = path_table(await chat.history()).by.iloc[-1]
+    if by != "model":
+        raise NotYet(
+            f"{quoted(PERSON)} came to a ticket in resolve, and the {by} moved it to escalated, whatever the model proposed. "
+            "That move is for the model to propose."
+        )
 
 
 async def _what_its_agent_can_do(chat: Conversation, module: Any) -> None:
