@@ -125,7 +125,7 @@ class TicketDesk(PlainConversation):
         self._machine = machine
         self._state = machine.start
         self._proposals = 0
-        self._news = 0  # grows with every move and every answered message
+        self._news = 0  # grows with every move and every message
 
     async def until_closed(self) -> int:
         """The life of the ticket: whatever is to happen when nothing happens, happens here."""
@@ -202,6 +202,12 @@ class TicketDesk(PlainConversation):
     async def turn(self, text: str) -> str:
         if move := self._machine.move_of(self._state, "customer"):
             await self._move(move.to_state, "customer")
+        reply = await self._seen_to(text)
+        self._news += 1  # whatever came of it: the clock begins anew
+        return reply
+
+    async def _seen_to(self, text: str) -> str:
+        """Hands the message to the agent of the present state, until one answers."""
         refusals: list[Any] = []
         for _ in range(RUNS):
             self.agent = agent_of(self._machine, self._state)
@@ -216,7 +222,6 @@ class TicketDesk(PlainConversation):
 
     async def _answered(self, text: str) -> str:
         answer = await self.answer(text)
-        self._news += 1
         if not isinstance(answer.output, Answered):
             return answer.text
         reply, to_state = answer.output.reply, answer.output.move
