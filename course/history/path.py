@@ -105,7 +105,7 @@ def path(history: History, *, title: str | None = None) -> Figure:
 
     visits = _visits(runs_of(history))
     rows = {state: -number for number, state in enumerate(dict.fromkeys(v.state for v in visits))}
-    size = (max(4.5, 1.3 + _VISIT * len(visits)), 1.2 + _ROW * max(len(rows), 1))
+    size = (min(max(4.5, 1.3 + _VISIT * len(visits)), 11.0), 1.2 + _ROW * max(len(rows), 1))
     figure = Picture(figsize=size, layout="constrained")
     axes = figure.add_subplot()
     for number, visit in enumerate(visits):

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from tests.crash.sweep import CrashSweep, Kill, Scenario
 
-SCENARIOS = ("desk",)
+SCENARIOS = ("desk", "ticket")
 RANDOM = {"desk": 200}
 
 
