@@ -31,6 +31,16 @@ class TurnRecord(TypedDict, total=False):
     """When, in ISO 8601 (UTC): what the weekly report and the cleanup go by."""
 
 
+class MoveRecord(TypedDict):
+    """One move of a ticket that somebody asked for."""
+
+    ticket: str
+    from_state: str
+    to_state: str
+    by: str
+    outcome: str  # `moved` or `refused`
+
+
 def refused(error: Exception) -> ApplicationError:
     """An error that the same attempt would only meet again: Temporal is told not to retry it."""
     return ApplicationError(str(error), type=type(error).__name__, non_retryable=True)
@@ -68,6 +78,21 @@ def record_tool_call(task_id: str, tool: str, arguments: str) -> str:
     row = {"task_id": task_id, "tool": tool, "arguments": arguments}
     try:
         new = current_services().database.insert_once(database.tool_calls, row)
+    except Refused as error:
+        raise refused(error) from error
+    return "recorded" if new else "already recorded"
+
+
+@activity.defn
+def record_move(task_id: str, move: MoveRecord) -> str:
+    """Keep one move of a ticket, permitted or refused.
+
+    Args:
+        task_id: The key of the move: the ticket, and the move's number.
+        move: From where to where, by whom, and what became of it.
+    """
+    try:
+        new = current_services().database.insert_once(database.moves, {"task_id": task_id, **move})
     except Refused as error:
         raise refused(error) from error
     return "recorded" if new else "already recorded"
@@ -311,6 +336,7 @@ def naive_sweep() -> int:
 ALL = [
     save_to_database,
     record_tool_call,
+    record_move,
     send_notification,
     process_batch,
     generate_report,

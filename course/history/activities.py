@@ -23,7 +23,7 @@ _ENDS = {
     EventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED: ("activity_task_canceled_event_attributes", "canceled"),
 }
 # What ends a run, and with it whatever had not ended: nobody waits for it any more.
-_RUN_ENDS = {
+RUN_ENDS = {
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED,
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED,
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED,
@@ -31,7 +31,7 @@ _RUN_ENDS = {
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT,
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW,
 }
-_OURS = {SCHEDULED, STARTED, MARKER, *_ENDS, *_RUN_ENDS}
+_OURS = {SCHEDULED, STARTED, MARKER, *_ENDS, *RUN_ENDS}
 
 
 @dataclass(slots=True, eq=False)
@@ -128,7 +128,7 @@ def activities_of(runs: list[Run]) -> list[Activity]:
                     activity.closed, activity.closed_position, activity.status = event, position, status
             elif kind == MARKER and event.marker_recorded_event_attributes.marker_name == LOCAL_ACTIVITY:
                 activities.extend(_local_activity(number, event, position, local))
-            elif kind in _RUN_ENDS:
+            elif kind in RUN_ENDS:
                 for activity in by_event_id.values():
                     if activity.closed is None:
                         activity.status = "abandoned"

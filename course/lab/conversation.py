@@ -24,7 +24,7 @@ from temporalio.client import (
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from course.history import activity_table, event_table, timeline, transcript_table
+from course.history import activity_table, event_table, path, timeline, transcript_table
 from course.lab.awaiting import awaited
 from course.lab.errors import LabError, MessageRefused
 from course.lab.replaying import replay
@@ -296,6 +296,11 @@ class Conversation:
         """A figure of this conversation: who decided what, and where the clock jumped."""
         await self._quiet(say=True)
         return timeline(await self._histories(), title=f"Conversation {self.id}: who decided what")
+
+    async def path(self) -> "Figure":
+        """A figure of this ticket's path: its states, who moved it, and how long it was in each."""
+        await self._quiet(say=True)
+        return path(await self._histories(), title=f"Ticket {self.id}: its path, and the time in each state")
 
     async def history(self, run: str | None = None) -> WorkflowHistory:
         """The event history of the last run, or of the one named by its id."""

@@ -9,6 +9,7 @@ from .reading import Turn, cents, clean, known, number, orders, plants, stems
 
 Schema = dict[str, Any]
 
+_SMALL_WORDS = {"thank", "thanks", "yes", "no"}  # they mean nothing to a tool, and much to a choice
 NOT = re.compile(r"\b(don't|do not|never|won't|rather not)\b", re.I)
 
 
@@ -66,6 +67,8 @@ def kind(name: str, schema: Schema) -> str:
 def fill(schema: Schema, name: str, facts: Facts, root: Schema | None = None, depth: int = 0) -> Any:
     """A value that is valid against a JSON schema, filled by names; the unknown gets its default."""
     root = schema if root is None else root
+    if facts.output and (listed := choices(name, facts.turn.instructions)):
+        return _chosen(listed, facts.turn.message)
     if "$ref" in schema:
         target: Any = root
         for step in schema["$ref"].lstrip("#/").split("/"):
@@ -122,6 +125,32 @@ def fill(schema: Schema, name: str, facts: Facts, root: Schema | None = None, de
         case _:
             text = _string(schema, name, facts)[: schema.get("maxLength", 4000)]
             return text.ljust(schema.get("minLength", 0), ".")
+
+
+def choices(name: str, instructions: str) -> dict[str, str]:
+    """What the instructions list for an output field, "… as `move`:" and lines "- value: when it is due"."""
+    listed = re.search(rf"`{re.escape(name)}`:\n((?:- .+\n?)+)", instructions) if name else None
+    return dict(re.findall(r"^- ([\w-]+): (.+)$", listed[1], re.M)) if listed else {}
+
+
+def _chosen(listed: dict[str, str], message: str) -> str | None:
+    """The value whose words the message shares most; else the one that is for all other cases."""
+
+    def words(text: str, named: bool) -> set[str]:
+        spoken = set(re.findall(r"[a-z]+", text.lower())) & _SMALL_WORDS
+        found = spoken | set(stems(text))
+        if named:  # who speaks of an order does not yet say which
+            found -= {"order", "plant"}
+            found |= {what for what, names in (("order", orders), ("plant", plants)) if names(text)}
+        return found
+
+    said = words(message, named=True)
+    other = [value for value, when in listed.items() if when.startswith("otherwise")]
+    shared = {
+        value: len(said & words(when, named=False)) for value, when in listed.items() if value not in other
+    }
+    best = max(shared, key=lambda value: shared[value], default=None)
+    return best if best is not None and shared[best] else next(iter(other), None)
 
 
 def _types(schema: Schema) -> list[str]:

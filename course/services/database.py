@@ -34,6 +34,16 @@ tool_calls = sql.Table(
     sql.Column("tool", sql.String),
     sql.Column("arguments", sql.Text),
 )
+moves = sql.Table(
+    "moves",
+    metadata,
+    sql.Column("task_id", sql.String, primary_key=True),
+    sql.Column("ticket", sql.String),
+    sql.Column("from_state", sql.String),
+    sql.Column("to_state", sql.String),
+    sql.Column("by", sql.String),
+    sql.Column("outcome", sql.String),
+)
 batches = sql.Table(
     "batches",
     metadata,

@@ -43,6 +43,8 @@ _HOME = {
     "NaiveSweepWorkflow": "naive_reminders",
     "WeeklyReportWorkflow": "weekly_report",
     "CleanupWorkflow": "cleanup",
+    "TicketWorkflow": "ticket",  # 11
+    "NaiveOneAgentWorkflow": "naive_one_agent",
 }
 # Other versions of a workflow, under its name for Temporal: a worker runs one of them, so ALL has none.
 _VERSIONS = {

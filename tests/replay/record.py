@@ -226,6 +226,31 @@ async def growing_per_turn(stage: Stage) -> None:
     await stage.say(LIGHT)
 
 
+@scenario("TicketWorkflow")
+async def ticket(stage: Stage) -> None:
+    """Every state, and every mover: the model, the customer, staff and the clock. At last it ends by itself."""
+    await stage.say("My plant arrived dead!", "It was in order 1042.", "Thank you!", "Hello, it is me again.")
+    await stage.chat.fast_forward(timedelta(days=8))
+    await stage.chat.handle.execute_update("move", "reopened")
+    await stage.say("Where is order 1043?")
+    await stage.chat.fast_forward(timedelta(days=18))
+
+
+@scenario("TicketWorkflow")
+async def ticket_refuses(stage: Stage) -> None:
+    """The model's proposals are refused, one after another, where it sorts and where it answers."""
+    stage.lab.model.script = [json.dumps({"reply": "Closed.", "move": "closed"})] * 5
+    await stage.say(ORDER)
+    stage.lab.model.script = [
+        *stage.lab.model.script,
+        *[json.dumps({"reply": "Done.", "move": "resolve"})] * 2,
+    ]
+    await stage.say(ORDER)
+
+
+talk("NaiveOneAgentWorkflow", "one_agent", PAY)
+
+
 # Recording
 
 

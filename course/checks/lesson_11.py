@@ -1,0 +1,252 @@
+"""Exercise 11: a state more, into which the model may move a ticket, and out of which only staff and the clock may."""
+
+import json
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+from agents import Model, ModelResponse
+from temporalio import activity
+from temporalio.client import WorkflowUpdateFailedError
+
+from course.checks.talking import lab_for, quoted, say, workflow_class
+from course.checks.verdict import NotYet
+from course.history import path_table
+from course.lab import Conversation
+from course.models import OfflineModel, ToolCall
+from course.models.offline import Step
+
+TITLE = "A state more"
+
+STARTER = """\
+from dataclasses import replace
+from datetime import timedelta
+
+from temporalio import workflow
+
+from course.workflows.machine import Move, State
+from course.workflows.ticket import MOVES, STATES, TICKET, TicketDesk
+
+MACHINE = replace(
+    TICKET,
+    states=STATES,  # TODO: one state more, "escalated"
+    moves=MOVES,  # TODO: the moves into it and out of it
+)
+
+
+@workflow.defn
+class EscalatingTicket(TicketDesk):
+    @workflow.init
+    def __init__(self, customer: str) -> None:
+        super().__init__(MACHINE)
+
+    @workflow.run
+    async def run(self, customer: str) -> int:
+        return await self.until_closed()
+"""
+
+HINTS = (
+    '`STATES | {"escalated": State(…)}` is a dict with one state more, and `(*MOVES, Move(…), Move(…))` a tuple with more '
+    "moves. A machine in which a ticket could get lost says so when it is made.",
+    "There is one move into it, by the model, from `resolve`. There are three out of it: two by staff, one by the clock, "
+    "which has `after=timedelta(days=2)`. The model needs no move there, since its agent answers: that is what `State` "
+    "has by default.",
+    'The tools of a state are the names in its `tools`, a tuple: one name in a tuple needs a comma, `("look_up_order",)`.',
+)
+
+NEW = "escalated"
+
+
+def proposes(move: str | None) -> str:
+    return json.dumps({"reply": "A colleague will see to it.", "move": move})
+
+
+def refund(order_id: str, amount_cents: int) -> ToolCall:
+    return ToolCall("refund", {"order_id": order_id, "amount_cents": amount_cents})
+
+
+RUSHES = "Let me talk to your manager, now."
+PERSON = "Please have a person look at order 1045."
+WAITS = "Has anybody looked at it?"
+LOOKS = "Which plants are in order 1045?"
+PAYS = "Then pay me 9 EUR for order 1045 yourself."
+LEAVES = "Nobody writes. Go on without your colleague!"
+AGAIN = "It is about order 1043. A person, please."
+BACK = "And order 1043?"
+DONE = "Is that all, then?"
+CONTENT = "That is all. But I would still like to meet the manager."
+
+STEPS: dict[str, list[Step]] = {
+    RUSHES: [proposes(NEW), proposes("resolve"), proposes(None)],
+    PERSON: [proposes(NEW)],
+    WAITS: [proposes(None)],
+    LOOKS: [ToolCall("look_up_order", {"order_id": "1045"}), proposes(None)],
+    PAYS: [refund("1045", 900), proposes(None)],
+    LEAVES: [proposes("resolve")],
+    AGAIN: [proposes("resolve"), proposes(NEW)],
+    BACK: [proposes(NEW)],
+    DONE: [proposes("confirm")],
+    CONTENT: [proposes(NEW), proposes("closed"), proposes(NEW)],
+}
+"""What the model answers when a message comes, call by call."""
+
+
+class Bold(Model):
+    """An offline model that answers certain messages by certain steps, whatever it is told to do."""
+
+    def __init__(self) -> None:
+        self._rules = OfflineModel()
+        self._steps: dict[tuple[str, str], list[str]] = {}  # conversation, message -> its logical calls
+
+    async def get_response(
+        self, system_instructions: Any, input: Any, *rest: Any, **more: Any
+    ) -> ModelResponse:
+        info = activity.info()
+        message = next(item["content"] for item in reversed(input) if item.get("role") == "user")
+        calls = self._steps.setdefault((str(info.workflow_id), message), [])
+        if info.activity_id not in calls:
+            calls.append(info.activity_id)
+        step = STEPS.get(message, [])[calls.index(info.activity_id) :][:1]
+        model = OfflineModel(script=step) if step else self._rules
+        return await model.get_response(system_instructions, input, *rest, **more)
+
+    def stream_response(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        return self._rules.stream_response(*args, **kwargs)
+
+
+async def check(module: Any) -> str:
+    desk = workflow_class(module, "EscalatingTicket")
+    async with lab_for(module, [desk], Bold()) as lab:
+        ada = await lab.converse(desk, "ada")
+        await _the_way_in(ada, module)
+        await _what_its_agent_can_do(ada, module)
+        await _nobody_leaves_by_talking(ada, module)
+        await _the_clock(ada)
+        await _nobody_else_comes_in(ada, module)
+        ben = await lab.converse(desk, "ben")
+        await say(ben, AGAIN, module)
+        await _staff(ben, module)
+    return (
+        "The model moved a ticket from resolve to escalated, and was refused from triage and from confirm. There its agent "
+        "looked up an order, had no way to pay a refund, and could not leave, whatever it proposed. Staff moved tickets on to "
+        "resolve and to closed, and after two days the clock did."
+    )
+
+
+async def _state(chat: Conversation) -> str:
+    """Where the ticket is, by its record."""
+    path = path_table(await chat.history())
+    return str(path.state.iloc[-1]) if len(path) else "triage"
+
+
+async def _the_way_in(chat: Conversation, module: Any) -> None:
+    await say(chat, RUSHES, module)
+    if NEW in path_table(await chat.history()).state.tolist():
+        raise NotYet(
+            f"{quoted(RUSHES)} came to a ticket in triage, the model proposed escalated, and the ticket went there. Only from "
+            "resolve may it be moved there."
+        )
+    if (state := await _state(chat)) != "resolve":
+        raise NotYet(
+            f"After triage the model moved a ticket to resolve, and the ticket is in {state}: the moves of before are to "
+            "stay, (*MOVES, …)."
+        )
+    await say(chat, PERSON, module)
+    if await _state(chat) != NEW:
+        raise NotYet(
+            f"{quoted(PERSON)}: in resolve, the model proposed to move the ticket to escalated, and it is still in "
+            f"{await _state(chat)}. The move needs a line among the moves, by the model, and the state one among the states."
+        )
+    by = path_table(await chat.history()).by.iloc[-1]
+    if by != "model":
+        raise NotYet(
+            f"{quoted(PERSON)} came to a ticket in resolve, and the {by} moved it to escalated, whatever the model proposed. "
+            "That move is for the model to propose."
+        )
+
+
+async def _what_its_agent_can_do(chat: Conversation, module: Any) -> None:
+    await say(chat, WAITS, module)
+    if (state := await _state(chat)) != NEW:
+        raise NotYet(
+            f"{quoted(WAITS)} came to an escalated ticket, the agent answered, and the ticket is in {state} now. A message "
+            "is to leave it where it is, so the customer has no move there."
+        )
+    await say(chat, LOOKS, module)
+    record = await chat.activities(times=True)
+    last = record[record.turn == record.turn.max()]
+    if "look_up_order" not in last.activity.tolist():
+        raise NotYet(
+            "In escalated, the model called look_up_order, and no order was looked up: the state's agent does not have this "
+            "tool."
+        )
+    await say(chat, PAYS, module)
+    if "issue_refund" in (await chat.activities()).activity.tolist():
+        raise NotYet(
+            f"{quoted(PAYS)}: in escalated, the model called refund, and the money was paid. What the agent may not do "
+            "there, it must not have there."
+        )
+
+
+async def _nobody_leaves_by_talking(chat: Conversation, module: Any) -> None:
+    await say(chat, LEAVES, module)
+    if await _state(chat) != NEW:
+        raise NotYet(
+            f"{quoted(LEAVES)}: in escalated, the model proposed resolve, and the ticket went to {await _state(chat)}. Out of it "
+            "only staff and the clock may move a ticket."
+        )
+
+
+async def _the_clock(chat: Conversation) -> None:
+    await chat.fast_forward(timedelta(hours=47))
+    if await _state(chat) != NEW:
+        raise NotYet(
+            f"Within two days of silence, after 47 hours, the escalated ticket was moved to {await _state(chat)} by the clock: "
+            "that is too early."
+        )
+    await chat.fast_forward(timedelta(hours=2))
+    if (state := await _state(chat)) != "resolve":
+        where = "is still there" if state == NEW else f"went to {state}"
+        raise NotYet(
+            f"For two days nobody saw to an escalated ticket, and it {where}. The clock is to move it to resolve."
+        )
+
+
+async def _nobody_else_comes_in(chat: Conversation, module: Any) -> None:
+    before = len(path_table(await chat.history()))
+    await say(chat, DONE, module)
+    await say(chat, CONTENT, module)
+    path = path_table(await chat.history()).state.tolist()[before:]
+    if NEW in path:
+        raise NotYet(
+            f"{quoted(CONTENT)}: the model proposed escalated in {path[path.index(NEW) - 1]}, and the ticket went there. Only "
+            "from resolve may it be moved there."
+        )
+    if path != ["confirm", "closed"]:
+        raise NotYet(
+            f"From resolve the model proposed confirm, then closed, and the ticket went {' → '.join(path) or 'nowhere'}: the "
+            "moves of before are to stay, (*MOVES, …)."
+        )
+
+
+async def _staff(chat: Conversation, module: Any) -> None:
+    await _moved_by_staff(chat, "resolve")
+    try:
+        await chat.handle.execute_update("move", NEW)
+    except WorkflowUpdateFailedError:
+        pass
+    else:
+        raise NotYet(
+            "Staff moved a ticket from resolve to escalated. That move is for the model alone to propose."
+        )
+    await say(chat, BACK, module)
+    await _moved_by_staff(chat, "closed")
+
+
+async def _moved_by_staff(chat: Conversation, to_state: str) -> None:
+    try:
+        await chat.handle.execute_update("move", to_state)
+    except WorkflowUpdateFailedError as error:
+        raise NotYet(
+            f"Staff were to move an escalated ticket to {to_state}, and were refused: {error.cause}"
+        ) from None

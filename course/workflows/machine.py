@@ -1,0 +1,127 @@
+"""A state machine as data: what a ticket can be, which moves there are, and who may make each.
+
+Nothing here knows of Temporal or of an agent. A workflow asks it before it moves, and a figure is drawn from it.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+MOVERS = ("model", "customer", "staff", "clock")
+"""Who may make a move: the model by proposing it, the customer by writing, staff by saying so, the clock by itself."""
+
+
+@dataclass(frozen=True)
+class State:
+    """What an agent is told in this state, and which tools it has. It has no others."""
+
+    instructions: str
+    tools: tuple[str, ...] = ()
+    answers: bool = True
+    """Whether its agent answers the customer. If not, it only sorts: it proposes a move, and the message
+    goes on to the next state."""
+
+
+@dataclass(frozen=True)
+class Move:
+    """One legal move, and the one who may make it."""
+
+    from_state: str
+    to_state: str
+    by: str
+    when: str = ""
+    """For the model: when this move is due. It is advice, and no condition that anybody checks."""
+    after: timedelta | None = None
+    """For the clock: after how long without a message or a move."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """States by name, and the legal moves. A ticket begins in `start`; `ends_after` in `end`, it ends for good.
+
+    Raises `ValueError`, in a sentence, for a machine in which a ticket could get lost.
+    """
+
+    start: str
+    end: str
+    ends_after: timedelta
+    states: dict[str, State]
+    moves: tuple[Move, ...]
+
+    def legal(self, state: str, by: str) -> list[str]:
+        """Where this one may move a ticket that is in this state."""
+        return [
+            move.to_state
+            for move in self.moves
+            if move.from_state == state and move.by == by
+        ]
+
+    def refusal(self, state: str, to_state: str, by: str) -> str | None:
+        """Why this move is not permitted, and which would be; None if it is."""
+        legal = self.legal(state, by)
+        if to_state in legal:
+            return None
+        return (
+            f"From {state}, the {by} may not move the ticket to {to_state!r:.40}. "
+            f"Legal would be: {', '.join(legal) or 'no move at all'}."
+        )
+
+    def move_of(self, state: str, by: str) -> Move | None:
+        """The first move out of a state that this one may make."""
+        moves = (m for m in self.moves if (m.from_state, m.by) == (state, by))
+        return next(moves, None)
+
+    def __post_init__(self) -> None:
+        for state in (self.start, self.end):
+            self._check_known(state, "The machine's start or end")
+        made = [(move.from_state, move.to_state, move.by) for move in self.moves]
+        for move in self.moves:
+            self._check(move, made)
+        for state in self.states:
+            self._check_way(state)
+
+    def _check(self, move: Move, made: list[tuple[str, str, str]]) -> None:
+        name = f"The move from {move.from_state!r} to {move.to_state!r} by {move.by!r}"
+        for state in (move.from_state, move.to_state):
+            self._check_known(state, name)
+        if move.by not in MOVERS:
+            raise ValueError(f"{name}: moves are made by {', '.join(MOVERS)}.")
+        if made.count((move.from_state, move.to_state, move.by)) > 1:
+            raise ValueError(f"{name} stands there twice.")
+        if (move.by == "clock") != (move.after is not None):
+            raise ValueError(
+                f"{name}: `after` is for the clock, which needs it, and for nobody else."
+            )
+        if (
+            move.by in ("clock", "customer")
+            and len(self.legal(move.from_state, move.by)) > 1
+        ):
+            raise ValueError(
+                f"{name}: the {move.by} cannot choose, and has two moves there."
+            )
+
+    def _check_known(self, state: str, what: str) -> None:
+        if state not in self.states:
+            raise ValueError(
+                f"{what}: there is no state {state!r}. There are: {', '.join(self.states)}."
+            )
+
+    def _check_way(self, state: str) -> None:
+        if state not in self._reached_from(self.start):
+            raise ValueError(
+                f"No moves lead from {self.start!r} to {state!r}: no ticket would ever be there."
+            )
+        if self.end not in self._reached_from(state):
+            raise ValueError(
+                f"No moves lead from {state!r} to {self.end!r}: a ticket would never end."
+            )
+        if not self.states[state].answers and not self.legal(state, "model"):
+            raise ValueError(
+                f"{state!r} does not answer, so its model needs a move: a message would end there."
+            )
+
+    def _reached_from(self, state: str) -> set[str]:
+        reached, new = {state}, {state}
+        while new:
+            new = {m.to_state for m in self.moves if m.from_state in new} - reached
+            reached |= new
+        return reached
