@@ -27,6 +27,19 @@ class TurnRecord(TypedDict, total=False):
     outcome: str
 
 
+class DecisionRecord(TypedDict):
+    """Who decided about a refund, when and why. Times are ISO 8601, by the workflow's clock."""
+
+    customer: str
+    order_id: str
+    amount_cents: int
+    decision: str
+    decided_by: str
+    reason: str
+    asked_at: str
+    decided_at: str
+
+
 def refused(error: Exception) -> ApplicationError:
     """An error that the same attempt would only meet again: Temporal is told not to retry it."""
     return ApplicationError(str(error), type=type(error).__name__, non_retryable=True)
@@ -64,6 +77,21 @@ def record_tool_call(task_id: str, tool: str, arguments: str) -> str:
     row = {"task_id": task_id, "tool": tool, "arguments": arguments}
     try:
         new = current_services().database.insert_once(database.tool_calls, row)
+    except Refused as error:
+        raise refused(error) from error
+    return "recorded" if new else "already recorded"
+
+
+@activity.defn
+def record_decision(task_id: str, data: DecisionRecord) -> str:
+    """Keep who decided about a refund, when and why.
+
+    Args:
+        task_id: The refund's number. A second, other decision under it is refused.
+        data: The decision.
+    """
+    try:
+        new = current_services().database.insert_once(database.decisions, {"task_id": task_id, **data})
     except Refused as error:
         raise refused(error) from error
     return "recorded" if new else "already recorded"
@@ -225,6 +253,7 @@ def naive_run_key(order_id: str, amount_cents: int) -> str:
 ALL = [
     save_to_database,
     record_tool_call,
+    record_decision,
     send_notification,
     process_batch,
     generate_report,

@@ -37,6 +37,10 @@ _HOME = {
     "SagaWorkflow": "saga",
     "NaiveNoWayBackWorkflow": "naive_no_way_back",
     "GrowingWorkflow": "growing",  # 09
+    "AskingWorkflow": "asking",  # 10
+    "ApprovalWorkflow": "approval",
+    "NeedsApprovalWorkflow": "needs_approval",
+    "NaiveWaitingWorkflow": "naive_waiting",
 }
 # Other versions of a workflow, under its name for Temporal: a worker runs one of them, so ALL has none.
 _VERSIONS = {
