@@ -400,6 +400,16 @@ async def test_the_sdks_approval_outlives_its_worker(lab: Lab) -> None:
     assert paid(lab, refund) == [2110]
 
 
+async def test_the_sdks_conversation_stays_open_while_somebody_is_waited_for(lab: Lab) -> None:
+    chat, refund = await ask(lab, NeedsApprovalWorkflow, MONSTERA)
+    await chat.handle.signal("close")
+    await chat.activities()
+    assert (await chat.handle.describe()).status == WorkflowExecutionStatus.RUNNING
+    verdict = {"decision": "reject", "by": "Bea", "reason": "No."}
+    await chat.handle.execute_update("decide", args=[refund + "1", verdict])
+    assert await chat.handle.result() == 2
+
+
 # The naive way
 
 

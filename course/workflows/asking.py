@@ -14,7 +14,6 @@ from temporalio.workflow import ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
     from course import activities
-    from course.services.shop import LARGEST_CENTS
     from course.workflows.policies import PAYMENT, RECORD, TOOL
 
 from course.workflows.approval import ApprovalWorkflow, Request, Settled
@@ -23,6 +22,9 @@ from course.workflows.tool_errors import tell_the_model
 
 LIMIT_CENTS = 2000
 """What the desk may refund without a person."""
+
+LARGEST_CENTS = 1_000_000_00
+"""Above that no person is asked: no order of a plant shop is worth a million."""
 
 INSTRUCTIONS = (
     "You are the support agent of Juniper, a plant shop. You may refund an order."
