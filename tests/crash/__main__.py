@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from tests.crash.sweep import CrashSweep, Kill, Scenario
 
-SCENARIOS = ("desk", "long_run")
+SCENARIOS = ("desk", "long_run", "approval")
 RANDOM = {"desk": 200}
 
 
