@@ -41,6 +41,19 @@ class MoveRecord(TypedDict):
     outcome: str  # `moved` or `refused`
 
 
+class DecisionRecord(TypedDict):
+    """Who decided about a refund, when and why. Times are ISO 8601, by the workflow's clock."""
+
+    customer: str
+    order_id: str
+    amount_cents: int
+    decision: str
+    decided_by: str
+    reason: str
+    asked_at: str
+    decided_at: str
+
+
 def refused(error: Exception) -> ApplicationError:
     """An error that the same attempt would only meet again: Temporal is told not to retry it."""
     return ApplicationError(str(error), type=type(error).__name__, non_retryable=True)
@@ -84,6 +97,7 @@ def record_tool_call(task_id: str, tool: str, arguments: str) -> str:
 
 
 @activity.defn
+<<<<<<< HEAD
 def record_move(task_id: str, move: MoveRecord) -> str:
     """Keep one move of a ticket, permitted or refused.
 
@@ -93,6 +107,17 @@ def record_move(task_id: str, move: MoveRecord) -> str:
     """
     try:
         new = current_services().database.insert_once(database.moves, {"task_id": task_id, **move})
+=======
+def record_decision(task_id: str, data: DecisionRecord) -> str:
+    """Keep who decided about a refund, when and why.
+
+    Args:
+        task_id: The refund's number. A second, other decision under it is refused.
+        data: The decision.
+    """
+    try:
+        new = current_services().database.insert_once(database.decisions, {"task_id": task_id, **data})
+>>>>>>> 7e7ae6667ac35f293852bce33d206a2584cc7e7f
     except Refused as error:
         raise refused(error) from error
     return "recorded" if new else "already recorded"
@@ -336,7 +361,11 @@ def naive_sweep() -> int:
 ALL = [
     save_to_database,
     record_tool_call,
+<<<<<<< HEAD
     record_move,
+=======
+    record_decision,
+>>>>>>> 7e7ae6667ac35f293852bce33d206a2584cc7e7f
     send_notification,
     process_batch,
     generate_report,

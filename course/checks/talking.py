@@ -134,7 +134,7 @@ async def say(chat: Conversation, text: str, module: Any) -> str:
     while not reply.done():
         await asyncio.wait([reply], timeout=0.2)
         if not reply.done():
-            await _stop_if_stuck(chat, module)
+            await stop_if_stuck(chat, module)
             await _stop_if_in_vain(chat, text)
     try:
         answer = reply.result()
@@ -169,7 +169,7 @@ async def close(chat: Conversation, module: Any) -> None:
     while not ending.done():
         await asyncio.wait([ending], timeout=0.2)
         if not ending.done():
-            await _stop_if_stuck(chat, module)
+            await stop_if_stuck(chat, module)
     try:
         ending.result()
     except LabError as error:
@@ -181,7 +181,7 @@ async def close(chat: Conversation, module: Any) -> None:
         raise NotYet(f"The conversation was closed and did not end well. {own_part(str(error))}") from None
 
 
-async def _stop_if_stuck(chat: Conversation, module: Any) -> None:
+async def stop_if_stuck(chat: Conversation, module: Any) -> None:
     """Raises `Stuck` with the first failure of the workflow's task that its history records."""
     description = await chat.handle.describe()
     if description.raw_description.pending_workflow_task.attempt < 2:

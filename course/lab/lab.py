@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import subprocess
 import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -23,6 +24,7 @@ from temporalio.service import RPCError
 
 import course.activities
 import course.workflows
+from course.lab.approver import Approver
 from course.lab.awaiting import awaited
 from course.lab.clock import Clock
 from course.lab.conversation import Conversation
@@ -38,7 +40,11 @@ from course.lab.outages import (
 )
 from course.lab.persisting import Persisted
 from course.lab.processes import WorkerProcess, WorkerSettings
+<<<<<<< HEAD
 from course.lab.server import Folder, Server, note_process
+=======
+from course.lab.server import Folder, Server, lock_file, note_process, temporal_binary
+>>>>>>> 7e7ae6667ac35f293852bce33d206a2584cc7e7f
 from course.lab.worker import RunningWorker, agents_plugin, runtime
 from course.models import model_provider
 from course.services import Database, Mail, Mailbox, Services, Shop, Webhook, WebhookReceiver
@@ -583,6 +589,31 @@ class Lab:
                 f"Start a lab that does: Lab.start(workflows=[{workflow_class.__name__}])."
             )
         return definition
+
+    # From outside
+
+    async def approver(self, name: str) -> Approver:
+        """A person who decides about approvals with a second client, which knows no more than the server's address."""
+        self.must_run()
+        return Approver(await Client.connect(self.address, runtime=runtime()), name)
+
+    async def cli(self, *arguments: str) -> str:
+        """Runs Temporal's command line on this lab's server; returns what it printed.
+
+        In a terminal it is the same with `--address` and `lab.address`. (Not with `!` in a cell: that would hold up
+        the kernel, in which the lab's worker runs.)
+        """
+        self.must_run()
+        process = await asyncio.create_subprocess_exec(
+            temporal_binary(),
+            *arguments,
+            env={**os.environ, "TEMPORAL_ADDRESS": self.address, "TEMPORAL_DISABLE_VERSION_CHECK": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        output, _ = await process.communicate()
+        return output.decode().strip()
 
     # What services saw
 

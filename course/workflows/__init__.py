@@ -45,6 +45,10 @@ _HOME = {
     "CleanupWorkflow": "cleanup",
     "TicketWorkflow": "ticket",  # 11
     "NaiveOneAgentWorkflow": "naive_one_agent",
+    "AskingWorkflow": "asking",  # 10
+    "ApprovalWorkflow": "approval",
+    "NeedsApprovalWorkflow": "needs_approval",
+    "NaiveWaitingWorkflow": "naive_waiting",
 }
 # Other versions of a workflow, under its name for Temporal: a worker runs one of them, so ALL has none.
 _VERSIONS = {

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from agents import Agent, RunConfig, Runner, TResponseInputItem
+from agents import Agent, RunConfig, Runner, RunState, TResponseInputItem
 from agents.exceptions import AgentsException, ModelBehaviorError
 from agents.run import CallModelData, ModelInputData
 from temporalio.exceptions import ActivityError, is_cancelled_exception
@@ -25,17 +25,21 @@ class Answer:
     memory: list[TResponseInputItem]
     """The conversation so far: the input of the next run."""
     outcome: str = "answered"
-    """`answered` or `apologised`."""
+    """`answered`, `apologised`, or `interrupted`: a tool needs a person's approval (lesson 10)."""
     reason: str | None = None
     """Why there is only an apology."""
     output: Any = None
-    """The agent's final output: the text, or the typed object that it was asked for."""
+    """The agent's final output: the text, or the typed object that it was asked for. Of a run that is
+    interrupted, the SDK's result, whose `to_state()` it goes on from."""
 
 
 async def ask(
-    agent: Agent[Any], memory: list[TResponseInputItem], message: str, **options: Any
+    agent: Agent[Any],
+    memory: list[TResponseInputItem],
+    message: str | RunState[Any],
+    **options: Any,
 ) -> Answer:
-    """Runs the agent on the conversation so far and one more message.
+    """Runs the agent on the conversation so far and one more message, or resumes an interrupted run.
 
     Whatever an agent run raises ends in an apology: a model that refuses for good (`ActivityError`), a
     tool that failed for good or malformed arguments (`AgentsWorkflowError`), too many turns, an invented
@@ -52,7 +56,9 @@ async def ask(
     try:
         result = await Runner.run(
             agent,
-            [*memory, {"role": "user", "content": message}],
+            message
+            if isinstance(message, RunState)
+            else [*memory, {"role": "user", "content": message}],
             run_config=RunConfig(call_model_input_filter=check_size),
             **options,
         )
@@ -69,6 +75,8 @@ async def ask(
         ):
             raise
         return Answer(APOLOGY, memory, outcome="apologised", reason=why(error))
+    if result.interruptions:
+        return Answer("", memory, outcome="interrupted", output=result)
     if not str(result.final_output or "").strip():
         return Answer(
             APOLOGY,

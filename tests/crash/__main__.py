@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from tests.crash.sweep import CrashSweep, Kill, Scenario
 
-SCENARIOS = ("desk", "ticket", "long_run", "jobs")
+SCENARIOS = ("desk", "approval", "ticket", "long_run", "jobs")
 RANDOM = {"desk": 200}
 
 

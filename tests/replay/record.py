@@ -32,9 +32,18 @@ EXEMPT = {
     "NaiveUnrepeatableWorkflow": "its very point is that it does not replay",
 }
 
+<<<<<<< HEAD
 Play = Callable[["Stage"], Awaitable[None]]
 SCENARIOS: dict[str, tuple[str, Play | tuple[Any, ...]]] = {}
 """By name: the workflow's class in `course.workflows`, and what happens in the conversation, or what a schedule hands it."""
+=======
+ASKED_BY = {"ApprovalWorkflow": "AskingWorkflow"}
+"""Workflows that nobody talks to, and the one that begins them. Their scenarios return what is to be recorded."""
+
+Play = Callable[["Stage"], Awaitable[Conversation | None]]
+SCENARIOS: dict[str, tuple[str, Play]] = {}
+"""By name: the workflow's class in `course.workflows`, and what happens in the conversation."""
+>>>>>>> 7e7ae6667ac35f293852bce33d206a2584cc7e7f
 
 
 @dataclass
@@ -52,6 +61,14 @@ class Stage:
             await self.say(message)
         finally:
             self.lab.model.mistakes = Mistakes()
+
+    async def decide(self, number: int, verdict: dict[str, str]) -> Conversation:
+        """About one of the conversation's refunds. Returns its approval, when that has ended."""
+        approval = self.lab.conversation(f"{self.chat.id}/refund-{number}")
+        await approval.handle.execute_update("decide", verdict)
+        await approval.handle.result()
+        await self.chat.activities()
+        return approval
 
 
 def scenario(workflow_class: str) -> Callable[[Play], Play]:
@@ -226,6 +243,7 @@ async def growing_per_turn(stage: Stage) -> None:
     await stage.say(LIGHT)
 
 
+<<<<<<< HEAD
 @scenario("TicketWorkflow")
 async def ticket(stage: Stage) -> None:
     """Every state, and every mover: the model, the customer, staff and the clock. At last it ends by itself."""
@@ -249,22 +267,94 @@ async def ticket_refuses(stage: Stage) -> None:
 
 
 talk("NaiveOneAgentWorkflow", "one_agent", PAY)
+=======
+MONSTERA, FICUS = "Please refund 34 EUR for order 1042.", "Please refund 58 EUR for order 1043."
+VERDICTS = [
+    {"decision": "approve", "by": "Bea", "reason": "Sorry!"},
+    {"decision": "reject", "by": "Bea", "reason": "It lives."},
+]
+
+
+@scenario("AskingWorkflow")
+async def asking(stage: Stage) -> None:
+    """Two that wait, a question meanwhile, both decided, one more that waits."""
+    await stage.say(MONSTERA, FICUS, LIGHT)
+    for number, verdict in enumerate(VERDICTS, start=1):
+        await stage.decide(number, verdict)
+    await stage.say("Please refund 5 EUR for order 1044.", "Please refund 26 EUR for order 1044.")
+
+
+@scenario("NaiveWaitingWorkflow")
+async def waiting(stage: Stage) -> None:
+    reply = stage.chat.begin(MONSTERA)
+    await stage.chat.activities()  # it waits
+    await stage.chat.handle.signal("approve", True)
+    await reply
+    stage.chat.begin(FICUS)
+
+
+@scenario("NeedsApprovalWorkflow")
+async def needs_approval(stage: Stage) -> None:
+    """Two in one run, decided one by one; a third that nobody decides about; a fourth that still waits."""
+    await stage.say(f"{MONSTERA[:-1]} and 58 EUR for order 1043.", LIGHT)
+    for number, verdict in enumerate(VERDICTS, start=1):
+        await stage.chat.handle.execute_update("decide", args=[f"{stage.chat.id}/refund-{number}", verdict])
+        await stage.chat.activities()
+    await stage.say("Please refund 26 EUR for order 1044.")
+    await stage.chat.fast_forward(timedelta(days=4))
+    await stage.say("Please refund 27 EUR for order 1045.")
+
+
+@scenario("ApprovalWorkflow")
+async def approval_approved(stage: Stage) -> Conversation:
+    await stage.say(MONSTERA)
+    return await stage.decide(1, VERDICTS[0])
+
+
+@scenario("ApprovalWorkflow")
+async def approval_rejected(stage: Stage) -> Conversation:
+    """By signal, after a signal that does not count."""
+    await stage.say(MONSTERA)
+    approval = stage.lab.conversation(f"{stage.chat.id}/refund-1")
+    for verdict in ({"decision": "reject", "by": "Bea"}, VERDICTS[1]):
+        await approval.handle.signal("decision", verdict)
+    await approval.handle.result()
+    return approval
+
+
+@scenario("ApprovalWorkflow")
+async def approval_unanswered(stage: Stage) -> Conversation:
+    """And the conversation has ended."""
+    await stage.say(MONSTERA)
+    await stage.chat.close()
+    approval = stage.lab.conversation(f"{stage.chat.id}/refund-1")
+    for _ in range(4):
+        await approval.fast_forward(timedelta(days=1))
+    await approval.handle.result()
+    return approval
+>>>>>>> 7e7ae6667ac35f293852bce33d206a2584cc7e7f
 
 
 # Recording
 
 
+<<<<<<< HEAD
 async def record(lab: Lab, workflow_class: str, play: Play | tuple[Any, ...]) -> list[dict[str, Any]]:
     """The runs of one conversation, the first first; or the run that a schedule started."""
     code = getattr(course.workflows, workflow_class)
     if isinstance(play, tuple):
         return [await record_scheduled(lab, code, play)]
+=======
+async def record(lab: Lab, workflow_class: str, play: Play) -> list[dict[str, Any]]:
+    """The runs of one conversation, the first first."""
+    code = getattr(course.workflows, ASKED_BY.get(workflow_class, workflow_class))
+>>>>>>> 7e7ae6667ac35f293852bce33d206a2584cc7e7f
     if code not in course.workflows.ALL:
         await lab.deploy(code)
     chat = await lab.converse(code, "ada")
-    await play(Stage(lab, chat))
-    await chat.activities()  # quiet
-    return [scrub(run.to_json_dict()) for run in await chat._histories()]
+    played = await play(Stage(lab, chat)) or chat
+    await played.activities()  # quiet
+    return [scrub(run.to_json_dict()) for run in await played._histories()]
 
 
 async def record_scheduled(lab: Lab, code: type, arguments: tuple[Any, ...]) -> dict[str, Any]:

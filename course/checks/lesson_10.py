@@ -1,0 +1,245 @@
+"""Exercise 10: the rejected and the unanswered path of an approval."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+from temporalio import activity, workflow
+from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError
+from temporalio.exceptions import ApplicationError
+
+from course import activities
+from course.checks.talking import lab_for, own_part, stop_if_stuck
+from course.checks.verdict import NotYet, shortened
+from course.lab import Conversation, Lab
+from course.models import OfflineModel
+from course.workflows.answering import why
+
+TITLE = "Rejected, or unanswered"
+
+STARTER = '''\
+from dataclasses import dataclass
+from datetime import timedelta
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from course import activities
+from course.workflows.policies import RECORD
+
+THREE_DAYS = timedelta(days=3)
+
+
+@dataclass
+class Request:
+    number: str
+    order_id: str
+    amount_cents: int
+
+
+@dataclass
+class Decision:
+    approved: bool
+    by: str
+    reason: str
+
+
+@workflow.defn
+class Approval:
+    @workflow.init
+    def __init__(self, request: Request) -> None:
+        self.decision: Decision | None = None
+
+    @workflow.run
+    async def run(self, request: Request) -> str:
+        """Returns what the customer is told."""
+        # TODO: nobody decides for three days
+        await workflow.wait_condition(lambda: self.decision is not None)
+        # TODO: the request is rejected
+        return await workflow.execute_activity(
+            activities.issue_refund, args=[request.number, request.order_id, request.amount_cents], **RECORD
+        )
+
+    @workflow.update
+    def decide(self, decision: Decision) -> str:
+        self.decision = decision
+        return f"Decided by {decision.by}."
+
+    # TODO: a decision counts once (a validator: @decide.validator)
+'''
+
+HINTS = (
+    "Take the three one after the other; the check names the first that is missing. Rejected is a branch: look at "
+    "`self.decision.approved`, and return a text with the reason in it.",
+    "`wait_condition(…, timeout=THREE_DAYS)` raises TimeoutError when the time is over. Uncaught, it ends the workflow as "
+    "failed, and the customer is told nothing. What is safe when nobody has decided?",
+    "A validator has the handler's arguments and returns nothing: `@decide.validator` above `def check(self, decision: "
+    "Decision) -> None:`. It refuses by raising an ApplicationError with a sentence, when `self.decision` is there already.",
+)
+
+REASON = "On your photo it only needs water."
+HELD_UP = "1045"
+
+
+@activity.defn(name="issue_refund")
+def issue_refund(refund_id: str, order_id: str, amount_cents: int) -> str:
+    """The real one. For one order the shop is away for an hour, so that the payment waits."""
+    if order_id == HELD_UP and activity.info().attempt == 1:
+        raise ApplicationError("The shop is away.", next_retry_delay=timedelta(hours=1))
+    return activities.issue_refund(refund_id, order_id, amount_cents)
+
+
+async def check(module: Any) -> str:
+    approval = _approval(module)
+    others = [one for one in activities.ALL if one is not activities.issue_refund]
+    async with lab_for(module, [approval], OfflineModel(), [*others, issue_refund]) as lab:
+        case = Case(lab, approval, module)
+        await _approved(case)
+        await _rejected(case)
+        await _unanswered(case)
+        await _answered_late(case)
+        await _decided_twice(case)
+    return (
+        "An approved refund was paid once. A rejected one was not, and the customer was told the reason. With no answer "
+        "it waited for three days, was not paid, and the customer was told so; an answer on the third day still counted. "
+        "A second decision was refused, and changed nothing."
+    )
+
+
+def _approval(module: Any) -> type:
+    found = getattr(module, "Approval", None)
+    if not isinstance(found, type):
+        raise NotYet("There is no class Approval in your cell. Keep the name: the check looks for it.")
+    definition = workflow._Definition.from_class(found)
+    if definition is None:
+        raise NotYet(
+            "Approval is an ordinary class, so Temporal cannot run it: @workflow.defn is missing above it."
+        )
+    if "decide" not in definition.updates:
+        raise NotYet("Approval has no update `decide` any more: the person's decision comes by it.")
+    return found
+
+
+class Case:
+    """Starts the reader's approvals, decides about them, and looks what became of them."""
+
+    def __init__(self, lab: Lab, approval: type, module: Any) -> None:
+        self.lab, self._module = lab, module
+        self._type = workflow._Definition.must_from_class(approval).name
+
+    async def ask(self, number: str, order_id: str, amount_cents: int) -> Conversation:
+        request = {"number": number, "order_id": order_id, "amount_cents": amount_cents}
+        await self.lab.client.start_workflow(
+            self._type, request, id=number, task_queue=self.lab.task_queue, task_timeout=timedelta(seconds=3)
+        )
+        return self.lab.conversation(number)
+
+    async def decide(self, approval: Conversation, by: str, approved: bool, reason: str = "") -> None:
+        """Raises `WorkflowUpdateFailedError` when the decision is refused."""
+        decision = {"approved": approved, "by": by, "reason": reason}
+        sending = asyncio.create_task(approval.handle.execute_update("decide", decision))
+        await self._wait(approval, sending, 4)
+        if not sending.done():
+            sending.cancel()
+            raise NotYet(f"`decide` did not answer {by}: nothing is to be waited for in it.")
+        await sending
+
+    async def told(self, approval: Conversation, otherwise: str) -> str:
+        """What the customer is told. When there is no end, raises `NotYet` with the words for it."""
+        ending = asyncio.create_task(approval.handle.result())
+        await self._wait(approval, ending, 2)
+        if not ending.done():
+            ending.cancel()
+            raise NotYet(otherwise)
+        try:
+            text = await ending
+        except WorkflowFailureError as error:
+            raise NotYet(
+                f"{otherwise} It ended as failed: {own_part(why(error))} The customer is told what `run` returns, and it "
+                "returned nothing."
+            ) from None
+        if not isinstance(text, str) or not text.strip():
+            raise NotYet(f"`run` returned {text!r}, and the customer is to be told something.")
+        return text
+
+    async def is_open(self, approval: Conversation) -> bool:
+        await approval.activities()
+        return (await approval.handle.describe()).close_time is None
+
+    def paid(self, approval: Conversation) -> int:
+        table = self.lab.table("refunds")
+        return int((table.refund_id == approval.id).sum())
+
+    async def _wait(self, approval: Conversation, task: asyncio.Task[Any], seconds: float) -> None:
+        end = asyncio.get_running_loop().time() + seconds
+        while not task.done() and asyncio.get_running_loop().time() < end:
+            await asyncio.wait([task], timeout=0.2)
+            if not task.done():
+                await stop_if_stuck(approval, self._module)
+
+
+async def _approved(case: Case) -> None:
+    approval = await case.ask("refund-8101", "1042", 3100)
+    await case.decide(approval, "Bea", True, "Sorry!")
+    await case.told(approval, "Bea approved a refund, and two seconds later the approval had not ended.")
+    if case.paid(approval) != 1:
+        raise NotYet(
+            "Bea approved a refund, and it was not paid under its number (request.number). Leave that part as it was."
+        )
+
+
+async def _rejected(case: Case) -> None:
+    approval = await case.ask("refund-8102", "1043", 4400)
+    await case.decide(approval, "Cy", False, REASON)
+    text = await case.told(approval, "Cy rejected a refund, and the approval still waits: for whom?")
+    if case.paid(approval):
+        raise NotYet("Cy rejected a refund, and it was paid all the same.")
+    if REASON not in text:
+        raise NotYet(
+            f"Cy rejected a refund and gave the reason “{REASON}”. The customer was told “{shortened(text, 80)}”, and not "
+            "the reason."
+        )
+
+
+async def _unanswered(case: Case) -> None:
+    approval = await case.ask("refund-8103", "1044", 2500)
+    await approval.fast_forward(timedelta(days=2, hours=23))
+    if not await case.is_open(approval):
+        raise NotYet(
+            "Nobody had decided for two days and 23 hours, and the approval had ended already. A person has three days."
+        )
+    await approval.fast_forward(timedelta(hours=2))
+    text = await case.told(approval, "Nobody decided for three days.")
+    if case.paid(approval):
+        raise NotYet("Nobody decided for three days, and the refund was paid. Silence is no approval.")
+    if "paid." in text and "not" not in text:
+        raise NotYet(f"Nobody decided, nothing was paid, and the customer was told “{shortened(text, 80)}”.")
+
+
+async def _answered_late(case: Case) -> None:
+    approval = await case.ask("refund-8104", "1046", 1200)
+    await approval.fast_forward(timedelta(days=2, hours=12))
+    await case.decide(approval, "Dee", True, "Just in time.")
+    await case.told(approval, "Dee approved on the third day, and two seconds later it had not ended.")
+    if not case.paid(approval):
+        raise NotYet("Dee approved on the third day, which is in time, and nothing was paid.")
+
+
+async def _decided_twice(case: Case) -> None:
+    approval = await case.ask("refund-8105", HELD_UP, 2000)
+    await case.decide(approval, "Bea", True, "Sorry!")
+    for by, approved in (("Cy", False), ("Dee", True)):
+        try:
+            await case.decide(approval, by, approved, "No.")
+        except WorkflowUpdateFailedError as error:
+            if not str(error.cause).strip():
+                raise NotYet(f"{by}'s decision was refused without a sentence: say why.") from None
+        else:
+            raise NotYet(
+                f"Bea approved a refund, and while the shop was paying it, {by} {'approved' if approved else 'rejected'} it. "
+                "Both were told that they had decided. A decision counts once: refuse the second with a sentence."
+            )
+    await approval.fast_forward(timedelta(hours=2))
+    await case.told(approval, "Bea approved, Cy's later word was refused, and the approval did not end.")
+    if case.paid(approval) != 1:
+        raise NotYet("Bea approved, Cy's later word was refused, and the refund was not paid.")

@@ -1,0 +1,60 @@
+"""Exercise 10: the rejected and the unanswered path of an approval."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from course import activities
+from course.workflows.policies import RECORD
+
+THREE_DAYS = timedelta(days=3)
+
+
+@dataclass
+class Request:
+    number: str
+    order_id: str
+    amount_cents: int
+
+
+@dataclass
+class Decision:
+    approved: bool
+    by: str
+    reason: str
+
+
+NOBODY = Decision(False, "nobody", "Nobody could decide about it within three days.")
+
+
+@workflow.defn
+class Approval:
+    @workflow.init
+    def __init__(self, request: Request) -> None:
+        self.decision: Decision | None = None
+
+    @workflow.run
+    async def run(self, request: Request) -> str:
+        """Returns what the customer is told."""
+        try:
+            await workflow.wait_condition(lambda: self.decision is not None, timeout=THREE_DAYS)
+        except TimeoutError:
+            self.decision = NOBODY
+        if not self.decision.approved:
+            return f"Your refund is not paid. {self.decision.reason}"
+        return await workflow.execute_activity(
+            activities.issue_refund, args=[request.number, request.order_id, request.amount_cents], **RECORD
+        )
+
+    @workflow.update
+    def decide(self, decision: Decision) -> str:
+        self.decision = decision
+        return f"Decided by {decision.by}."
+
+    @decide.validator
+    def check(self, decision: Decision) -> None:
+        if self.decision:
+            raise ApplicationError(f"{self.decision.by} has decided already: nothing was changed.")
