@@ -145,8 +145,7 @@ async def test_a_turn_under_way_when_it_is_closed_is_not_reminded_of(lab: Lab) -
         reply = chat.begin(ASK)
         await until(lambda: _accepted(chat, 1), "the message is on record")
         await chat.handle.signal("close")
-    await chat.fast_forward(MINUTE)
-    assert "Which order" in await reply
+    assert "Which order" in await reply  # the clock is left alone: the conversation may end at any moment now
     assert (await chat.close(timeout=10)).turns == 1
     assert await timers(chat) == [("canceled", 30)]
 

@@ -38,12 +38,14 @@ class PatientDesk(DutifulConversation):
     async def run(self, customer: str) -> int:
         await workflow.wait_condition(lambda: self._closing)
         # TODO: who has closed the conversation is not reminded
-        return await self.until_closed()  # waits for every duty that self.later has begun
+        # until_closed waits for every duty that self.later has begun
+        return await self.until_closed()
 
     async def turn(self, text: str) -> str:
         answer = await self.answer(text)
-        # TODO: after PATIENCE without another message, one send_notification by email, with the customer's name in its
-        # text, under a key made of self.key, with **BACKGROUND. The reply must not wait for it.
+        # TODO: after PATIENCE without another message, one send_notification by
+        # email, with the customer's name in its text, under a key made of self.key,
+        # with **BACKGROUND. The reply must not wait for it.
         return answer.text
 """
 
