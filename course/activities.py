@@ -97,7 +97,6 @@ def record_tool_call(task_id: str, tool: str, arguments: str) -> str:
 
 
 @activity.defn
-<<<<<<< HEAD
 def record_move(task_id: str, move: MoveRecord) -> str:
     """Keep one move of a ticket, permitted or refused.
 
@@ -107,7 +106,12 @@ def record_move(task_id: str, move: MoveRecord) -> str:
     """
     try:
         new = current_services().database.insert_once(database.moves, {"task_id": task_id, **move})
-=======
+    except Refused as error:
+        raise refused(error) from error
+    return "recorded" if new else "already recorded"
+
+
+@activity.defn
 def record_decision(task_id: str, data: DecisionRecord) -> str:
     """Keep who decided about a refund, when and why.
 
@@ -117,7 +121,6 @@ def record_decision(task_id: str, data: DecisionRecord) -> str:
     """
     try:
         new = current_services().database.insert_once(database.decisions, {"task_id": task_id, **data})
->>>>>>> 7e7ae6667ac35f293852bce33d206a2584cc7e7f
     except Refused as error:
         raise refused(error) from error
     return "recorded" if new else "already recorded"
@@ -361,11 +364,8 @@ def naive_sweep() -> int:
 ALL = [
     save_to_database,
     record_tool_call,
-<<<<<<< HEAD
     record_move,
-=======
     record_decision,
->>>>>>> 7e7ae6667ac35f293852bce33d206a2584cc7e7f
     send_notification,
     process_batch,
     generate_report,

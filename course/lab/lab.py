@@ -40,11 +40,7 @@ from course.lab.outages import (
 )
 from course.lab.persisting import Persisted
 from course.lab.processes import WorkerProcess, WorkerSettings
-<<<<<<< HEAD
-from course.lab.server import Folder, Server, note_process
-=======
-from course.lab.server import Folder, Server, lock_file, note_process, temporal_binary
->>>>>>> 7e7ae6667ac35f293852bce33d206a2584cc7e7f
+from course.lab.server import Folder, Server, note_process, temporal_binary
 from course.lab.worker import RunningWorker, agents_plugin, runtime
 from course.models import model_provider
 from course.services import Database, Mail, Mailbox, Services, Shop, Webhook, WebhookReceiver

@@ -37,18 +37,18 @@ _HOME = {
     "SagaWorkflow": "saga",
     "NaiveNoWayBackWorkflow": "naive_no_way_back",
     "GrowingWorkflow": "growing",  # 09
+    "AskingWorkflow": "asking",  # 10
+    "ApprovalWorkflow": "approval",
+    "NeedsApprovalWorkflow": "needs_approval",
+    "NaiveWaitingWorkflow": "naive_waiting",
+    "TicketWorkflow": "ticket",  # 11
+    "NaiveOneAgentWorkflow": "naive_one_agent",
     "RemindingWorkflow": "reminding",  # 13
     "NaiveTimerWorkflow": "naive_reminders",
     "NaiveSweptWorkflow": "naive_reminders",
     "NaiveSweepWorkflow": "naive_reminders",
     "WeeklyReportWorkflow": "weekly_report",
     "CleanupWorkflow": "cleanup",
-    "TicketWorkflow": "ticket",  # 11
-    "NaiveOneAgentWorkflow": "naive_one_agent",
-    "AskingWorkflow": "asking",  # 10
-    "ApprovalWorkflow": "approval",
-    "NeedsApprovalWorkflow": "needs_approval",
-    "NaiveWaitingWorkflow": "naive_waiting",
 }
 # Other versions of a workflow, under its name for Temporal: a worker runs one of them, so ALL has none.
 _VERSIONS = {

@@ -7,11 +7,11 @@ with workflow.unsafe.imports_passed_through():
     from course.workflows.policies import BACKGROUND
 
 from course.workflows.answering import Answer
-from course.workflows.asking import AskingDesk, asks
+from course.workflows.questioning import QuestioningDesk, asks
 
 
 @workflow.defn
-class NaiveTimerWorkflow(AskingDesk):
+class NaiveTimerWorkflow(QuestioningDesk):
     """Leaves the deadline to a timer of the worker's process."""
 
     @workflow.init
@@ -33,7 +33,7 @@ class NaiveTimerWorkflow(AskingDesk):
 
 
 @workflow.defn
-class NaiveSweptWorkflow(AskingDesk):
+class NaiveSweptWorkflow(QuestioningDesk):
     """Notes in the table that it waits. A job beside it reads that, once a day."""
 
     @workflow.init

@@ -12,7 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from course.workflows.policies import BACKGROUND
 
 from course.workflows.answering import why
-from course.workflows.asking import AskingDesk, asks
+from course.workflows.questioning import QuestioningDesk, asks
 
 REMINDERS = (timedelta(days=1), timedelta(days=2))
 """How long nobody answers until a reminder: the first a day after the question, the second two days later."""
@@ -31,7 +31,7 @@ class Ended:
 
 
 @workflow.defn
-class RemindingWorkflow(AskingDesk):
+class RemindingWorkflow(QuestioningDesk):
     @workflow.init
     def __init__(self, customer: str) -> None:
         super().__init__(customer)

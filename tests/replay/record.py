@@ -32,18 +32,12 @@ EXEMPT = {
     "NaiveUnrepeatableWorkflow": "its very point is that it does not replay",
 }
 
-<<<<<<< HEAD
-Play = Callable[["Stage"], Awaitable[None]]
-SCENARIOS: dict[str, tuple[str, Play | tuple[Any, ...]]] = {}
-"""By name: the workflow's class in `course.workflows`, and what happens in the conversation, or what a schedule hands it."""
-=======
 ASKED_BY = {"ApprovalWorkflow": "AskingWorkflow"}
 """Workflows that nobody talks to, and the one that begins them. Their scenarios return what is to be recorded."""
 
 Play = Callable[["Stage"], Awaitable[Conversation | None]]
-SCENARIOS: dict[str, tuple[str, Play]] = {}
-"""By name: the workflow's class in `course.workflows`, and what happens in the conversation."""
->>>>>>> 7e7ae6667ac35f293852bce33d206a2584cc7e7f
+SCENARIOS: dict[str, tuple[str, Play | tuple[Any, ...]]] = {}
+"""By name: the workflow's class in `course.workflows`, and what happens in the conversation, or what a schedule hands it."""
 
 
 @dataclass
@@ -243,7 +237,6 @@ async def growing_per_turn(stage: Stage) -> None:
     await stage.say(LIGHT)
 
 
-<<<<<<< HEAD
 @scenario("TicketWorkflow")
 async def ticket(stage: Stage) -> None:
     """Every state, and every mover: the model, the customer, staff and the clock. At last it ends by itself."""
@@ -267,7 +260,6 @@ async def ticket_refuses(stage: Stage) -> None:
 
 
 talk("NaiveOneAgentWorkflow", "one_agent", PAY)
-=======
 MONSTERA, FICUS = "Please refund 34 EUR for order 1042.", "Please refund 58 EUR for order 1043."
 VERDICTS = [
     {"decision": "approve", "by": "Bea", "reason": "Sorry!"},
@@ -332,23 +324,16 @@ async def approval_unanswered(stage: Stage) -> Conversation:
         await approval.fast_forward(timedelta(days=1))
     await approval.handle.result()
     return approval
->>>>>>> 7e7ae6667ac35f293852bce33d206a2584cc7e7f
 
 
 # Recording
 
 
-<<<<<<< HEAD
 async def record(lab: Lab, workflow_class: str, play: Play | tuple[Any, ...]) -> list[dict[str, Any]]:
     """The runs of one conversation, the first first; or the run that a schedule started."""
-    code = getattr(course.workflows, workflow_class)
     if isinstance(play, tuple):
-        return [await record_scheduled(lab, code, play)]
-=======
-async def record(lab: Lab, workflow_class: str, play: Play) -> list[dict[str, Any]]:
-    """The runs of one conversation, the first first."""
+        return [await record_scheduled(lab, getattr(course.workflows, workflow_class), play)]
     code = getattr(course.workflows, ASKED_BY.get(workflow_class, workflow_class))
->>>>>>> 7e7ae6667ac35f293852bce33d206a2584cc7e7f
     if code not in course.workflows.ALL:
         await lab.deploy(code)
     chat = await lab.converse(code, "ada")
