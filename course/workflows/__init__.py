@@ -45,6 +45,11 @@ _HOME = {
     "CleanupWorkflow": "cleanup",
     "TicketWorkflow": "ticket",  # 11
     "NaiveOneAgentWorkflow": "naive_one_agent",
+    "NaiveEndlessWorkflow": "naive_endless",  # 12
+    "OnlyNewRunsWorkflow": "long_runs",
+    "OnlyWindowWorkflow": "long_runs",
+    "BoundedWorkflow": "long_runs",
+    "NaiveNoInitWorkflow": "naive_no_init",
 }
 # Other versions of a workflow, under its name for Temporal: a worker runs one of them, so ALL has none.
 _VERSIONS = {
@@ -52,6 +57,7 @@ _VERSIONS = {
     "GrowingPatchedWorkflow": "growing_patched",
     "GrowingPerTurnWorkflow": "growing_patched",
     "GrowingRewordedWorkflow": "growing_reworded",
+    "ThawedEndlessWorkflow": "thawed",  # 12
 }
 
 __all__ = [*_HOME, *_VERSIONS, "ALL"]

@@ -249,6 +249,11 @@ async def ticket_refuses(stage: Stage) -> None:
 
 
 talk("NaiveOneAgentWorkflow", "one_agent", PAY)
+talk("NaiveEndlessWorkflow", "endless", ORDER, LIGHT)
+talk("OnlyNewRunsWorkflow", "only_new_runs", ORDER, LIGHT, "Thanks!", "What did I ask first?")
+talk("OnlyWindowWorkflow", "only_window", ORDER, LIGHT, "Thanks!", "Hello!", "What did I ask first?")
+talk("BoundedWorkflow", "bounded", ORDER, LIGHT, "Thanks!", "Hello!", "What did I ask first?")
+talk("NaiveNoInitWorkflow", "no_init", "Hello!", LIGHT, "Thanks!", "Hello!")
 
 
 # Recording
