@@ -7,7 +7,7 @@
 from importlib import import_module
 from types import ModuleType
 
-LESSONS = ("01", "02", "03", "04", "05", "06", "07", "08", "09", "10", "11", "13")
+LESSONS = ("01", "02", "03", "04", "05", "06", "07", "08", "09", "10", "11", "12", "13")
 
 
 def load(lesson: str) -> ModuleType:

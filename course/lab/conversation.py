@@ -24,7 +24,7 @@ from temporalio.client import (
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from course.history import activity_table, event_table, path, timeline, transcript_table
+from course.history import activity_table, event_table, growth_table, path, timeline, transcript_table
 from course.lab.awaiting import awaited
 from course.lab.errors import LabError, MessageRefused
 from course.lab.replaying import replay
@@ -301,6 +301,11 @@ class Conversation:
         """A figure of this ticket's path: its states, who moved it, and how long it was in each."""
         await self._quiet(say=True)
         return path(await self._histories(), title=f"Ticket {self.id}: its path, and the time in each state")
+
+    async def growth(self) -> pd.DataFrame:
+        """What each turn added to the history: `course.history.growth_table` of all runs of this conversation."""
+        await self._quiet(say=True)
+        return growth_table(await self._histories())
 
     async def history(self, run: str | None = None) -> WorkflowHistory:
         """The event history of the last run, or of the one named by its id."""

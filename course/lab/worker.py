@@ -61,8 +61,12 @@ def agents_plugin(
 
 @functools.cache
 def runtime() -> Runtime:
-    """One for the process: it has threads of its own. Its log lines would land in a cell, so only errors."""
-    quiet = TelemetryFilter(core_level="ERROR", other_level="ERROR")
+    """One for the process: it has threads of its own. Its log lines would land in a cell, so only errors.
+
+    And not the one about a payload over its limit: the history says so too, and without a time in it.
+    """
+    errors = TelemetryFilter(core_level="ERROR", other_level="ERROR").formatted()
+    quiet = f"{errors},temporalio_common::payload_limits=off"
     made = Runtime(telemetry=TelemetryConfig(logging=LoggingConfig(filter=quiet)))
     # Never freed. At Python's end one of its threads may be waiting for the interpreter, which it will not get
     # any more; to free the runtime would be to wait for that thread, for ever.

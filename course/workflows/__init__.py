@@ -43,6 +43,11 @@ _HOME = {
     "NaiveWaitingWorkflow": "naive_waiting",
     "TicketWorkflow": "ticket",  # 11
     "NaiveOneAgentWorkflow": "naive_one_agent",
+    "NaiveEndlessWorkflow": "naive_endless",  # 12
+    "OnlyNewRunsWorkflow": "long_runs",
+    "OnlyWindowWorkflow": "long_runs",
+    "BoundedWorkflow": "long_runs",
+    "NaiveNoInitWorkflow": "naive_no_init",
     "RemindingWorkflow": "reminding",  # 13
     "NaiveTimerWorkflow": "naive_reminders",
     "NaiveSweptWorkflow": "naive_reminders",
@@ -56,6 +61,7 @@ _VERSIONS = {
     "GrowingPatchedWorkflow": "growing_patched",
     "GrowingPerTurnWorkflow": "growing_patched",
     "GrowingRewordedWorkflow": "growing_reworded",
+    "ThawedEndlessWorkflow": "thawed",  # 12
 }
 
 __all__ = [*_HOME, *_VERSIONS, "ALL"]

@@ -49,6 +49,8 @@ class Memory:
     """Turns that are about to become notes."""
     recent: list[list[dict[str, Any]]] = field(default_factory=list)
     """The turns after these: for each its items, from the customer's message to the answer."""
+    kept: int = KEPT
+    """How many turns stay word for word."""
 
     def __post_init__(self) -> None:
         self.old, self.recent = [], [*self.old, *self.recent]  # nobody takes notes yet
@@ -67,12 +69,12 @@ class Memory:
         """Adds one turn: its items, from the customer's message to the answer."""
         if turn:
             self.recent.append(turn)
-        while _size(self.old + self.recent) > MOST or len(self.recent) > 3 * KEPT:
+        while _size(self.old + self.recent) > MOST or len(self.recent) > 3 * self.kept:
             (self.old or self.recent).pop(0)
 
     def is_full(self) -> bool:
         """Whether it is time to take notes."""
-        enough = len(self.recent) >= 2 * KEPT or (
+        enough = len(self.recent) >= 2 * self.kept or (
             len(self.recent) > 1 and _size(self.recent) > MUCH
         )
         return enough and not self.old

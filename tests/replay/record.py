@@ -326,6 +326,13 @@ async def approval_unanswered(stage: Stage) -> Conversation:
     return approval
 
 
+talk("NaiveEndlessWorkflow", "endless", ORDER, LIGHT)
+talk("OnlyNewRunsWorkflow", "only_new_runs", ORDER, LIGHT, "Thanks!", "What did I ask first?")
+talk("OnlyWindowWorkflow", "only_window", ORDER, LIGHT, "Thanks!", "Hello!", "What did I ask first?")
+talk("BoundedWorkflow", "bounded", ORDER, LIGHT, "Thanks!", "Hello!", "What did I ask first?")
+talk("NaiveNoInitWorkflow", "no_init", "Hello!", LIGHT, "Thanks!", "Hello!")
+
+
 # Recording
 
 

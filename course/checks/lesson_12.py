@@ -1,0 +1,215 @@
+"""Exercise 12: a desk that may go on for ever."""
+
+from typing import Any
+
+import pandas as pd
+from temporalio.client import WithStartWorkflowOperation
+from temporalio.common import WorkflowIDConflictPolicy
+
+from course.checks.talking import (
+    MODEL_CALL,
+    NoReply,
+    close,
+    lab_for,
+    quoted,
+    say,
+    workflow_class,
+)
+from course.checks.verdict import NotYet
+from course.history.reading import value_of
+from course.lab import Conversation, Lab
+from course.models import OfflineModel
+
+TITLE = "A desk that may go on for ever"
+
+STARTER = '''\
+from dataclasses import dataclass
+
+from agents import Agent
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from course.workflows.answering import ask
+    from course.workflows.duties import DutifulConversation
+    from course.workflows.memory import Memory
+    from course.workflows.plain import INSTRUCTIONS
+
+TURNS_A_RUN = 5
+
+
+@dataclass
+class Carried:
+    """What a new run needs to know."""
+
+    turns: int  # TODO: and what else?
+
+
+@workflow.defn
+class LongDesk(DutifulConversation):
+    @workflow.init
+    def __init__(self, customer: str, carried: Carried | None = None) -> None:
+        super().__init__(Agent(name="Juniper", instructions=INSTRUCTIONS))
+        self.memory = []  # TODO: Memory(kept=2), or what the run before took along
+
+    @workflow.run
+    async def run(self, customer: str, carried: Carried | None = None) -> int:
+        # TODO: a new run after TURNS_A_RUN turns
+        return await self.until_closed()
+
+    async def turn(self, text: str) -> str:
+        answer = await ask(self.agent, self.memory, text)
+        self.memory = answer.memory  # TODO: grows for ever
+        return answer.text
+'''
+
+HINTS = (
+    "Begin with the memory. `memory.items()` is what the agent is given; `answer.memory` is that, and behind it the items of "
+    "this turn: hand these to `memory.remember(…)`. If `memory.is_full()`, `memory.fold()` takes notes.",
+    "Then the new run. `run` waits until the conversation closes or has had enough turns, then until no handler and no duty "
+    "is at work, and calls workflow.continue_as_new(args=[customer, Carried(…)]). The lesson's `until_closed` does it.",
+    "What is carried is unpacked in __init__, below @workflow.init: turns and memory. self.turns counts through all runs, so "
+    "the run is full at the number it began with plus TURNS_A_RUN.",
+)
+
+FACT, NAME, QUESTION = "My terrarium is called Avalon.", "Avalon", "What is my terrarium called?"
+SMALL_TALK = (
+    "Do you sell pots?",
+    "How much light does an Aloe need?",
+    "Thank you!",
+    "Good morning!",
+    "Fine.",
+)
+MESSAGES = ("Hello!", FACT, *SMALL_TALK * 3)
+TURNS = len(MESSAGES) + 1
+MOST_TURNS = 8
+"""Of one run: five, and those that come while the notes are taken."""
+MOST_RUNS = 6
+
+
+async def check(module: Any) -> str:
+    desk = workflow_class(module, "LongDesk")
+    async with lab_for(module, [desk], OfflineModel()) as lab:
+        chat = await lab.converse(desk, "ada")
+        for message in MESSAGES:
+            await _told(chat, message, module)
+        answer = await _told(chat, QUESTION, module)
+        record, grown = await chat.activities(times=True), await chat.growth()
+        _begins_anew(grown)
+        _stays_small(grown)
+        _knows(answer, record)
+        await _cuts_nothing_off(chat, record)
+        await _is_ready_for_a_message(lab, chat, desk)
+        await close(chat, module)
+        turns = await chat.close()
+    if turns != TURNS:
+        raise NotYet(
+            f"The conversation had {TURNS} turns, and its result says {turns}. A new run begins to count where the old one "
+            "ended: take `turns` along."
+        )
+    runs = grown.groupby("run")[["events", "bytes"]].sum()
+    return (
+        f"{TURNS} turns in {len(runs)} runs. None has more than {_tens(runs.events.max())} events, what a turn adds stays the "
+        "same, and the fact from turn 2 is known at the end. A message that comes together with a new run finds the memory "
+        "in place, and nothing was cut off."
+    )
+
+
+async def _told(chat: Conversation, message: str, module: Any) -> str:
+    try:
+        return await say(chat, message, module)
+    except NoReply:
+        if (await chat.growth()).run.max() > 1:
+            raise NotYet(
+                f"{quoted(message)} got no reply: a new run began while its handler was at work, and cut it off. Before "
+                "continue_as_new, wait for workflow.all_handlers_finished()."
+            ) from None
+        raise
+
+
+def _begins_anew(grown: pd.DataFrame) -> None:
+    turns = grown.dropna().groupby("run").turn.count()
+    if len(turns) == 1:
+        raise NotYet(
+            f"{TURNS} turns are one run of {_tens(grown.events.sum())} events. No new run has begun: "
+            "workflow.continue_as_new, after five turns."
+        )
+    if turns.max() > MOST_TURNS:
+        raise NotYet(
+            f"There are {len(turns)} runs, and one of them has {turns.max()} turns. A new run is due five turns after *this* one "
+            "began, whatever the number of the turn is."
+        )
+    if grown.run.max() > MOST_RUNS:
+        raise NotYet(
+            f"{TURNS} turns took more than {MOST_RUNS} runs, and some ended after a turn or none. `turns` counts through all "
+            "runs, so a run is full at the number it began with, plus five."
+        )
+
+
+def _stays_small(grown: pd.DataFrame) -> None:
+    """A turn of the third five costs no more than one of the second five; the messages are the same."""
+    by_turn = grown.dropna().groupby("turn").bytes.sum()
+    earlier, later = by_turn.loc[6:10].mean(), by_turn.loc[TURNS - 5 : TURNS - 1].mean()
+    if later > 1.25 * earlier:
+        raise NotYet(
+            f"New runs begin, and the bytes still grow: turns 6 to 10 added {earlier / 1000:.1f} kB each, and the last five "
+            f"turns {later / 1000:.1f} kB each, with the same messages. The agent is given more and more: "
+            "its memory has no window."
+        )
+
+
+def _knows(answer: str, record: pd.DataFrame) -> None:
+    if NAME in answer:
+        return
+    calls = record[record.activity == MODEL_CALL]
+    first = calls[calls.run == 2].input.iloc[0][0]["input"]
+    notes = calls.input.map(lambda call: call[0]["system_instructions"]).nunique() > 1
+    if isinstance(first, str) or len(first) < 2:
+        why = "The first model call of the second run is given nothing but the new message: the memory was not taken along."
+    elif not notes:
+        why = "The window has moved on, and nobody took notes: memory.fold(), when memory.is_full()."
+    else:
+        why = "Notes were taken, and the last model call was not given them: memory.items() begins with them."
+    raise NotYet(f"Turn 2 was {quoted(FACT)} Asked in turn {TURNS}, the desk says {quoted(answer)} {why}")
+
+
+async def _cuts_nothing_off(chat: Conversation, record: pd.DataFrame) -> None:
+    calls = record[record.activity == MODEL_CALL]
+    if (record.status == "abandoned").any():
+        raise NotYet(
+            "A new run began while notes were taken, and cut them off: the model was paid for nothing. Before continue_as_new, "
+            "wait until self.duties is empty, too."
+        )
+    own = calls.input.iloc[0][0]["system_instructions"]
+    notes = calls[[call["system_instructions"] != own for [call] in calls.input]]
+    events = await chat.events()
+    replied = events[events.event == "WorkflowExecutionUpdateCompleted"].groupby("turn").time.max()
+    for note in notes.itertuples():
+        if note.turn in replied.index and note.closed <= replied[note.turn]:
+            raise NotYet(
+                f"In turn {note.turn} the customer waited for the notes. Nobody needs them yet: start them in the background, "
+                "self.later(self.memory.fold())."
+            )
+
+
+async def _is_ready_for_a_message(lab: Lab, chat: Conversation, desk: type) -> None:
+    """Begins a conversation with what this one took along, and a message that is there from the start."""
+    begun = (await chat.history()).events[0].workflow_execution_started_event_attributes
+    start = WithStartWorkflowOperation(
+        begun.workflow_type.name,
+        args=[value_of(payload) for payload in begun.input.payloads],
+        id="with-a-message",
+        task_queue=lab.task_queue,
+        id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+    )
+    answer = await lab.client.execute_update_with_start_workflow(
+        "send", QUESTION, start_workflow_operation=start
+    )
+    if NAME not in answer:
+        raise NotYet(
+            f"A message that was there when a new run began got {quoted(answer)} Its handler ran before `run`, and found no "
+            "memory. Unpack `carried` in __init__, below @workflow.init."
+        )
+
+
+def _tens(number: float) -> int:
+    return round(number / 10) * 10

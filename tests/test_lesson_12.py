@@ -1,0 +1,179 @@
+"""Lesson 12: what its notebook does not show, or not in all cases."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+from temporalio.client import WithStartWorkflowOperation, WorkflowUpdateRPCTimeoutOrCancelledError
+from temporalio.common import WorkflowIDConflictPolicy
+
+from course import Lab
+from course.history import growth, growth_table
+from course.workflows import (
+    BoundedWorkflow,
+    NaiveEndlessWorkflow,
+    NaiveNoInitWorkflow,
+    OnlyNewRunsWorkflow,
+    OnlyWindowWorkflow,
+    ThawedEndlessWorkflow,
+)
+from course.workflows.long_runs import TURNS_A_RUN, WINDOW, Carried, last_turns
+
+STRANGERS = sorted((Path(__file__).parent / "histories" / "recorded").glob("*.json"))
+DESKS = (NaiveEndlessWorkflow, OnlyNewRunsWorkflow, OnlyWindowWorkflow, BoundedWorkflow)
+ORDER = "Where is order 1042?"
+
+
+@pytest.fixture(scope="module")
+async def lab():
+    async with await Lab.start(ui=False) as lab:
+        yield lab
+
+
+# The table and the figure
+
+
+@pytest.mark.parametrize("file", STRANGERS, ids=lambda file: file.stem)
+def test_growth_counts_every_event_once_and_no_more_bytes_than_there_are(file: Path) -> None:
+    recorded = json.loads(file.read_text())
+    runs = recorded.get("runs", recorded)
+    runs = runs if isinstance(runs, list) else [runs]
+    table = growth_table(runs)
+    assert list(table.columns) == ["run", "turn", "events", "bytes"]
+    assert table.events.sum() == sum(len(run["events"]) for run in runs)
+    assert 0 < table.bytes.sum() < file.stat().st_size
+    assert table.dropna().turn.is_monotonic_increasing
+
+
+def test_growth_takes_and_refuses_what_the_other_tables_do() -> None:
+    with pytest.raises(ValueError, match="not a workflow history"):
+        growth_table(42)  # type: ignore[arg-type]
+
+
+async def test_growth_is_what_the_history_carries_by_turn_and_the_same_again(lab: Lab) -> None:
+    chats = [await lab.converse(BoundedWorkflow, "ada") for _ in range(2)]
+    for chat in chats:
+        for _ in range(TURNS_A_RUN + 1):
+            await chat.send(ORDER)
+    tables = [await chat.growth() for chat in chats]
+    assert tables[0].bytes.tolist() == tables[1].bytes.tolist()
+    assert tables[0].turn.tolist() == [*range(1, TURNS_A_RUN + 2)]
+    assert tables[0].run.tolist() == [1] * TURNS_A_RUN + [2]
+    # What a run hands to the next stands in both: where it ends, and where the next begins.
+    last, first = [run.events for run in await chats[0]._histories()]
+    handed = last[-1].workflow_execution_continued_as_new_event_attributes.input.payloads
+    taken = first[0].workflow_execution_started_event_attributes.input.payloads
+    assert [p.data for p in handed] == [p.data for p in taken]
+    assert tables[0].bytes.iloc[-1] > sum(len(p.data) for p in taken)
+
+
+async def test_the_figure_says_how_many_runs_and_how_much_the_largest_carried(lab: Lab) -> None:
+    chat = await lab.converse(BoundedWorkflow, "ada")
+    for _ in range(TURNS_A_RUN + 1):
+        await chat.send("Hello!")
+    table = await chat.growth()
+    figure = growth({"a desk": table, "another": table[table.run == 1]})
+    kilobytes = f"{table.groupby('run').bytes.sum().max() / 1000:,.0f}"
+    assert f"a desk: 2 runs, {kilobytes} kB carried. another: 1 run, " in figure.description
+    [line] = [line for line in figure.axes[0].lines if line.get_gid() == "a desk"]
+    assert line.get_xdata().tolist() == [1, 2, 3, 4]
+    assert line.get_ydata()[-1] < line.get_ydata()[-2]  # a new run: the line falls
+    for wrong in ({}, dict.fromkeys("abcde", table)):
+        with pytest.raises(ValueError, match="compares 1 to 4 conversations"):
+            growth(wrong)
+
+
+# The four corners
+
+
+async def test_only_both_together_are_flat(lab: Lab) -> None:
+    """The same message again and again. Per turn, the bytes of the last ones against those of the middle."""
+
+    async def talk(desk: type) -> tuple[int, float]:
+        chat = await lab.converse(desk, "ada")
+        for _ in range(4 * TURNS_A_RUN):
+            await chat.send(ORDER)
+        table = await chat.growth()
+        runs = table[table.turn.notna()].groupby("run").bytes.sum()
+        by_turn = table.groupby("turn").bytes.sum()
+        middle, last = by_turn.loc[TURNS_A_RUN + 1 : 2 * TURNS_A_RUN], by_turn.loc[3 * TURNS_A_RUN + 1 :]
+        return len(runs), last.mean() / middle.mean()
+
+    found = dict(zip(DESKS, await asyncio.gather(*map(talk, DESKS)), strict=True))
+    assert [runs for runs, _ in found.values()] == [1, 4, 1, 4]
+    grows = [ratio for _, ratio in found.values()]
+    assert min(grows[:2]) > 1.5
+    assert max(grows[2:]) < 1.2
+
+
+async def test_no_message_is_lost_where_runs_change(lab: Lab) -> None:
+    """Twelve at once, twice: every one is answered, counted and remembered, whatever run it came to."""
+    chat = await lab.converse(OnlyNewRunsWorkflow, "ada")
+    said = [f"My number {n} is {n * n}." for n in range(24)]
+    for part in (said[:12], said[12:]):
+        await asyncio.gather(*(chat.send(text) for text in part))
+    record = await chat.activities(times=True)
+    await chat.send("Thanks!")
+    [call] = (await chat.activities(times=True)).input.iloc[len(record)]
+    remembered = {item["content"] for item in call["input"] if item.get("role") == "user"}
+    assert remembered == {*said, "Thanks!"}
+    assert (await chat.growth()).run.max() > 1
+    assert await chat.close() == 25
+
+
+async def test_without_init_the_first_message_of_a_run_writes_over_what_was_carried(lab: Lab) -> None:
+    carried = Carried(1, [{"role": "user", "content": "My cactus is called Spike."}])
+    for desk, known in ((NaiveNoInitWorkflow, False), (OnlyNewRunsWorkflow, True)):
+        id = f"begins-with-a-message-{known}"
+        start = WithStartWorkflowOperation(
+            desk.__name__,
+            args=["ada", carried],
+            id=id,
+            task_queue=lab.task_queue,
+            id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+        )
+        await lab.client.execute_update_with_start_workflow("send", "Hello!", start_workflow_operation=start)
+        chat = lab.conversation(id)
+        assert ("Spike" in await chat.send("What is my cactus called?")) is known
+        assert len((await chat.growth()).run.unique()) == 1
+
+
+def test_a_window_never_cuts_a_turn() -> None:
+    def turn(n: int) -> list[dict]:
+        call = {"type": "function_call", "call_id": str(n), "name": "look_up_order", "arguments": "{}"}
+        output = {"type": "function_call_output", "call_id": str(n), "output": "…"}
+        said = {"role": "assistant", "content": str(n)}
+        return [{"role": "user", "content": str(n)}, *[call, output] * (n % 3), said]
+
+    memory: list = []
+    for n in range(12):
+        memory = last_turns([*memory, *turn(n)], WINDOW)
+        assert memory == [item for m in range(max(0, n - WINDOW + 1), n + 1) for item in turn(m)]
+
+
+# Too big
+
+
+async def test_a_conversation_that_was_frozen_by_its_size_replays_with_a_window(lab: Lab) -> None:
+    """Commands are compared, and not what they carry: the mended code fits, and its next inputs are small."""
+    chat = await lab.converse(NaiveEndlessWorkflow, "ada")
+    for _ in range(3):
+        await chat.handle.execute_update("send", "Hello! " + 50_000 * ".")
+    assert "clean" in await chat.replay(ThawedEndlessWorkflow)
+
+
+async def test_a_message_over_the_limit_is_on_no_record(lab: Lab) -> None:
+    """3 MB: the acceptance cannot be handed in, so the history knows nothing of the message."""
+    chat = await lab.converse(BoundedWorkflow, "ada")
+    sent = asyncio.ensure_future(chat.handle.execute_update("send", "x" * 3_000_000))
+    events = await chat.events()
+    while "WorkflowTaskFailed" not in set(events.event):
+        events = await chat.events()
+    assert "payloads too large" in events[events.event == "WorkflowTaskFailed"].detail.iloc[0]
+    assert "WorkflowExecutionUpdateAccepted" not in set(events.event)
+    assert not sent.done()
+    sent.cancel()
+    with pytest.raises(WorkflowUpdateRPCTimeoutOrCancelledError):
+        await sent
+    await chat.handle.terminate()
