@@ -66,7 +66,7 @@ async def test_a_machine_in_which_tickets_get_lost_is_explained_in_its_own_words
 
 
 # A sample, so that the suite stays short; with SOAK=1 every one.
-TRIED = WRONG if os.environ.get("SOAK") else WRONG[::3]
+TRIED = WRONG if os.environ.get("SOAK") else WRONG[::5]
 
 
 @pytest.mark.parametrize("answer", TRIED, ids=lambda answer: answer.name)

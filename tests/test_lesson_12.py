@@ -47,7 +47,7 @@ def test_growth_counts_every_event_once_and_no_more_bytes_than_there_are(file: P
 
 
 def test_growth_takes_and_refuses_what_the_other_tables_do() -> None:
-    with pytest.raises(ValueError, match="not a workflow history"):
+    with pytest.raises(ValueError, match="no workflow history"):
         growth_table(42)  # type: ignore[arg-type]
 
 

@@ -27,7 +27,7 @@ from course.services.shop import ORDERS
 from course.workflows import ConversationWorkflow, ProposalWorkflow
 from course.workflows.proposal import LIMIT_CENTS
 
-EXAMPLES = 300 if os.environ.get("SOAK") else 12
+EXAMPLES = 300 if os.environ.get("SOAK") else 8
 swept = settings(
     max_examples=EXAMPLES,
     deadline=None,
