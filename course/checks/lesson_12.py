@@ -3,7 +3,7 @@
 from typing import Any
 
 import pandas as pd
-from temporalio.client import WithStartWorkflowOperation
+from temporalio.client import WithStartWorkflowOperation, WorkflowHistory
 from temporalio.common import WorkflowIDConflictPolicy
 
 from course.checks.talking import (
@@ -96,7 +96,7 @@ async def check(module: Any) -> str:
         record, grown = await chat.activities(times=True), await chat.growth()
         _begins_anew(grown)
         _stays_small(grown)
-        _knows(answer, record)
+        await _knows(answer, record, chat)
         await _cuts_nothing_off(chat, record)
         await _is_ready_for_a_message(lab, chat, desk)
         await close(chat, module)
@@ -157,11 +157,16 @@ def _stays_small(grown: pd.DataFrame) -> None:
         )
 
 
-def _knows(answer: str, record: pd.DataFrame) -> None:
+async def _knows(answer: str, record: pd.DataFrame, chat: Conversation) -> None:
     if NAME in answer:
         return
     calls = record[record.activity == MODEL_CALL]
-    first = calls[calls.run == 2].input.iloc[0][0]["input"]
+    firsts = calls[calls.run > 1].groupby("run").input.first().map(lambda call: call[0]["input"])
+    first = firsts.iloc[0]
+    for run, history in enumerate(await chat._histories(), 1):
+        items = firsts.get(run, first)
+        if not isinstance(items, str) and len(items) == 1 and NAME in str(_arguments(history)):
+            raise NotYet(_before_run(quoted(items[0]["content"]), "an answer that knew nothing."))
     notes = calls.input.map(lambda call: call[0]["system_instructions"]).nunique() > 1
     if isinstance(first, str) or len(first) < 2:
         why = "The first model call of the second run is given nothing but the new message: the memory was not taken along."
@@ -193,10 +198,11 @@ async def _cuts_nothing_off(chat: Conversation, record: pd.DataFrame) -> None:
 
 async def _is_ready_for_a_message(lab: Lab, chat: Conversation, desk: type) -> None:
     """Begins a conversation with what this one took along, and a message that is there from the start."""
-    begun = (await chat.history()).events[0].workflow_execution_started_event_attributes
+    history = await chat.history()
+    begun = history.events[0].workflow_execution_started_event_attributes
     start = WithStartWorkflowOperation(
         begun.workflow_type.name,
-        args=[value_of(payload) for payload in begun.input.payloads],
+        args=_arguments(history),
         id="with-a-message",
         task_queue=lab.task_queue,
         id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
@@ -205,10 +211,20 @@ async def _is_ready_for_a_message(lab: Lab, chat: Conversation, desk: type) -> N
         "send", QUESTION, start_workflow_operation=start
     )
     if NAME not in answer:
-        raise NotYet(
-            f"A message that was there when a new run began got {quoted(answer)} Its handler ran before `run`, and found no "
-            "memory. Unpack `carried` in __init__, below @workflow.init."
-        )
+        raise NotYet(_before_run("A message", quoted(answer)))
+
+
+def _arguments(history: WorkflowHistory) -> list[Any]:
+    """What a run was handed."""
+    begun = history.events[0].workflow_execution_started_event_attributes
+    return [value_of(payload) for payload in begun.input.payloads]
+
+
+def _before_run(message: str, answer: str) -> str:
+    return (
+        f"{message}, which was there when a new run began, got {answer} Its handler ran before `run`, and found no "
+        "memory. Unpack `carried` in __init__, below @workflow.init."
+    )
 
 
 def _tens(number: float) -> int:
