@@ -28,6 +28,11 @@ HOST = "127.0.0.1"
 SETTINGS = {
     "frontend.WorkflowTimeSkippingEnabled": "true",  # the virtual clock, one a workflow
     "history.timerProcessorMaxTimeShift": '"10ms"',  # a skip takes 10 ms and not a second
+    # It lives for a lesson: what looks after a server of years need not begin.
+    "worker.executionsScannerEnabled": "false",
+    "worker.historyScannerEnabled": "false",
+    "worker.taskQueueScannerEnabled": "false",
+    "worker.buildIdScavengerEnabled": "false",
     "history.transferProcessorMaxPollRPS": "1000",  # more than 20 tasks a second
     "history.timerProcessorMaxPollRPS": "1000",
     # Of what an attempt failed with, more than a few KB are cut off, the message first: tracebacks are long.
