@@ -34,6 +34,7 @@ WRONG = [
     with_key("run", "An operator reset the conversation", 'f"{workflow.info().run_id}/{return_number}"'),
     with_key("conversation", "in a new conversation", 'f"{workflow.info().workflow_id}/{return_number}"'),
     with_key("order", "so the shop refused it", 'f"order-{order_id}"'),
+    with_key("case and amount", "with another amount, and it was paid", 'f"{return_number}-{amount_cents}"'),
     with_key("order and amount", "at the same price", 'f"{order_id}-{amount_cents}"'),
     Changed("07", "no second attempt", "Nobody tried again", (GIVES_UP, RETRY)),
     Changed(

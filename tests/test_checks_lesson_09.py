@@ -70,6 +70,12 @@ WRONG = [
     ),
     Changed(
         "09",
+        "an id made of the text",
+        "an id that was asked for before keeps its answer",
+        (("statistics/turn-{self.turns}", "statistics/{text}"),),
+    ),
+    Changed(
+        "09",
         "every second turn",
         "in some of its turns and not in others",
         (("turn-{self.turns}", "turn-{self.turns // 2}"),),

@@ -69,6 +69,7 @@ PLAIN = "My fern arrived dead, please refund 4 EUR for order 1046. It is return 
 LOST = "Please refund 5 EUR for order 1042, it is return R-7321."
 TWICE = "I would like 9 EUR back for order 1043, under return R-7332."
 NEWS = "Any news of my money?"
+MORE = "Was it not 10 EUR?"
 AGAIN = "Return R-7343: 4 EUR for order 1044, please."
 UNLIKE = "Of order 1043, refund 3 EUR under R-7354 and 6 EUR under R-7355."
 ALIKE = "Two of the three in order 1045 are dead: 9 EUR for R-7366 and 9 EUR for R-7367."
@@ -78,6 +79,7 @@ CALLS = {
     LOST: [asks("R-7321", "1042", 500)],
     TWICE: [asks("R-7332", "1043", 900)] * 2,
     NEWS: [asks("R-7332", "1043", 900)],
+    MORE: [asks("R-7332", "1043", 1000)],
     AGAIN: [asks("R-7343", "1044", 400)],
     UNLIKE: [asks("R-7354", "1043", 300), asks("R-7355", "1043", 600)],
     ALIKE: [asks("R-7366", "1045", 900), asks("R-7367", "1045", 900)],
@@ -132,6 +134,7 @@ async def check(module: Any) -> str:
         )
         await _the_customer_begins_anew(lab, desk, module)
         await _rightful_refunds(lab, desk, module)
+        await _another_amount(await lab.converse(desk, "dora"), lab, module)
         for chat in (ada, cleo):
             await close(chat, module)
     return (
@@ -238,6 +241,15 @@ async def _the_customer_begins_anew(lab: Lab, desk: type, module: Any) -> None:
         "The customer wrote again the next day, in a new conversation: {paid}. The key names the conversation, and the "
         "case is known outside of it.",
     )
+
+
+async def _another_amount(chat: Conversation, lab: Lab, module: Any) -> None:
+    await say(chat, MORE, module)
+    if len(_refunds(lab, MORE)):
+        raise NotYet(
+            "The model asked for the same case again, with another amount, and it was paid a second time. A case is paid once, "
+            "whatever amount is named: the amount does not belong into its key. The shop refuses the other one by itself."
+        )
 
 
 async def _rightful_refunds(lab: Lab, desk: type, module: Any) -> None:

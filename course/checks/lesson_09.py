@@ -51,7 +51,8 @@ HINTS = (
 
 OLD, PATCHED, FRESH = "ada", "ben", "cleo"
 BEFORE = ("Where is order 1042?", "How much light does a Monstera need?")
-AFTER = ("Is order 1043 late?", "Thank you!")
+AFTER = (BEFORE[0], "Is order 1043 late?", "Thank you!")
+"""The first was said before: an id that is made of the text has been asked for."""
 STEP = "process_batch"
 
 
@@ -82,7 +83,7 @@ async def check(module: Any) -> str:
         await _has_the_step(fresh, 0, "that began with your code")
         for chat in (old, patched):
             await _has_the_step(chat, len(BEFORE), "that was under way when you deployed")
-        for chat, notices in ((old, 0), (patched, 4), (fresh, 2)):
+        for chat, notices in ((old, 0), (patched, len(BEFORE + AFTER)), (fresh, len(AFTER))):
             await _tells_as_before(chat, notices)
         for chat in (old, patched, fresh):
             await _fits(chat, desk, "goes on with your code")
