@@ -1,7 +1,6 @@
 """A worker that dies is missed after two seconds, whatever it was doing; a slow one is not."""
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
 
 import pytest
 from temporalio.api.enums.v1 import EventType, TimeoutType
@@ -46,7 +45,7 @@ async def test_a_death_in_an_activity_is_a_silence(lab: Lab, moment: str) -> Non
     assert [row for row in attempts(history) if row[1] > 1] == [(name, 2)]
 
 
-async def test_every_activity_of_a_conversation_is_missed_after_two_seconds(lab: Lab) -> None:
+async def test_every_activity_of_a_conversation_is_missed_soon(lab: Lab) -> None:
     chat = await lab.converse(ConversationWorkflow, "ada")
     for text in ("Where is order 1042?", "Do you have a Ficus?", "Thanks"):
         await chat.send(text)
@@ -57,7 +56,11 @@ async def test_every_activity_of_a_conversation_is_missed_after_two_seconds(lab:
         if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
     ]
     assert len({one.activity_type.name for one in scheduled}) == 7
-    assert {one.heartbeat_timeout.ToTimedelta() for one in scheduled} == {timedelta(seconds=2)}
+    limits = {
+        one.activity_type.name: one.heartbeat_timeout.ToTimedelta().total_seconds() for one in scheduled
+    }
+    assert limits.pop("generate_report") == 10  # it imports Matplotlib
+    assert set(limits.values()) == {2}
 
 
 async def test_a_slow_activity_lives_and_a_hanging_one_is_ended() -> None:

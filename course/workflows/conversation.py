@@ -22,7 +22,7 @@ with workflow.unsafe.imports_passed_through():
     from course.workflows.answering import ask, why
     from course.workflows.memory import Memory
     from course.workflows.messages import check_message
-    from course.workflows.policies import BACKGROUND, RECORD, TOOL
+    from course.workflows.policies import BACKGROUND, RECORD, REPORT, TOOL
     from course.workflows.renewal import EVENTS, Renewal, newest
 
 
@@ -274,7 +274,7 @@ class ConversationWorkflow:
             self._report = await workflow.execute_activity(
                 activities.generate_report,
                 args=[workflow.info().workflow_id, summary],
-                **BACKGROUND,
+                **REPORT,
             )
             self._ending = f"report written: {self._report}"
         except ActivityError as error:

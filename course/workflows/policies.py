@@ -38,6 +38,11 @@ BACKGROUND = ActivityConfig(
     retry_policy=RetryPolicy(maximum_interval=timedelta(minutes=30)),
 )
 
+# Nobody waits for these either. The first report of a process imports the library that draws it: on a busy machine
+# that holds up all of Python, the heartbeats too, for longer than two seconds.
+REPORT = BACKGROUND.copy()
+REPORT["heartbeat_timeout"] = timedelta(seconds=10)
+
 # A payment takes milliseconds, and somebody waits for it: the next attempt follows soon.
 PAYMENT = ActivityConfig(
     start_to_close_timeout=timedelta(seconds=10),

@@ -9,7 +9,7 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from course import activities
-    from course.workflows.policies import BACKGROUND
+    from course.workflows.policies import BACKGROUND, REPORT
 
 from course.workflows.answering import why
 from course.workflows.questioning import QuestioningDesk, asks
@@ -90,7 +90,7 @@ class RemindingWorkflow(QuestioningDesk):
             return await workflow.execute_activity(
                 activities.generate_report,
                 args=[workflow.info().workflow_id, summary],
-                **BACKGROUND,
+                **REPORT,
             )
         except ActivityError as error:
             if is_cancelled_exception(error):

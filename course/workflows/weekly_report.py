@@ -6,7 +6,7 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from course import activities
-    from course.workflows.policies import BACKGROUND
+    from course.workflows.policies import BACKGROUND, REPORT
 
 from course.workflows.scheduled import due
 
@@ -19,7 +19,7 @@ class WeeklyReportWorkflow:
         # A week that is over does not change any more, so the same week is always the same report.
         week = (day - timedelta(days=day.weekday() + 7)).isoformat()
         file = await workflow.execute_activity(
-            activities.write_weekly_report, args=[week], **BACKGROUND
+            activities.write_weekly_report, args=[week], **REPORT
         )
         notice = [f"week-{week}", f"The weekly report is there: {file}", "email"]
         await workflow.execute_activity(
