@@ -66,13 +66,19 @@ async def work() -> None:
     await provider.aclose()
 
 
+def give_up(sentence: str) -> None:
+    """Ends the program at once: Temporal's native threads may still be trying to connect, and would abort Python's end."""
+    print(sentence, file=sys.stderr, flush=True)
+    os._exit(1)
+
+
 def main() -> None:
     try:
         asyncio.run(work())
     except (ModelError, SQLAlchemyError, ValueError, OSError) as error:
-        sys.exit(f"The worker did not start: {error}")
+        give_up(f"The worker did not start: {error}")
     except (RuntimeError, RPCError) as error:
-        sys.exit(
+        give_up(
             f"The worker did not start: there is no Temporal server to serve: {error}. Set TEMPORAL_ADDRESS."
         )
 
