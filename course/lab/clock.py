@@ -73,7 +73,8 @@ class Clock:
         client = self._skipper.client
         description = await client.get_workflow_handle(handle.id).describe()
         pending = description.raw_description.pending_children
-        return [client.get_workflow_handle(child.workflow_id) for child in pending]
+        # One without a run has been asked for and has not begun: there is no clock yet, and no workflow.
+        return [client.get_workflow_handle(child.workflow_id) for child in pending if child.run_id]
 
     async def _any_runs(self, handles: list[WorkflowHandle[Any, Any]]) -> bool:
         return any([(await h.describe()).status == WorkflowExecutionStatus.RUNNING for h in handles])
