@@ -19,6 +19,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from sqlalchemy.exc import SQLAlchemyError
 from temporalio.client import Client
@@ -66,7 +67,7 @@ async def work() -> None:
     await provider.aclose()
 
 
-def give_up(sentence: str) -> None:
+def give_up(sentence: str) -> NoReturn:
     """Ends the program at once: Temporal's native threads may still be trying to connect, and would abort Python's end."""
     print(sentence, file=sys.stderr, flush=True)
     os._exit(1)

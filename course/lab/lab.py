@@ -588,11 +588,13 @@ class Lab:
 
     # From outside
 
+    @awaited("lab.approver(…)")
     async def approver(self, name: str) -> Approver:
         """A person who decides about approvals with a second client, which knows no more than the server's address."""
         self.must_run()
         return Approver(await Client.connect(self.address, runtime=runtime()), name)
 
+    @awaited("lab.cli(…)")
     async def cli(self, *arguments: str) -> str:
         """Runs Temporal's command line on this lab's server; returns what it printed.
 

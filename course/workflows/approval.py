@@ -1,6 +1,5 @@
 """Lesson 10: an approval is a thing of its own. It has an id, waits for a person, and is settled once."""
 
-import asyncio
 from contextlib import suppress
 from dataclasses import astuple, dataclass
 from datetime import datetime, timedelta
@@ -12,6 +11,8 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 with workflow.unsafe.imports_passed_through():
     from course import activities
     from course.workflows.policies import BACKGROUND, RECORD
+
+from course.workflows.duties import Duties
 
 A_DAY = timedelta(days=1)
 ESCALATED_AFTER = 3  # days
@@ -102,13 +103,13 @@ async def keep(request: Request, verdict: Verdict, asked_at: datetime) -> None:
 
 
 @workflow.defn
-class ApprovalWorkflow:
+class ApprovalWorkflow(Duties):
     @workflow.init
     def __init__(self, request: Request) -> None:
+        super().__init__()
         self.request = request
         self.verdict: Verdict | None = None
         self._asked_at = workflow.now()
-        self._mails: set[asyncio.Task[None]] = set()
 
     @workflow.run
     async def run(self, request: Request) -> str:
@@ -121,9 +122,7 @@ class ApprovalWorkflow:
         await keep(request, self.verdict, self._asked_at)
         text = await self._settle(self.verdict)
         await self._tell(text)
-        await workflow.wait_condition(
-            lambda: workflow.all_handlers_finished() and not self._mails
-        )
+        await workflow.wait_condition(self.is_idle)
         return text
 
     # A person decides
@@ -211,16 +210,5 @@ class ApprovalWorkflow:
 
     def _mail(self, step: str, text: str) -> None:
         """A mail to the team. Nothing waits for it: the mail server may be down."""
-        task = asyncio.create_task(self._send(f"{self.request.number}/{step}", text))
-        self._mails.add(task)
-        task.add_done_callback(self._mails.discard)
-
-    async def _send(self, key: str, text: str) -> None:
-        try:
-            await workflow.execute_activity(
-                activities.send_notification, args=[key, text, "email"], **BACKGROUND
-            )
-        except ActivityError as error:
-            if is_cancelled_exception(error):
-                raise
-            workflow.logger.warning("Given up: %s", error)
+        args = [f"{self.request.number}/{step}", text, "email"]
+        self.later(self.duty(activities.send_notification, args, BACKGROUND))

@@ -49,14 +49,6 @@ class RefundingDesk(DutifulConversation):
         ]
         super().__init__(Agent(name="Juniper", instructions=INSTRUCTIONS, tools=tools))
 
-    async def until_closed(self) -> int:
-        await super().until_closed()
-        # A decision may have opened a turn meanwhile.
-        await workflow.wait_condition(
-            lambda: workflow.all_handlers_finished() and not self.duties
-        )
-        return self.turns
-
     async def refund(
         self, call: ToolContext[Any], order_id: str, amount_cents: int, reason: str
     ) -> str:

@@ -1,4 +1,4 @@
-"""A conversation with duties that nobody waits for (lessons 05, 09 and 13)."""
+"""Duties that nobody waits for (lessons 05, 09, 10 and 13)."""
 
 import asyncio
 from collections.abc import Coroutine, Sequence
@@ -12,17 +12,15 @@ from temporalio.workflow import ActivityConfig
 from course.workflows.plain import PlainConversation
 
 
-class DutifulConversation(PlainConversation):
-    """Does not end before its duties have."""
+class Duties:
+    """What a workflow does beside its main line. It waits for `is_idle` before it ends."""
 
-    def __init__(self, agent: Agent[Any]) -> None:
-        super().__init__(agent)
+    def __init__(self) -> None:
         self.duties: set[asyncio.Task[None]] = set()
 
-    async def until_closed(self) -> int:
-        turns = await super().until_closed()
-        await workflow.wait_condition(lambda: not self.duties)
-        return turns
+    def is_idle(self) -> bool:
+        """Whether no handler and no duty is at work: what is, would be cut off."""
+        return workflow.all_handlers_finished() and not self.duties
 
     async def duty(
         self, activity: Any, args: Sequence[Any], policy: ActivityConfig
@@ -41,3 +39,16 @@ class DutifulConversation(PlainConversation):
         self.duties.add(task)
         task.add_done_callback(self.duties.discard)
         return task
+
+
+class DutifulConversation(Duties, PlainConversation):
+    """Does not end before its duties have."""
+
+    def __init__(self, agent: Agent[Any]) -> None:
+        Duties.__init__(self)
+        PlainConversation.__init__(self, agent)
+
+    async def until_closed(self) -> int:
+        await super().until_closed()
+        await workflow.wait_condition(self.is_idle)
+        return self.turns  # a handler may have opened one meanwhile

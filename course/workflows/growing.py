@@ -48,9 +48,7 @@ class GrowingDesk(DutifulConversation):
 
     async def until_closed(self) -> int:
         await workflow.wait_condition(lambda: self._closing or self._renewing)
-        await workflow.wait_condition(
-            lambda: workflow.all_handlers_finished() and not self.duties
-        )
+        await workflow.wait_condition(self.is_idle)
         if not self._closing:
             carried = Carried(self.turns, self._memory)
             workflow.continue_as_new(args=[self.customer, carried])

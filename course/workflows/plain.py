@@ -1,4 +1,4 @@
-"""What the small workflows of lessons 02 to 04 have in common: memory, one message at a time, an end."""
+"""What the small workflows have in common: memory, one message at a time, an end."""
 
 import asyncio
 from typing import Any

@@ -22,6 +22,7 @@ class Desk(Scenario):
     }
     workflow_tasks = 15
     replies = len(MESSAGES)
+    messages = MESSAGES
 
     async def play(self, sweep: CrashSweep, id: str) -> list[Any]:
         chat = await sweep.start(ConversationWorkflow, id)
@@ -39,10 +40,10 @@ class Desk(Scenario):
 
     def wanted(self, id: str) -> Found:
         return {
-            "turn": [f"{id}/turn-{n}" for n in (1, 2, 3)],
+            "turn": [f"{id}/turn-{n}" for n, _ in enumerate(self.messages, 1)],
             "batch": [f"{id}/turn-3"],
             "report": [id],
-            "mail": [f"{id} wrote, and was answered: {message}" for message in MESSAGES],
+            "mail": [f"{id} wrote, and was answered: {message}" for message in self.messages],
         }
 
 

@@ -2,15 +2,15 @@
 
 from typing import Any, ClassVar
 
-from course import Lab
-from tests.crash.sweep import CrashSweep, Found, Scenario, keys
+from tests.crash.desk import Desk
+from tests.crash.sweep import CrashSweep
 from tests.desk_short_runs import ShortRunsDesk
 from tests.lab_helpers import until
 
 MESSAGES = ("Where is order 1043?", "Where is order 1042?", "Thank you.", "Hello again!")
 
 
-class LongRun(Scenario):
+class LongRun(Desk):
     name = "long_run"
     workflows = (ShortRunsDesk,)
     activities: ClassVar = {
@@ -23,6 +23,7 @@ class LongRun(Scenario):
     }
     workflow_tasks = 18
     replies = len(MESSAGES)
+    messages = MESSAGES
 
     async def play(self, sweep: CrashSweep, id: str) -> list[Any]:
         chat = await sweep.start(ShortRunsDesk, id)
@@ -38,22 +39,6 @@ class LongRun(Scenario):
 
     async def send(self, chat: Any, number: int) -> str:
         return await chat.handle.execute_update("send", MESSAGES[number], id=f"message-{number}")
-
-    def effects(self, lab: Lab, id: str) -> Found:
-        return {
-            "turn": keys(lab, "turns", id),
-            "batch": keys(lab, "batches", id),
-            "report": keys(lab, "reports", id),
-            "mail": [text for text in lab.inbox()["text"] if text.startswith(f"{id} ")],
-        }
-
-    def wanted(self, id: str) -> Found:
-        return {
-            "turn": [f"{id}/turn-{n}" for n in (1, 2, 3, 4)],
-            "batch": [f"{id}/turn-3"],
-            "report": [id],
-            "mail": [f"{id} wrote, and was answered: {message}" for message in MESSAGES],
-        }
 
 
 SCENARIO = LongRun()
