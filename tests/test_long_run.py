@@ -16,6 +16,7 @@ from temporalio.client import WorkflowExecutionStatus, WorkflowHistory
 
 from course import Lab, LabError, workflows
 from course.lab import Conversation
+from course.lab.conversation import Reply
 from course.models import OfflineModel
 from course.models.offline import status_error
 from course.services.report import write_report
@@ -28,16 +29,26 @@ from tests.desk_short_runs import GapDesk, ShortRunsDesk
 from tests.gap import GAP
 from tests.lab_helpers import count, until
 
+TAKE_YOUR_TIME, TOO_MUCH = "Take your time.", "Too much."
 
-class ModelWithoutNotes(OfflineModel):
-    """Is refused by its provider, for good, when it is to take notes; while `refuses`."""
+
+class MoodyModel(OfflineModel):
+    """Is refused by its provider, for good, when it is to take notes, while `refuses`. Takes its time over
+    one message, until `ready`, and is told to come back later with another, while `overloaded`."""
 
     refuses = False
+    overloaded = False
+    ready: asyncio.Event
 
-    async def get_response(self, system_instructions: Any, *args: Any, **kwargs: Any) -> Any:
+    async def get_response(self, system_instructions: Any, input: Any, *args: Any, **kwargs: Any) -> Any:
         if self.refuses and system_instructions == note_taker.instructions:
             raise status_error(403, "no notes")
-        return await super().get_response(system_instructions, *args, **kwargs)
+        message = input[-1].get("content")
+        if message == TAKE_YOUR_TIME:
+            await self.ready.wait()
+        if self.overloaded and message == TOO_MUCH:
+            raise status_error(503, "overloaded")
+        return await super().get_response(system_instructions, input, *args, **kwargs)
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +56,7 @@ async def lab() -> AsyncIterator[Lab]:
     desks = [*workflows.ALL, ShortRunsDesk, GapDesk]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(renewal, "PATIENCE", 1)
-        async with await Lab.start(workflows=desks, model=ModelWithoutNotes(), ui=False) as lab:
+        async with await Lab.start(workflows=desks, model=MoodyModel(), ui=False) as lab:
             yield lab
 
 
@@ -215,6 +226,42 @@ async def test_an_outage_behind_the_reply_puts_the_new_run_off_and_no_reply(lab:
     summary = await chat.close()
     assert summary.turns == 9
     assert sum(text.startswith("outage wrote") for text in lab.inbox()["text"]) == 9
+
+
+async def test_a_held_reply_goes_out_after_a_minute_when_another_message_has_no_answer(lab: Lab) -> None:
+    """The model answers one of two, and has none for the other: the first sender is not left waiting for it."""
+    chat = await lab.converse(ShortRunsDesk, "held")
+    lab.model.ready, lab.model.overloaded = asyncio.Event(), True
+
+    async def accepted(text: str, turns: int) -> Reply:
+        async def there() -> bool:
+            return (await chat.handle.query("state"))["turns"] == turns
+
+        reply = chat.begin(text)
+        await until(there, f"{turns} turns")
+        return reply
+
+    async def waits_again() -> bool:
+        return (await chat.pending())["last failure"].notna().any()
+
+    orders = [await accepted(f"Where is order {1041 + n}?", n) for n in (1, 2)]
+    slow = await accepted(TAKE_YOUR_TIME, 3)
+    await asyncio.gather(*orders)  # the run is long enough by now, and goes on: the third is under way
+    refused = await accepted(TOO_MUCH, 4)
+    lab.model.ready.set()
+    await until(waits_again, "the next attempt of the last one")
+    await until(lambda: len(rows(lab, "turns", chat)) == 3, "the record of the one before")
+    assert not slow.done()
+    began = await chat._now()
+    await chat.fast_forward(renewal.HOLD)
+    assert await slow
+    assert await chat._now() - began < 2 * renewal.HOLD
+    assert not refused.done()
+    lab.model.overloaded = False
+    await chat.fast_forward(timedelta(minutes=30))
+    assert await refused
+    assert len(await renewed(chat, 2)) == 2
+    assert (await chat.close()).turns == 4
 
 
 # What it remembers

@@ -49,7 +49,7 @@ async def die(lab: Lab, provider: ModelEndpoint, messages: list[str], moment: st
     chat = await lab.converse(ConversationWorkflow, "ada")
     for message in messages[:-1]:
         await chat.send(message)
-    await chat.activities()
+        await chat.activities()  # the notice, too, is on record before the next message comes
     answered, repeats = provider.requests, lab._mailbox.repeats
     process = await lab.worker_process(kill=moment.split(", "))
     reply = chat.begin(messages[-1])
