@@ -139,6 +139,13 @@ def test_notebook_says_nothing_of_this_machine(path: Path) -> None:
     assert not re.search(r"\b[0-9a-f]{8}-[0-9a-f]{4}-", text)
 
 
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_code_cells_need_no_scrolling(path: Path) -> None:
+    """107 characters: JupyterLab at a width of 1280 pixels, its file browser open."""
+    cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    assert not [line for cell in cells for line in cell.source.splitlines() if len(line) > 107]
+
+
 @pytest.mark.parametrize("lesson", LESSONS)
 def test_exercise_cell_holds_the_starter(lesson: str) -> None:
     """Otherwise the check could not tell an exercise that was not started; and a solution lies beside it."""

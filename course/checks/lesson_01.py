@@ -30,7 +30,9 @@ from temporalio import workflow
 # TODO: make this class a workflow that lives until `close`, and remembers
 class DurableAgent:
     def __init__(self, customer: str) -> None:
-        self.agent = Agent(name="Juniper", instructions="You are the support agent of Juniper, a plant shop.")
+        self.agent = Agent(
+            name="Juniper", instructions="You are the support agent of Juniper, a plant shop."
+        )
 
     async def run(self, customer: str) -> None:
         """The life of the conversation."""

@@ -45,7 +45,7 @@ class AuditedDesk(PlainConversation):
 
     async def turn(self, text: str) -> str:
         # TODO: one row for every message, through activities.save_to_database, whatever the agent does
-        # (This run knows nothing of the messages before. Memory is not the subject here: leave it, or not.)
+        # (This run knows nothing of the messages before. Memory is not the subject here.)
         result = await Runner.run(self.agent, text)
         return str(result.final_output)
 """

@@ -32,7 +32,8 @@ from course.workflows.refunds import INSTRUCTIONS
 class ReturnsDesk(PlainConversation):
     @workflow.init
     def __init__(self, customer: str) -> None:
-        super().__init__(Agent(name="Juniper", instructions=INSTRUCTIONS, tools=[function_tool(self.refund)]))
+        tools = [function_tool(self.refund)]
+        super().__init__(Agent(name="Juniper", instructions=INSTRUCTIONS, tools=tools))
 
     @workflow.run
     async def run(self, customer: str) -> int:

@@ -15,9 +15,9 @@ STARTER = '''\
 def predict(record, mark):
     """What is done again, when a worker has died.
 
-    `record` is what the history held when it was dead: pairs of an event and what it is about, in order, such as
-    ("ActivityTaskScheduled", "save_to_database") and ("ActivityTaskCompleted", "save_to_database"). The same
-    activity may be there more than once. `mark` is where the worker died:
+    `record` is what the history held when it was dead: pairs of an event and what it is about, in order,
+    such as ("ActivityTaskScheduled", "save_to_database"), ("ActivityTaskCompleted", "save_to_database").
+    The same activity may be there more than once. `mark` is where the worker died:
         "before": an activity was in its hands, and had not begun
         "after": an activity was in its hands and had done its work; the server had not been told
         "workflow task": it ran the workflow's own code

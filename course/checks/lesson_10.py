@@ -57,7 +57,9 @@ class Approval:
         await workflow.wait_condition(lambda: self.decision is not None)
         # TODO: the request is rejected
         return await workflow.execute_activity(
-            activities.issue_refund, args=[request.number, request.order_id, request.amount_cents], **RECORD
+            activities.issue_refund,
+            args=[request.number, request.order_id, request.amount_cents],
+            **RECORD,
         )
 
     @workflow.update

@@ -46,7 +46,9 @@ class Approval:
         if not self.decision.approved:
             return f"Your refund is not paid. {self.decision.reason}"
         return await workflow.execute_activity(
-            activities.issue_refund, args=[request.number, request.order_id, request.amount_cents], **RECORD
+            activities.issue_refund,
+            args=[request.number, request.order_id, request.amount_cents],
+            **RECORD,
         )
 
     @workflow.update
