@@ -32,8 +32,7 @@ from course.workflows.refunds import INSTRUCTIONS
 class ReturnsDesk(PlainConversation):
     @workflow.init
     def __init__(self, customer: str) -> None:
-        tools = [function_tool(self.refund)]
-        super().__init__(Agent(name="Juniper", instructions=INSTRUCTIONS, tools=tools))
+        super().__init__(Agent("Juniper", instructions=INSTRUCTIONS, tools=[function_tool(self.refund)]))
 
     @workflow.run
     async def run(self, customer: str) -> int:
