@@ -83,6 +83,16 @@ def test_a_notebook_that_is_run_anew_does_not_cost_the_work(tmp_path: Path) -> N
     assert (tmp_path / "my_work/lesson_01.previous.py").read_text() == "mine = 1\n"
 
 
+def test_the_work_may_lie_in_another_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COURSE_MY_WORK", f"{tmp_path}/class of today")
+    cell.exercise("01", "x = 1\n")
+    assert (tmp_path / "class of today/lesson_01.py").read_text() == "x = 1\n"
+    assert "Saved as class of today/lesson_01.py. " in capsys.readouterr().out
+    assert not (tmp_path / "my_work").exists()
+
+
 def test_a_cell_of_an_unknown_lesson_writes_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

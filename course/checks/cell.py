@@ -14,13 +14,14 @@ def exercise(line: str, cell: str) -> None:
     if sentence := exercises.unknown(lesson):
         print(sentence)
         return
+    file = f"{work.folder().name}/lesson_{lesson}.py"
     try:
         replaced = work.save(lesson, cell)
     except OSError as error:
-        print(f"my_work/lesson_{lesson}.py could not be written: {error.strerror}. Nothing was saved.")
+        print(f"{file} could not be written: {error.strerror}. Nothing was saved.")
         return
     kept = f" (what was there is kept as lesson_{lesson}.previous.py)" if replaced else ""
-    print(f'Saved as my_work/lesson_{lesson}.py{kept}. Now run: await check("{lesson}")')
+    print(f'Saved as {file}{kept}. Now run: await check("{lesson}")')
 
 
 def register_magic() -> bool:

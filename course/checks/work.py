@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 
 def folder() -> Path:
-    return Path.cwd() / "my_work"
+    """`my_work` in the notebook's folder, unless COURSE_MY_WORK names another."""
+    return Path(os.environ.get("COURSE_MY_WORK") or "my_work").absolute()
 
 
 def module_file(lesson: str) -> Path:

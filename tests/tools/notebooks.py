@@ -4,7 +4,9 @@
 version, transient display ids) is left out of the file.
 """
 
+import os
 import sys
+import tempfile
 from pathlib import Path
 
 import nbformat
@@ -67,7 +69,11 @@ def main() -> None:
     for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")):
         if any(path.name.startswith(prefix) for prefix in wanted):
             print(path.name, flush=True)
-            execute(path)
+            with tempfile.TemporaryDirectory() as folder:
+                os.environ["COURSE_MY_WORK"] = (
+                    f"{folder}/my_work"  # not what lies in my_work: that is somebody's
+                )
+                execute(path)
 
 
 if __name__ == "__main__":
