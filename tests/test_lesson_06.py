@@ -11,7 +11,7 @@ from course import Lab, LabError
 from course.models import Mistakes
 from course.workflows import GuardedWorkflow, NaiveUncaughtWorkflow
 from course.workflows.caught import CaughtWorkflow
-from tests.lab_helpers import count
+from tests.lab_helpers import count, until
 
 QUESTION = "Where is order 1042?"
 
@@ -43,8 +43,11 @@ async def test_what_temporal_takes_for_a_failure_ends_the_naive_desk(lab: Lab, m
     chat.begin(QUESTION)
     if mistake == "time_out":
         await chat.fast_forward(timedelta(minutes=15))
-    await chat.activities()
-    assert (await chat.handle.describe()).status == WorkflowExecutionStatus.FAILED
+
+    async def failed() -> bool:
+        return (await chat.handle.describe()).status == WorkflowExecutionStatus.FAILED
+
+    await until(failed, "the end of the naive desk")
     rows = lab.table("turns")
     assert chat.id not in rows.conversation.tolist()
     lab.model.mistakes = Mistakes()
@@ -61,9 +64,8 @@ async def test_what_temporal_takes_for_a_bug_freezes_it_and_mended_code_thaws_it
     await chat.send("How much light does a Monstera need?")
     lab.model.mistakes = Mistakes(**{mistake: 1})
     waiting = chat.begin(QUESTION)
-    await chat.activities()
+    [failure] = await until(lambda: task_failures(lab, chat.id), "a workflow task that fails")
     assert (await chat.handle.describe()).status == WorkflowExecutionStatus.RUNNING
-    [failure] = await task_failures(lab, chat.id)
     assert {"loop": "Max turns", "invent": "not found in agent", "mistyped": "validation error"}[
         mistake
     ] in failure

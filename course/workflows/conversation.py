@@ -8,7 +8,6 @@ is long the conversation goes on in a new run (`renewal.py`). Lesson 12 is about
 """
 
 import asyncio
-from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +19,7 @@ from temporalio.openai_agents.workflow import activity_as_tool
 with workflow.unsafe.imports_passed_through():
     from course import activities
     from course.workflows.answering import ask, why
+    from course.workflows.duties import Duties
     from course.workflows.memory import Memory
     from course.workflows.messages import check_message
     from course.workflows.policies import BACKGROUND, RECORD, REPORT, TOOL
@@ -81,12 +81,13 @@ class Summary:
 
 
 @workflow.defn
-class ConversationWorkflow:
+class ConversationWorkflow(Duties):
     renew_after = EVENTS
     """At how many events of history the conversation goes on in a new run."""
 
     @workflow.init
     def __init__(self, customer: str, carried: Carried | None = None) -> None:
+        super().__init__()
         self._customer = customer
         self._agent = Agent(
             name="Juniper",
@@ -99,22 +100,21 @@ class ConversationWorkflow:
         self._before = carried or Carried()  # the runs before this one
         self._memory = self._before.memory
         self._turns = list(self._before.last)
-        self._turn_of = {turn.message_id: turn for turn in self._turns}
+        self._turn_of = {turn.message_id: turn for turn in self._turns if turn.message_id}
         self._one_at_a_time = asyncio.Lock()
-        self._duties: set[asyncio.Task[None]] = set()
         self._closing = False
         self._report: str | None = None
         self._ending = ""
         self._renewal = Renewal(
             self.renew_after,
             is_answered=lambda: all(turn.answer is not None for turn in self._turns),
-            is_done=lambda: not self._duties,
+            is_done=self.are_done,
             turns=self._count,
         )
 
     @workflow.run
     async def run(self, customer: str, carried: Carried | None = None) -> Summary:
-        await workflow.wait_condition(lambda: self._closing or self._renewal.is_due())
+        await workflow.wait_condition(self._is_over)
         await self._renewal.until_idle()  # no handler and no duty is at work
         if not self._closing:
             workflow.continue_as_new(args=[customer, self._carry()])
@@ -139,7 +139,10 @@ class ConversationWorkflow:
 
     @workflow.signal
     async def post(self, message_id: str = "", text: str = "") -> None:
-        """A message from a sender that does not wait. A refused one is dropped: a signal has no reply."""
+        """A message from a sender that does not wait. A refused one is dropped: a signal has no reply.
+
+        Sent again under the same `message_id`, it is the same turn; without one, it is another message.
+        """
         try:
             self._accept(text)
         except ApplicationError as error:
@@ -174,7 +177,7 @@ class ConversationWorkflow:
             "customer": self._customer,
             "turns": self._count(),
             "answered": self._answered(),
-            "duties_running": len(self._duties),
+            "duties_running": len(self.duties),
             "closing": self._closing,
         }
 
@@ -187,7 +190,8 @@ class ConversationWorkflow:
             return turn.answer or ""
         turn = Turn(self._count() + 1, text, message_id=message_id)
         self._turns.append(turn)
-        self._turn_of[message_id] = turn
+        if message_id:
+            self._turn_of[message_id] = turn
 
         # The lock keeps memory and order: the next message is answered with this one in mind.
         async with self._one_at_a_time:
@@ -197,11 +201,11 @@ class ConversationWorkflow:
         await self._save(turn, answer.text, answer.outcome)
         turn.answer, turn.outcome = answer.text, answer.outcome
 
-        self._in_background(self._tell_the_team(turn))
+        self.later(self._tell_the_team(turn))
         if turn.number % BATCH == 0:
-            self._in_background(self._learn(turn))
+            self.later(self._learn(turn))
         if self._memory.is_full():
-            self._in_background(self._memory.fold())
+            self.later(self._memory.fold())
         return answer.text
 
     async def _save(self, turn: Turn, answer: str, outcome: str) -> None:
@@ -212,6 +216,7 @@ class ConversationWorkflow:
             message=turn.message,
             answer=answer,
             outcome=outcome,
+            at=workflow.now().isoformat(timespec="seconds"),
         )
         await self._step(
             turn, "saved", activities.save_to_database, [self._key(turn), record], **RECORD
@@ -296,10 +301,9 @@ class ConversationWorkflow:
         except ValueError as error:
             raise ApplicationError(str(error)) from None
 
-    def _in_background(self, duty: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(duty)
-        self._duties.add(task)
-        task.add_done_callback(self._duties.discard)
+    def _is_over(self) -> bool:
+        self.are_done()  # raises when a duty has a bug
+        return self._closing or self._renewal.is_due()
 
     def _key(self, turn: Turn) -> str:
         """Names the intent: which conversation, which turn. Never the run, never the attempt."""

@@ -1,4 +1,4 @@
-"""Duties that nobody waits for (lessons 05, 09, 10 and 13)."""
+"""Lesson 03: duties that nobody waits for."""
 
 import asyncio
 from collections.abc import Coroutine, Sequence
@@ -17,10 +17,22 @@ class Duties:
 
     def __init__(self) -> None:
         self.duties: set[asyncio.Task[None]] = set()
+        self._bug: BaseException | None = None
 
     def is_idle(self) -> bool:
         """Whether no handler and no duty is at work: what is, would be cut off."""
-        return workflow.all_handlers_finished() and not self.duties
+        return self.are_done() and workflow.all_handlers_finished()
+
+    def are_done(self) -> bool:
+        """Whether no duty is at work. Raises when one has ended with an error that it did not expect.
+
+        asyncio keeps such an error to itself, and the duty would be missing without a trace. Raised where
+        the workflow waits, it fails the workflow's task, as a bug in the main line does: nothing of this
+        task is on record, and mended code does the duty.
+        """
+        if self._bug:
+            raise RuntimeError(f"A duty has a bug: {self._bug!r}") from self._bug
+        return not self.duties
 
     async def duty(
         self, activity: Any, args: Sequence[Any], policy: ActivityConfig
@@ -37,8 +49,14 @@ class Duties:
         """Starts a duty, and does not wait for it."""
         task = asyncio.create_task(duty)
         self.duties.add(task)
-        task.add_done_callback(self.duties.discard)
+        task.add_done_callback(self._ended)
         return task
+
+    def _ended(self, duty: asyncio.Task[None]) -> None:
+        self.duties.discard(duty)
+        error = None if duty.cancelled() else duty.exception()
+        if error and not is_cancelled_exception(error):
+            self._bug = error
 
 
 class DutifulConversation(Duties, PlainConversation):
@@ -49,6 +67,5 @@ class DutifulConversation(Duties, PlainConversation):
         PlainConversation.__init__(self, agent)
 
     async def until_closed(self) -> int:
-        await super().until_closed()
-        await workflow.wait_condition(self.is_idle)
-        return self.turns  # a handler may have opened one meanwhile
+        await workflow.wait_condition(lambda: self.is_idle() and self._closing)
+        return self.turns

@@ -47,8 +47,9 @@ class GrowingDesk(DutifulConversation):
         self._renewing = True
 
     async def until_closed(self) -> int:
-        await workflow.wait_condition(lambda: self._closing or self._renewing)
-        await workflow.wait_condition(self.is_idle)
+        await workflow.wait_condition(
+            lambda: self.is_idle() and (self._closing or self._renewing)
+        )
         if not self._closing:
             carried = Carried(self.turns, self._memory)
             workflow.continue_as_new(args=[self.customer, carried])

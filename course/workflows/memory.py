@@ -53,7 +53,8 @@ class Memory:
     """How many turns stay word for word."""
 
     def __post_init__(self) -> None:
-        self.old, self.recent = [], [*self.old, *self.recent]  # nobody takes notes yet
+        self.old, self.recent = [], [*self.old, *self.recent]
+        self._folding = False  # nobody takes notes yet
 
     def items(self) -> list[TResponseInputItem]:
         """The model's input, up to the new message.
@@ -77,7 +78,7 @@ class Memory:
         enough = len(self.recent) >= 2 * self.kept or (
             len(self.recent) > 1 and _size(self.recent) > MUCH
         )
-        return enough and not self.old
+        return enough and not self._folding
 
     async def fold(self) -> None:
         """Turns the older half into notes.
@@ -88,6 +89,7 @@ class Memory:
         """
         if not self.is_full():
             return
+        self._folding = True
         half = len(self.recent) // 2
         self.old, self.recent = self.recent[:half], self.recent[half:]
         answer = await ask(note_taker, [], self._to_be_noted())
@@ -95,7 +97,7 @@ class Memory:
             self.summary = answer.text[:MAX_SUMMARY]
         else:
             workflow.logger.warning("No notes were taken: %s", answer.reason)
-        self.old = []
+        self.old, self._folding = [], False
 
     def _to_be_noted(self) -> str:
         lines = ["Notes so far:", self.summary or "(none)", "", "Will be forgotten:"]

@@ -1,7 +1,9 @@
 """Lesson 12: when a conversation goes on in a new run, so that no history grows for ever.
 
 A new run begins with an empty history and with what the old one hands over. What the old run has accepted
-it must finish: a handler or a duty that is still at work would be cut off.
+it must finish: a handler or a duty that is still at work would be cut off. So a duty that sleeps for days
+(lesson 13's reminders) would put the new run off for days: hand its deadline over instead, cancel its timer,
+and start it again in the new run.
 """
 
 import contextlib
