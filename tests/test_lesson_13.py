@@ -353,3 +353,5 @@ async def test_a_schedule_that_has_not_run_is_said_so(lab: Lab) -> None:
     handle = await schedule(lab, "never", action)
     with pytest.raises(LabError, match="has started 0"):
         await runs_of_schedule(lab.client, handle, 1, timeout=0.1)
+    with pytest.raises(LabError, match="has started 0"):
+        await runs_of_schedule(lab.client, handle, 1, timeout=0)  # it was not even asked

@@ -19,23 +19,25 @@ async def runs_of_schedule(
     Raises:
         LabError: After `timeout` (real seconds) there were not so many.
     """
+    started = 0
     try:
         async with asyncio.timeout(timeout):
             while True:
                 info = (await schedule.describe()).info
-                if info.num_actions >= count and not info.running_actions:
+                started = info.num_actions
+                if started >= count and not info.running_actions:
                     break
                 await asyncio.sleep(0.02)
             rows = []
-            for action in info.recent_actions[-count:]:
-                started = action.action
-                assert isinstance(started, ScheduleActionExecutionStartWorkflow)
-                run = started.first_execution_run_id
-                result = await client.get_workflow_handle(started.workflow_id, run_id=run).result()
-                rows.append((action.scheduled_at, started.workflow_id, run, result))
+            for recent in info.recent_actions[-count:]:
+                action = recent.action
+                assert isinstance(action, ScheduleActionExecutionStartWorkflow)
+                run = action.first_execution_run_id
+                result = await client.get_workflow_handle(action.workflow_id, run_id=run).result()
+                rows.append((recent.scheduled_at, action.workflow_id, run, result))
     except TimeoutError:
         raise LabError(
             f"Schedule {schedule.id} has not started and ended {count} workflows within {timeout:g} s; "
-            f"it has started {info.num_actions}. `await schedule.describe()` shows what is under way."
+            f"it has started {started}. `await schedule.describe()` shows what is under way."
         ) from None
     return pd.DataFrame(rows, columns=["scheduled", "workflow", "run_id", "result"])
