@@ -48,6 +48,75 @@ WRONG = [
     wrong(
         "by the customer", "and the customer moved it to escalated", (IN, IN.replace('"model"', '"customer"'))
     ),
+    wrong(
+        "the model closes",
+        "escalated → closed by the model. With it, the model could move a ticket to closed while a colleague",
+        besides(IN, '"escalated", "closed", "model", when="done"'),
+    ),
+    wrong(
+        "the model asks back",
+        "escalated → clarify by the model. With it, the model could move a ticket to clarify",
+        besides(IN, '"escalated", "clarify", "model", when="done"'),
+    ),
+    wrong(
+        "from clarify too",
+        "clarify → escalated by the model. With it, the model could escalate a ticket that is in clarify",
+        besides(IN, '"clarify", "escalated", "model", when="asked"'),
+    ),
+    wrong(
+        "from reopened too",
+        "could escalate a ticket that is in reopened, and it may from resolve alone",
+        besides(IN, '"reopened", "escalated", "model", when="asked"'),
+    ),
+    wrong(
+        "staff escalate from triage",
+        "triage → escalated by staff. With it, staff could escalate a ticket",
+        besides(IN, '"triage", "escalated", "staff"'),
+    ),
+    wrong(
+        "the clock escalates",
+        "resolve → escalated by the clock. With it, the clock could escalate a ticket",
+        besides(IN, '"resolve", "escalated", "clock", after=timedelta(days=1)'),
+    ),
+    wrong(
+        "staff give back to triage",
+        "escalated → triage by staff. With it, staff could move an escalated ticket to triage",
+        besides(IN, '"escalated", "triage", "staff"'),
+    ),
+    wrong(
+        "staff ask whether that is all",
+        "escalated → confirm by staff. With it, staff could move an escalated ticket to confirm",
+        besides(IN, '"escalated", "confirm", "staff"'),
+    ),
+    wrong(
+        "the clock of confirm is gone",
+        "A move is missing: confirm → closed by the clock. Without it, a ticket would stay in confirm",
+        (
+            "        *MOVES,\n",
+            '        *[m for m in MOVES if (m.from_state, m.by) != ("confirm", "clock")],\n',
+        ),
+    ),
+    wrong(
+        "a clock of the lesson's is impatient",
+        "clarify → closed by the clock: `after` is 2 days",
+        (
+            "        *MOVES,\n",
+            "        *[replace(m, after=m.after and min(m.after, timedelta(days=2))) for m in MOVES],\n",
+        ),
+    ),
+    wrong(
+        "no refund in resolve",
+        "in resolve, the agent could not call refund any more",
+        (
+            "    | {\n",
+            '    | {\n        "resolve": replace(STATES["resolve"], tools=("look_up_order", "check_stock")),\n',
+        ),
+    ),
+    wrong(
+        "a tool more",
+        "in escalated, the agent could call check_stock. It is to have look_up_order, and nothing else",
+        (TOOLS, '("look_up_order", "check_stock")'),
+    ),
 ]
 
 
@@ -63,6 +132,20 @@ async def test_a_machine_in_which_tickets_get_lost_is_explained_in_its_own_words
     verdict = await check("11")
     assert not verdict.passed
     assert "No moves lead from 'triage' to 'escalated'" in flat(verdict)
+
+
+async def test_a_right_machine_that_is_written_otherwise_passes() -> None:
+    answer = wrong(
+        "otherwise",
+        "",
+        ("        *MOVES,\n", ""),
+        (CLOCK, CLOCK.replace("days=2", "hours=48") + "        *reversed(MOVES),\n"),
+        ("the customer asks for a person", "somebody is to look into it"),
+        ("A colleague looks into the case. Tell the customer so, and what you know.", "Be kind."),
+    )
+    cell.exercise("11", answer.code())
+    verdict = await check("11")
+    assert verdict.passed, str(verdict)
 
 
 # A sample, so that the suite stays short; with SOAK=1 every one.

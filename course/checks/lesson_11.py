@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -15,6 +16,8 @@ from course.history import path_table
 from course.lab import Conversation
 from course.models import OfflineModel, ToolCall
 from course.models.offline import Step
+from course.workflows.machine import Machine, Move, State
+from course.workflows.ticket import MOVES, STATES, TICKET
 
 TITLE = "A state more"
 
@@ -55,6 +58,19 @@ HINTS = (
 )
 
 NEW = "escalated"
+
+ASKED_FOR = replace(
+    TICKET,
+    states=STATES | {NEW: State("", tools=("look_up_order",))},
+    moves=(
+        *MOVES,
+        Move("resolve", NEW, "model"),
+        Move(NEW, "resolve", "staff"),
+        Move(NEW, "closed", "staff"),
+        Move(NEW, "resolve", "clock", after=timedelta(days=2)),
+    ),
+)
+"""What the exercise asks for. Words for a model, and in which order the moves stand, are the reader's own."""
 
 
 def proposes(move: str | None) -> str:
@@ -126,10 +142,12 @@ async def check(module: Any) -> str:
         ben = await lab.converse(desk, "ben")
         await say(ben, AGAIN, module)
         await _staff(ben, module)
+    _compared_as_data(desk)
     return (
         "The model moved a ticket from resolve to escalated, and was refused from triage and from confirm. There its agent "
         "looked up an order, had no way to pay a refund, and could not leave, whatever it proposed. Staff moved tickets on to "
-        "resolve and to closed, and after two days the clock did."
+        "resolve and to closed, and after two days the clock did. Read as data, the machine has one state and four moves more than "
+        "the lesson's, and nothing else is changed."
     )
 
 
@@ -250,3 +268,81 @@ async def _moved_by_staff(chat: Conversation, to_state: str) -> None:
         raise NotYet(
             f"Staff were to move an escalated ticket to {to_state}, and were refused: {error.cause}"
         ) from None
+
+
+def _compared_as_data(desk: Any) -> None:
+    """Whoever talks to a ticket tries some moves. Which others there are is told by the machine."""
+    machine = getattr(desk("ada"), "machine", None)
+    if not isinstance(machine, Machine):
+        raise NotYet(
+            "The ticket has no machine to read: hand yours to TicketDesk by super().__init__(MACHINE), as the starter does."
+        )
+    _compare_moves(machine)
+    _compare_states(machine)
+    for part in ("start", "end", "ends_after"):
+        if getattr(machine, part) != getattr(ASKED_FOR, part):
+            raise NotYet(
+                f"Your machine's `{part}` is {getattr(machine, part)}, and the lesson's is {getattr(ASKED_FOR, part)}: leave it."
+            )
+
+
+def _compare_moves(machine: Machine) -> None:
+    asked_for = {(move.from_state, move.to_state, move.by): move for move in ASKED_FOR.moves}
+    there = {(move.from_state, move.to_state, move.by): move for move in machine.moves}
+    for key, move in there.items():
+        if key not in asked_for:
+            raise NotYet(f"A move is too many: {_named(move)}. With it, {_what_it_lets_happen(move)}.")
+    for key, move in asked_for.items():
+        if key not in there:
+            raise NotYet(f"A move is missing: {_named(move)}. Without it, {_what_it_is_for(move)}.")
+        if there[key].after != move.after:
+            raise NotYet(f"{_named(move)}: `after` is {there[key].after}, and is to be {move.after}.")
+
+
+def _named(move: Move) -> str:
+    return f"{move.from_state} → {move.to_state} by {_mover(move)}"
+
+
+def _mover(move: Move) -> str:
+    return move.by if move.by == "staff" else f"the {move.by}"
+
+
+def _what_it_lets_happen(move: Move) -> str:
+    match move:
+        case Move(from_state="escalated", by="staff"):
+            return f"staff could move an escalated ticket to {move.to_state}: they have two moves there, to resolve and to closed"
+        case Move(from_state="escalated"):
+            return (
+                f"{_mover(move)} could move a ticket to {move.to_state} while a colleague looks into the case"
+            )
+        case Move(to_state="escalated", by="model"):
+            return f"the model could escalate a ticket that is in {move.from_state}, and it may from resolve alone"
+        case Move(to_state="escalated"):
+            return f"{_mover(move)} could escalate a ticket, and that is for the model alone to propose"
+    return "a ticket could go a way that it has not in the lesson: leave the moves of before as they are, (*MOVES, …)"
+
+
+def _what_it_is_for(move: Move) -> str:
+    return {
+        "model": "the model would be refused when it proposes what it may",
+        "staff": "staff would be refused",
+        "customer": "a message would leave the ticket where it is",
+        "clock": f"a ticket would stay in {move.from_state} for as long as nobody writes",
+    }[move.by] + ": the moves of before are to stay, (*MOVES, …)"
+
+
+def _compare_states(machine: Machine) -> None:
+    if more := [name for name in machine.states if name not in ASKED_FOR.states]:
+        raise NotYet(f"A state is too many: {more[0]}. The exercise asks for {NEW} alone.")
+    for name, asked_for in ASKED_FOR.states.items():
+        state = machine.states[name]
+        if more := [tool for tool in state.tools if tool not in asked_for.tools]:
+            raise NotYet(
+                f"A tool is too many: in {name}, the agent could call {more[0]}. It is to have "
+                f"{', '.join(asked_for.tools) or 'no tool'}, and nothing else."
+            )
+        if less := [tool for tool in asked_for.tools if tool not in state.tools]:
+            raise NotYet(f"A tool is missing: in {name}, the agent could not call {less[0]} any more.")
+        if state.answers != asked_for.answers:
+            does = "answers" if asked_for.answers else "only sorts"
+            raise NotYet(f"In {name}, the agent {does} (`answers={asked_for.answers}`): leave it so.")

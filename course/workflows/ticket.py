@@ -122,7 +122,7 @@ class TicketDesk(PlainConversation):
 
     def __init__(self, machine: Machine) -> None:
         super().__init__(agent_of(machine, machine.start))
-        self._machine = machine
+        self.machine = machine
         self._state = machine.start
         self._proposals = 0
         self._news = 0  # grows with every move and every message
@@ -153,7 +153,7 @@ class TicketDesk(PlainConversation):
 
         Whatever was asked for is on record, the refused as well. The ticket has moved when that is.
         """
-        refusal = self._machine.refusal(self._state, to_state, by)
+        refusal = self.machine.refusal(self._state, to_state, by)
         self._proposals += 1
         record = activities.MoveRecord(
             ticket=workflow.info().workflow_id,
@@ -181,17 +181,17 @@ class TicketDesk(PlainConversation):
 
     @move.validator
     def check_move(self, to_state: str) -> None:
-        if refusal := self._machine.refusal(self._state, to_state, "staff"):
+        if refusal := self.machine.refusal(self._state, to_state, "staff"):
             raise ApplicationError(refusal)
 
     def _patience(self) -> timedelta | None:
-        if self._state == self._machine.end:
-            return self._machine.ends_after
-        move = self._machine.move_of(self._state, "clock")
+        if self._state == self.machine.end:
+            return self.machine.ends_after
+        move = self.machine.move_of(self._state, "clock")
         return move.after if move else None
 
     async def _time_is_up(self) -> None:
-        move = self._machine.move_of(self._state, "clock")
+        move = self.machine.move_of(self._state, "clock")
         if move:
             await self._move(move.to_state, "clock")
         else:
@@ -200,7 +200,7 @@ class TicketDesk(PlainConversation):
     # One turn
 
     async def turn(self, text: str) -> str:
-        if move := self._machine.move_of(self._state, "customer"):
+        if move := self.machine.move_of(self._state, "customer"):
             await self._move(move.to_state, "customer")
         reply = await self._seen_to(text)
         self._news += 1  # whatever came of it: the clock begins anew
@@ -210,8 +210,8 @@ class TicketDesk(PlainConversation):
         """Hands the message to the agent of the present state, until one answers."""
         refusals: list[Any] = []
         for _ in range(RUNS):
-            self.agent = agent_of(self._machine, self._state)
-            if self._machine.states[self._state].answers:
+            self.agent = agent_of(self.machine, self._state)
+            if self.machine.states[self._state].answers:
                 return await self._answered(text)
             sorting = await ask(self.agent, [*self._memory, *refusals], text)
             if not isinstance(sorting.output, Sorted):
