@@ -127,11 +127,33 @@ async def test_a_starter_that_was_hardly_touched_is_not_yet() -> None:
     assert "The move needs a line among the moves" in flat(verdict)
 
 
-async def test_a_machine_in_which_tickets_get_lost_is_explained_in_its_own_words() -> None:
-    cell.exercise("11", wrong("no way in", "", (IN, "")).code())
+NO_MACHINE = [
+    wrong("no way in", "No moves lead from 'triage' to 'escalated'", (IN, "")),
+    wrong("no comma", "one name in a tuple needs a comma: ('look_up_order',).", (TOOLS, '("look_up_order")')),
+    wrong("no such tool", "The state 'escalated': 'lookup_order' is no tool.", (TOOLS, '("lookup_order",)')),
+    wrong("an activity", "'issue_refund' is no tool.", (TOOLS, '("look_up_order", "issue_refund")')),
+    wrong(
+        "duties",
+        "'save_to_database' is no tool.",
+        (TOOLS, '("look_up_order", "save_to_database", "send_notification")'),
+    ),
+    wrong("after two", "such as timedelta(days=2), and not 2.", ("timedelta(days=2)", "2")),
+    wrong(
+        "states in a tuple",
+        "`states` is a dict, from a name to a State.",
+        ("states=STATES\n    | {", "states=(*STATES, *{"),
+        ("        )\n    },\n    moves", "        )\n    }),\n    moves"),
+    ),
+]
+"""What the machine itself refuses when it is made."""
+
+
+@pytest.mark.parametrize("answer", NO_MACHINE, ids=lambda answer: answer.name)
+async def test_what_is_no_machine_is_explained_in_its_own_words(answer: Changed) -> None:
+    cell.exercise("11", answer.code())
     verdict = await check("11")
-    assert not verdict.passed
-    assert "No moves lead from 'triage' to 'escalated'" in flat(verdict)
+    assert verdict.outcome == "error"
+    assert answer.words in flat(verdict)
 
 
 async def test_a_right_machine_that_is_written_otherwise_passes() -> None:

@@ -18,6 +18,7 @@ from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.client import WorkflowUpdateFailedError
 
 from course import Lab, LabError
+from course.activities import look_up_order
 from course.history import path, path_table
 from course.history.activities import activities_of
 from course.lab import Conversation
@@ -429,6 +430,42 @@ def test_a_machine_in_which_a_ticket_gets_lost_is_refused(moves: Any, states: An
     with pytest.raises(ValueError, match=words) as error:
         changed(*moves, **states)
     assert str(error.value).endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("tools", "words"),
+    [
+        (
+            "look_up_order",
+            r"`tools` is a tuple, and one name in a tuple needs a comma: \('look_up_order',\)\.",
+        ),
+        (("lookup_order",), "'lookup_order' is no tool. There are: look_up_order, check_stock, refund."),
+        ((look_up_order,), "a function is no tool. There are: look_up_order, "),
+        (("look_up_order", "save_to_database"), "'save_to_database' is no tool"),
+    ],
+)
+def test_tools_that_are_none_are_refused_when_the_machine_is_made(tools: Any, words: str) -> None:
+    with pytest.raises(ValueError, match=f"^The state 'resolve': {words}"):
+        changed(resolve=replace(STATES["resolve"], tools=tools))
+
+
+@pytest.mark.parametrize(
+    ("slip", "words"),
+    [
+        (
+            {"moves": (*MOVES, Move("resolve", "closed", "clock", after=2))},
+            "such as timedelta.days=2., and not 2",
+        ),
+        ({"moves": (*MOVES, Move("resolve", "closed", "clock", after="3 days"))}, "and not '3 days'"),
+        ({"moves": (MOVES, Move("resolve", "closed", "staff"))}, r"`moves` holds a tuple.*\(\*MOVES, Move\("),
+        ({"states": (*STATES, State("x"))}, r"`states` is a dict.*STATES \| \{\"name\": State\("),
+        ({"states": STATES | {"escalated": "Wait."}}, "The state 'escalated' is a str, and no State"),
+    ],
+)
+def test_a_slip_in_the_data_is_told_in_a_sentence(slip: Any, words: str) -> None:
+    with pytest.raises(ValueError, match=words) as error:
+        replace(TICKET, **slip)
+    assert len(str(error.value)) < 145, "a check shortens what is longer"
 
 
 def test_a_machine_without_its_start_or_end_is_refused() -> None:

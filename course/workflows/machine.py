@@ -9,6 +9,9 @@ from datetime import timedelta
 MOVERS = ("model", "customer", "staff", "clock")
 """Who may make a move: the model by proposing it, the customer by writing, staff by saying so, the clock by itself."""
 
+TOOLS = ("look_up_order", "check_stock", "refund")
+"""The tools that there are, by name."""
+
 
 @dataclass(frozen=True)
 class State:
@@ -71,13 +74,46 @@ class Machine:
         return next(moves, None)
 
     def __post_init__(self) -> None:
+        self._check_states()
         for state in (self.start, self.end):
             self._check_known(state, "The machine's start or end")
+        for move in self.moves:
+            if not isinstance(move, Move):
+                raise ValueError(
+                    f"`moves` holds a {type(move).__name__}, which is no Move. "
+                    "A tuple with more moves: (*MOVES, Move(…))."
+                )
         made = [(move.from_state, move.to_state, move.by) for move in self.moves]
         for move in self.moves:
             self._check(move, made)
         for state in self.states:
             self._check_way(state)
+
+    def _check_states(self) -> None:
+        if not isinstance(self.states, dict):
+            raise ValueError(
+                "`states` is a dict, from a name to a State. "
+                'With one more: STATES | {"name": State(…)}.'
+            )
+        for name, state in self.states.items():
+            if not isinstance(state, State):
+                raise ValueError(
+                    f"The state {name!r} is a {type(state).__name__}, and no State."
+                )
+            if isinstance(state.tools, str):
+                raise ValueError(
+                    f"The state {name!r}: `tools` is a tuple, and one name in a tuple "
+                    f"needs a comma: ({state.tools!r},)."
+                )
+            for tool in state.tools:
+                if tool not in TOOLS:
+                    named = (
+                        repr(tool) if isinstance(tool, str) else f"a {type(tool).__name__}"
+                    )
+                    raise ValueError(
+                        f"The state {name!r}: {named} is no tool. "
+                        f"There are: {', '.join(TOOLS)}."
+                    )
 
     def _check(self, move: Move, made: list[tuple[str, str, str]]) -> None:
         name = f"The move from {move.from_state!r} to {move.to_state!r} by {move.by!r}"
@@ -90,6 +126,11 @@ class Machine:
         if (move.by == "clock") != (move.after is not None):
             raise ValueError(
                 f"{name}: `after` is for the clock, which needs it, and for nobody else."
+            )
+        if not isinstance(move.after, timedelta | None):
+            raise ValueError(
+                f"{name}: `after` is a timedelta, such as timedelta(days=2), "
+                f"and not {move.after!r}."
             )
         if (
             move.by in ("clock", "customer")
