@@ -398,6 +398,48 @@ def test_a_closed_ticket_opens_again_for_fourteen_days_and_then_ends(desk: Desk)
     desk.run(late(desk.lab))
 
 
+def test_a_state_without_a_clock_waits_for_somebody_and_for_nothing_else(desk: Desk) -> None:
+    """The machine's look at itself does not see it: there is a way on, and nobody goes it."""
+
+    async def waits(lab: Lab) -> None:
+        scripted(lab, *["no JSON"] * 9)
+        sorting = await lab.converse(TicketWorkflow, "ada")
+        assert await sorting.send("Hm.") == APOLOGY
+        reopened = await lab.converse(TicketWorkflow, "ben")
+        for to_state in ("closed", "reopened"):
+            await reopened.handle.execute_update("move", to_state)
+        for chat, state in ((sorting, "triage"), (reopened, "reopened")):
+            assert TICKET.move_of(state, "clock") is None
+            await chat.fast_forward(timedelta(days=365))
+            assert await chat._runs()
+            assert await judged(lab, chat) == state
+
+    desk.run(waits(desk.lab))
+
+
+def test_close_ends_a_ticket_past_the_machine(desk: Desk) -> None:
+    async def closed(lab: Lab) -> None:
+        scripted(lab)
+        chat = await lab.converse(TicketWorkflow, "ada")
+        await chat.send("My plant arrived dead!")
+        await chat.close()
+        assert path_table(await chat.history()).state.tolist() == ["triage", "clarify"]
+        assert await judged(lab, chat) == "clarify"
+
+    desk.run(closed(desk.lab))
+
+
+def test_a_second_part_of_a_refund_is_refused_and_the_first_is_paid_once(desk: Desk) -> None:
+    async def parts(lab: Lab) -> None:
+        scripted(lab)
+        chat = await lab.converse(TicketWorkflow, "ada")
+        await chat.send("Please refund 10 EUR for order 1043.")
+        assert "already paid, with other details" in await chat.send("Please refund 12 EUR for order 1043.")
+        assert lab.table("refunds").query("order_id == '1043'").amount_cents.tolist() == [1000]
+
+    desk.run(parts(desk.lab))
+
+
 # The machine checks itself
 
 
@@ -416,7 +458,7 @@ def changed(*moves: Move, **states: State) -> None:
         ([Move("closed", "triage", "customer")], {}, "the customer cannot choose, and has two moves there"),
         ([Move("confirm", "triage", "clock", after=timedelta(1))], {}, "the clock cannot choose"),
         ([], {"lonely": State("")}, "No moves lead from 'triage' to 'lonely'"),
-        ([Move("triage", "trap", "model")], {"trap": State("")}, "a ticket would never end"),
+        ([Move("triage", "trap", "model")], {"trap": State("")}, "a ticket there could never end"),
         (
             [Move("triage", "mute", "model"), Move("mute", "closed", "staff")],
             {"mute": State("", answers=False)},

@@ -50,7 +50,7 @@ class EscalatingTicket(TicketDesk):
 
 HINTS = (
     '`STATES | {"escalated": State(…)}` is a dict with one state more, and `(*MOVES, Move(…), Move(…))` a tuple with more '
-    "moves. A machine in which a ticket could get lost says so when it is made.",
+    "moves. A machine with a state that leads nowhere says so when it is made.",
     "There is one move into it, by the model, from `resolve`. There are three out of it: two by staff, one by the clock, "
     "which has `after=timedelta(days=2)`. The model needs no move there, since its agent answers: that is what `State` "
     "has by default.",
@@ -226,7 +226,7 @@ async def _the_clock(chat: Conversation) -> None:
     if (state := await _state(chat)) != "resolve":
         where = "is still there" if state == NEW else f"went to {state}"
         raise NotYet(
-            f"For two days nobody saw to an escalated ticket, and it {where}. The clock is to move it to resolve."
+            f"For two days nobody wrote and nobody moved an escalated ticket, and it {where}. The clock is to move it to resolve."
         )
 
 

@@ -34,14 +34,15 @@ class Move:
     when: str = ""
     """For the model: when this move is due. It is advice, and no condition that anybody checks."""
     after: timedelta | None = None
-    """For the clock: after how long without a message or a move."""
+    """For the clock: after how long without a message or a move. Every message begins it anew."""
 
 
 @dataclass(frozen=True)
 class Machine:
     """States by name, and the legal moves. A ticket begins in `start`; `ends_after` in `end`, it ends for good.
 
-    Raises `ValueError`, in a sentence, for a machine in which a ticket could get lost.
+    Raises `ValueError`, in a sentence, for a state with no way in, or with no way to the end. That somebody
+    goes the way, it cannot know: in a state without a move by the clock a ticket waits until somebody does.
     """
 
     start: str
@@ -153,7 +154,7 @@ class Machine:
             )
         if self.end not in self._reached_from(state):
             raise ValueError(
-                f"No moves lead from {state!r} to {self.end!r}: a ticket would never end."
+                f"No moves lead from {state!r} to {self.end!r}: a ticket there could never end."
             )
         if not self.states[state].answers and not self.legal(state, "model"):
             raise ValueError(
