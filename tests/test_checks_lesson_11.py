@@ -4,7 +4,8 @@ import os
 
 import pytest
 
-from course.checks import cell, check, exercises, runner
+from course.checks import cell, check, exercises, lesson_11, runner
+from course.checks.verdict import NotYet
 from tests.test_checks import beside_a_notebook, nothing_is_left_behind
 from tests.test_checks_lessons import Changed, flat
 
@@ -113,6 +114,22 @@ WRONG = [
         ),
     ),
     wrong(
+        "reopened answers",
+        "In reopened, the agent only sorts (`answers=False`)",
+        ("    | {\n", '    | {\n        "reopened": replace(STATES["reopened"], answers=True),\n'),
+    ),
+    wrong(
+        "a state of one's own",
+        "resolve → waiting by staff. With it, a ticket could go a way that it has not in the lesson",
+        ("    | {\n", '    | {\n        "waiting": State("Wait."),\n'),
+        besides(IN, '"resolve", "waiting", "staff"', '"waiting", "closed", "staff"'),
+    ),
+    wrong(
+        "another end",
+        "`ends_after` is 7 days, 0:00:00, and the lesson's is 14 days",
+        ("    TICKET,\n", "    TICKET,\n    ends_after=timedelta(days=7),\n"),
+    ),
+    wrong(
         "a tool more",
         "in escalated, the agent could call check_stock. It is to have look_up_order, and nothing else",
         (TOOLS, '("look_up_order", "check_stock")'),
@@ -154,6 +171,11 @@ async def test_what_is_no_machine_is_explained_in_its_own_words(answer: Changed)
     verdict = await check("11")
     assert verdict.outcome == "error"
     assert answer.words in flat(verdict)
+
+
+def test_a_desk_without_a_machine_is_told_where_it_goes() -> None:
+    with pytest.raises(NotYet, match="hand yours to TicketDesk"):
+        lesson_11._compared_as_data(lambda customer: object())
 
 
 async def test_a_right_machine_that_is_written_otherwise_passes() -> None:
