@@ -132,6 +132,17 @@ async def test_two_wait_at_once_and_the_conversation_goes_on(lab: Lab) -> None:
     assert await chat.close() == 5
 
 
+async def test_the_limit_is_one_conversations_own(lab: Lab) -> None:
+    """As the lesson says: who opens a new conversation begins anew. In the same one, a person is asked."""
+    small = "Please refund 19 EUR for order 1043."
+    for _ in range(2):
+        chat, refund = await ask(lab, AskingWorkflow, small)
+        assert paid(lab, refund) == [1900]
+    await chat.send(small)
+    assert paid(lab, refund) == [1900]
+    assert [one["number"] for one in await chat.handle.query("undecided")] == [refund + "2"]
+
+
 async def test_the_next_turn_knows_of_the_decision(lab: Lab) -> None:
     chat, refund = await ask(lab, AskingWorkflow, FICUS)
     await decide(lab, refund + "1", "reject", "Too late.")
