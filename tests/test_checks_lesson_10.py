@@ -62,18 +62,18 @@ WRONG = [
     wrong("a bug", "AttributeError", ("self.decision.approved", "self.decision.agreed")),
     wrong(
         "ApplicationError not imported",
-        "Cy's decision was refused by an error in your own code: NameError: name 'ApplicationError' is not defined. "
+        "Cy's decision was refused by an error in your own code. NameError: name 'ApplicationError' is not defined. "
         "ApplicationError comes from temporalio.exceptions.",
         ("from temporalio.exceptions import ApplicationError\n", ""),
     ),
     wrong(
         "a misspelt name in the validator",
-        "refused by an error in your own code: AttributeError",
+        "refused by an error in your own code. AttributeError",
         ("{self.decision.by} has", "{self.decison.by} has"),
     ),
     wrong(
         "the clock in the validator",
-        "Your workflow calls time.time, and the sandbox refuses it",
+        "an error in your own code. Your workflow calls time.time, and the sandbox refuses it",
         (REFUSES, "        import time\n\n        time.time()\n" + REFUSES),
     ),
     wrong("no words", "Cy's decision was refused without a sentence", (SENTENCE, 'ApplicationError("")')),

@@ -230,9 +230,9 @@ def _sentence(by: str, cause: BaseException) -> str:
             if "'ApplicationError'" in cause.message
             else ""
         )
+        raised = f"{cause.type}: {shortened(cause.message).rstrip('.')}.{where}"
         raise NotYet(
-            f"{by}'s decision was refused by an error in your own code: {cause.type}: {shortened(cause.message).rstrip('.')}."
-            f"{where}{' ' + explained if (explained := meaning(cause.message)) else ''}"
+            f"{by}'s decision was refused by an error in your own code. {meaning(cause.message) or raised}"
         )
     # An empty message arrives as these words, which are Temporal's.
     return "" if cause.message.strip() == "Application error" else cause.message.strip()
