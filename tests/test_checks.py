@@ -124,10 +124,21 @@ def test_the_magic_is_registered_in_a_notebook_only(monkeypatch: pytest.MonkeyPa
 
 
 async def test_an_unknown_lesson_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
-    for lesson in ("99", 1, None):
+    for lesson in ("99", 1.5, True, None):
         assert str(await check(lesson)).startswith(f"There is no exercise {lesson!r}.")
     hint("99")
     assert "There is no exercise '99'." in capsys.readouterr().out
+
+
+async def test_a_number_is_taken_for_its_lesson(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "Exercise 10 is not started" in str(await check(10))
+    assert "Exercise 01 is not started" in str(await check(1))
+    assert str(await check(99)).startswith("There is no exercise '99'.")
+    hint(10)
+    hint("10")
+    told = capsys.readouterr().out
+    assert "Hint 1 of 3" in told
+    assert "Hint 2 of 3" in told
 
 
 @pytest.mark.parametrize("lesson", exercises.LESSONS)

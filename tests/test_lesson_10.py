@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowUpdateFailedError
+from temporalio.service import RetryConfig
 
 from course import Lab, LabError
-from course.lab import Conversation
+from course.lab import Conversation, approver
 from course.models import OfflineModel, ToolCall
 from course.services import database
 from course.workflows import AskingWorkflow, NaiveWaitingWorkflow, NeedsApprovalWorkflow
@@ -131,6 +132,17 @@ async def test_two_wait_at_once_and_the_conversation_goes_on(lab: Lab) -> None:
     assert await chat.close() == 5
 
 
+async def test_the_limit_is_one_conversations_own(lab: Lab) -> None:
+    """As the lesson says: who opens a new conversation begins anew. In the same one, a person is asked."""
+    small = "Please refund 19 EUR for order 1043."
+    for _ in range(2):
+        chat, refund = await ask(lab, AskingWorkflow, small)
+        assert paid(lab, refund) == [1900]
+    await chat.send(small)
+    assert paid(lab, refund) == [1900]
+    assert [one["number"] for one in await chat.handle.query("undecided")] == [refund + "2"]
+
+
 async def test_the_next_turn_knows_of_the_decision(lab: Lab) -> None:
     chat, refund = await ask(lab, AskingWorkflow, FICUS)
     await decide(lab, refund + "1", "reject", "Too late.")
@@ -158,7 +170,7 @@ async def test_nobody_decides(lab: Lab) -> None:
     assert (row["decision"], row["decided_by"], waited(row)) == ("expire", "nobody", 4 * A_DAY)
     assert len(mails(lab, number)) == 4
     assert paid(lab, refund) == []
-    with pytest.raises(LabError, match=f"{number} was already given up by nobody. You are too late"):
+    with pytest.raises(LabError, match=rf"{number} was already given up \(“Nobody could .*”\)\. Nothing was"):
         await decide(lab, number, "approve")
     assert paid(lab, refund) == []
 
@@ -198,6 +210,45 @@ async def test_what_is_no_decision_is_refused_with_a_sentence(lab: Lab) -> None:
     assert (await approval.handle.query("view"))["state"] == "waits"
     await approval.handle.signal("decision", {"decision": "reject", "by": "Bea", "reason": "No."})
     assert await approval.handle.result() == "58.00 EUR for order 1043 is not paid back. No."
+
+
+async def test_what_takes_no_decision_is_a_sentence(lab: Lab) -> None:
+    """A conversation's id, a desk whose `decide` takes other arguments, one that has ended, and no id at all."""
+    bea = await lab.approver("Bea")
+    asking, _ = await ask(lab, AskingWorkflow)
+    other, _ = await ask(lab, NeedsApprovalWorkflow, "Please refund 22 EUR for order 1045.")
+    for chat in (asking, other):
+        with pytest.raises(LabError, match=f"{chat.id} is no approval, .* the mail that asks .* names it"):
+            await bea.decide(chat.id, "approve")
+    await asking.close()
+    with pytest.raises(LabError, match=f"{asking.id} is no approval"):
+        await bea.decide(asking.id, "approve")
+    for nothing in (7, "", None):
+        with pytest.raises(LabError, match=f"There is no approval {nothing!r}"):
+            await bea.decide(nothing, "approve")
+
+
+async def test_a_decision_that_no_worker_takes_is_a_sentence(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may count later, so nothing else is claimed."""
+    bea = await lab.approver("Bea")
+    monkeypatch.setattr(approver, "PATIENCE", timedelta(seconds=1))
+    await lab.client.start_workflow("ApprovalWorkflow", id="idle-1/refund-1", task_queue="nobody's")
+    with pytest.raises(
+        LabError, match="gave no answer in 1 s: is there a worker .* is not known here: .* `view`"
+    ):
+        await bea.decide("idle-1/refund-1", "approve")
+
+
+async def test_an_approver_of_a_lab_that_was_stopped_is_told_so() -> None:
+    async with await Lab.start(ui=False) as other:
+        impatient = RetryConfig(max_elapsed_time_millis=100)  # by itself the client tries for ten seconds
+        bea = approver.Approver(await Client.connect(other.address, retry_config=impatient), "Bea")
+    with pytest.raises(
+        LabError, match=r"Bea's decision did not get through to the server: .*`await lab\.approver\('Bea'\)"
+    ):
+        await bea.decide("ada-1/refund-1", "approve")
 
 
 async def test_a_decision_counts_once(lab: Lab) -> None:
@@ -376,7 +427,7 @@ async def test_the_sdks_interruptions_wait_side_by_side(lab: Lab) -> None:
             await chat.handle.execute_update("decide", args=[refund + n, {"decision": "approve"}])
         assert words in str(refused.value.cause)
     await chat.fast_forward(4 * A_DAY)
-    assert (await told(chat))[-1].startswith(f"Refund {refund}1 was given up by nobody.")
+    assert (await told(chat))[-1].startswith(f"Refund {refund}1 was given up. Nobody could")
     assert paid(lab, refund) == [2020]
     row = decision(lab, refund + "1")
     assert (row["decision"], waited(row)) == ("expire", 4 * A_DAY)

@@ -14,6 +14,12 @@ def load(lesson: str) -> ModuleType:
     return import_module(f"course.checks.lesson_{lesson}")
 
 
+def named(lesson: object) -> object:
+    """The lesson as it is named here: 10 is "10", and 1 is "01"."""
+    is_number = isinstance(lesson, int) and not isinstance(lesson, bool)
+    return f"{lesson:02}" if is_number else lesson
+
+
 def unknown(lesson: object) -> str | None:
     """The sentence for a lesson that has no exercise, or None."""
     if isinstance(lesson, str) and lesson in LESSONS:

@@ -1,6 +1,7 @@
 """Exercise 10: the rejected and the unanswered path of an approval."""
 
 import asyncio
+import builtins
 from datetime import timedelta
 from typing import Any
 
@@ -9,9 +10,10 @@ from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
 from course import activities
+from course.checks.complaints import meaning
 from course.checks.talking import lab_for, own_part, stop_if_stuck
 from course.checks.verdict import NotYet, shortened
-from course.lab import Conversation, Lab
+from course.lab import Conversation, Lab, LabError
 from course.models import OfflineModel
 from course.workflows.answering import why
 
@@ -76,8 +78,15 @@ HINTS = (
     "`wait_condition(…, timeout=THREE_DAYS)` raises TimeoutError when the time is over. Uncaught, it ends the workflow as "
     "failed, and the customer is told nothing. What is safe when nobody has decided?",
     "A validator has the handler's arguments and returns nothing: `@decide.validator` above `def check(self, decision: "
-    "Decision) -> None:`. It refuses by raising an ApplicationError with a sentence, when `self.decision` is there already.",
+    "Decision) -> None:`. It refuses by raising an ApplicationError with a sentence, when `self.decision` is there already "
+    "(`from temporalio.exceptions import ApplicationError`).",
 )
+
+SLIPS = (ArithmeticError, AttributeError, ImportError, LookupError, NameError, RecursionError, TypeError)
+"""What Python raises by itself. A reader who refuses with an error of Python's takes another one: ValueError, say."""
+
+FORBIDDEN = ("ReadOnlyContextError", "RestrictedWorkflowAccessError")
+"""What Temporal raises when a validator does what only a handler may, or what no workflow may."""
 
 REASON = "On your photo it only needs water."
 HELD_UP = "1045"
@@ -97,15 +106,19 @@ async def check(module: Any) -> str:
     async with lab_for(module, [approval], OfflineModel(), [*others, issue_refund]) as lab:
         case = Case(lab, approval, module)
         await _approved(case)
-        await _rejected(case)
-        await _unanswered(case)
+        rejected = await _rejected(case)
+        unanswered = await _unanswered(case)
         await _answered_late(case)
-        await _decided_twice(case)
+        refused = await _decided_twice(case)
     return (
-        "An approved refund was paid once. A rejected one was not, and the customer was told the reason. With no answer "
-        "it waited for three days, was not paid, and the customer was told so; an answer on the third day still counted. "
-        "A second decision was refused, and changed nothing."
+        f"An approved refund was paid once. A rejected one was not paid, and the customer was told {_quoted(rejected)}. With "
+        f"no answer it waited for three days, was not paid, and the customer was told {_quoted(unanswered)}; an answer on "
+        f"the third day still counted. A second decision was refused with {_quoted(refused)}, and changed nothing."
     )
+
+
+def _quoted(text: str) -> str:
+    return f"“{shortened(text, 100)}”"
 
 
 def _approval(module: Any) -> type:
@@ -126,7 +139,7 @@ class Case:
     """Starts the reader's approvals, decides about them, and looks what became of them."""
 
     def __init__(self, lab: Lab, approval: type, module: Any) -> None:
-        self.lab, self._module = lab, module
+        self.lab, self._class, self._module = lab, approval, module
         self._type = workflow._Definition.must_from_class(approval).name
 
     async def ask(self, number: str, order_id: str, amount_cents: int) -> Conversation:
@@ -137,28 +150,39 @@ class Case:
         return self.lab.conversation(number)
 
     async def decide(self, approval: Conversation, by: str, approved: bool, reason: str = "") -> None:
-        """Raises `WorkflowUpdateFailedError` when the decision is refused."""
+        """The first decision about a request, which has to count."""
+        refusal = await self.refusal(approval, by, approved, reason)
+        if refusal is not None:
+            words = f": {_quoted(refusal)}" if refusal else " without a sentence"
+            raise NotYet(f"{by} was the first to decide, and `decide` refused it{words}.")
+
+    async def refusal(self, approval: Conversation, by: str, approved: bool, reason: str = "") -> str | None:
+        """Somebody decides. Returns what they are told if that is refused, and None if it counts."""
         decision = {"approved": approved, "by": by, "reason": reason}
         sending = asyncio.create_task(approval.handle.execute_update("decide", decision))
         await self._wait(approval, sending, 4)
         if not sending.done():
             sending.cancel()
             raise NotYet(f"`decide` did not answer {by}: nothing is to be waited for in it.")
-        await sending
+        try:
+            await sending
+        except WorkflowUpdateFailedError as error:
+            return _sentence(by, error.cause)
+        return None
 
-    async def told(self, approval: Conversation, otherwise: str) -> str:
+    async def told(self, approval: Conversation, happened: str, otherwise: str) -> str:
         """What the customer is told. When there is no end, raises `NotYet` with the words for it."""
         ending = asyncio.create_task(approval.handle.result())
         await self._wait(approval, ending, 2)
         if not ending.done():
             ending.cancel()
-            raise NotYet(otherwise)
+            raise NotYet(f"{happened}, and {otherwise}")
         try:
             text = await ending
         except WorkflowFailureError as error:
             raise NotYet(
-                f"{otherwise} It ended as failed: {own_part(why(error))} The customer is told what `run` returns, and it "
-                "returned nothing."
+                f"{happened}, and the approval ended as failed: {_failure(error)}. The customer is told what "
+                "`run` returns, and it returned nothing."
             ) from None
         if not isinstance(text, str) or not text.strip():
             raise NotYet(f"`run` returned {text!r}, and the customer is to be told something.")
@@ -167,6 +191,17 @@ class Case:
     async def is_open(self, approval: Conversation) -> bool:
         await approval.activities()
         return (await approval.handle.describe()).close_time is None
+
+    async def replay(self, approval: Conversation) -> None:
+        """Replays an approval that has ended, as a worker does that takes one over: no validator is run."""
+        try:
+            await approval.replay(self._class)
+        except LabError:
+            raise NotYet(
+                "An approved refund was paid. But a worker that takes the approval over replays its record, and with that "
+                "your code does not come to the same. A replay runs `decide` and no validator: is the decision kept in "
+                "`decide` itself?"
+            ) from None
 
     def paid(self, approval: Conversation) -> int:
         table = self.lab.table("refunds")
@@ -180,20 +215,55 @@ class Case:
                 await stop_if_stuck(approval, self._module)
 
 
+def _sentence(by: str, cause: BaseException) -> str:
+    """What somebody is told whose decision is refused. Raises `NotYet` when no sentence of the reader's did that."""
+    if not isinstance(cause, ApplicationError):
+        return str(cause).strip()
+    if cause.type == "AcceptedUpdateCompletedWorkflow":
+        raise NotYet(
+            f"{by} decided, `run` went on and ended while `decide` was still waiting, and {by} got no answer: nothing is to "
+            "be waited for in it."
+        )
+    if cause.type in FORBIDDEN or _is_slip(cause.type):
+        where = (
+            " ApplicationError comes from temporalio.exceptions."
+            if "'ApplicationError'" in cause.message
+            else ""
+        )
+        raised = f"{cause.type}: {shortened(cause.message).rstrip('.')}.{where}"
+        raise NotYet(
+            f"{by}'s decision was refused by an error in your own code. {meaning(cause.message) or raised}"
+        )
+    # An empty message arrives as these words, which are Temporal's.
+    return "" if cause.message.strip() == "Application error" else cause.message.strip()
+
+
+def _failure(error: WorkflowFailureError) -> str:
+    """Why a workflow failed, in one line. What lies below a TimeoutError is how Python came to it."""
+    kind = error.cause.type if isinstance(error.cause, ApplicationError) else None
+    return kind if kind == "TimeoutError" else own_part(why(error)).rstrip(".")
+
+
+def _is_slip(kind: str | None) -> bool:
+    error = getattr(builtins, kind or "", None)
+    return isinstance(error, type) and issubclass(error, SLIPS)
+
+
 async def _approved(case: Case) -> None:
     approval = await case.ask("refund-8101", "1042", 3100)
     await case.decide(approval, "Bea", True, "Sorry!")
-    await case.told(approval, "Bea approved a refund, and two seconds later the approval had not ended.")
+    await case.told(approval, "Bea approved a refund", "two seconds later the approval had not ended.")
     if case.paid(approval) != 1:
         raise NotYet(
             "Bea approved a refund, and it was not paid under its number (request.number). Leave that part as it was."
         )
+    await case.replay(approval)
 
 
-async def _rejected(case: Case) -> None:
+async def _rejected(case: Case) -> str:
     approval = await case.ask("refund-8102", "1043", 4400)
     await case.decide(approval, "Cy", False, REASON)
-    text = await case.told(approval, "Cy rejected a refund, and the approval still waits: for whom?")
+    text = await case.told(approval, "Cy rejected a refund", "the approval still waits: for whom?")
     if case.paid(approval):
         raise NotYet("Cy rejected a refund, and it was paid all the same.")
     if REASON not in text:
@@ -201,9 +271,10 @@ async def _rejected(case: Case) -> None:
             f"Cy rejected a refund and gave the reason “{REASON}”. The customer was told “{shortened(text, 80)}”, and not "
             "the reason."
         )
+    return text
 
 
-async def _unanswered(case: Case) -> None:
+async def _unanswered(case: Case) -> str:
     approval = await case.ask("refund-8103", "1044", 2500)
     await approval.fast_forward(timedelta(days=2, hours=23))
     if not await case.is_open(approval):
@@ -211,37 +282,47 @@ async def _unanswered(case: Case) -> None:
             "Nobody had decided for two days and 23 hours, and the approval had ended already. A person has three days."
         )
     await approval.fast_forward(timedelta(hours=2))
-    text = await case.told(approval, "Nobody decided for three days.")
+    text = await case.told(
+        approval, "Nobody decided for three days", "an hour after that the approval still waits."
+    )
     if case.paid(approval):
         raise NotYet("Nobody decided for three days, and the refund was paid. Silence is no approval.")
     if "paid." in text and "not" not in text:
         raise NotYet(f"Nobody decided, nothing was paid, and the customer was told “{shortened(text, 80)}”.")
+    return text
 
 
 async def _answered_late(case: Case) -> None:
     approval = await case.ask("refund-8104", "1046", 1200)
     await approval.fast_forward(timedelta(days=2, hours=12))
     await case.decide(approval, "Dee", True, "Just in time.")
-    await case.told(approval, "Dee approved on the third day, and two seconds later it had not ended.")
+    await case.told(approval, "Dee approved on the third day", "two seconds later it had not ended.")
     if not case.paid(approval):
         raise NotYet("Dee approved on the third day, which is in time, and nothing was paid.")
 
 
-async def _decided_twice(case: Case) -> None:
+async def _decided_twice(case: Case) -> str:
+    """Returns what the second to decide was told."""
     approval = await case.ask("refund-8105", HELD_UP, 2000)
     await case.decide(approval, "Bea", True, "Sorry!")
-    for by, approved in (("Cy", False), ("Dee", True)):
-        try:
-            await case.decide(approval, by, approved, "No.")
-        except WorkflowUpdateFailedError as error:
-            if not str(error.cause).strip():
-                raise NotYet(f"{by}'s decision was refused without a sentence: say why.") from None
-        else:
+    said = []
+    for by, approved in (("Cy", False), ("Dee", True), ("Bea", False)):
+        refusal = await case.refusal(approval, by, approved, "No.")
+        if refusal == "":
+            raise NotYet(f"{by}'s decision was refused without a sentence: say why.")
+        if refusal is None and by == "Bea":
+            raise NotYet(
+                "Bea approved a refund, and while the shop was paying it, she rejected it after all, and was told that she had "
+                "decided. A decision counts once, whoever comes second."
+            )
+        if refusal is None:
             raise NotYet(
                 f"Bea approved a refund, and while the shop was paying it, {by} {'approved' if approved else 'rejected'} it. "
                 "Both were told that they had decided. A decision counts once: refuse the second with a sentence."
             )
+        said.append(refusal)
     await approval.fast_forward(timedelta(hours=2))
-    await case.told(approval, "Bea approved, Cy's later word was refused, and the approval did not end.")
+    await case.told(approval, "Bea approved, Cy's later word was refused", "the approval did not end.")
     if case.paid(approval) != 1:
         raise NotYet("Bea approved, Cy's later word was refused, and the refund was not paid.")
+    return said[0]

@@ -39,17 +39,18 @@ def warm_up_soon() -> None:
     timer.start()
 
 
-def check(lesson: str, *, limit: float = LIMIT) -> Coroutine[Any, Any, Verdict]:
+def check(lesson: str | int, *, limit: float = LIMIT) -> Coroutine[Any, Any, Verdict]:
     """Checks your solution of a lesson's exercise, and says what it saw.
 
     Args:
-        lesson: The lesson's number, such as "01".
+        lesson: The lesson's number, such as "01" (or 1).
         limit: Seconds after which your code is stopped.
     """
     from course.lab.awaiting import NotAwaited  # late: it brings the lab with it
 
-    call = f'check("{lesson}")' if isinstance(lesson, str) else f"check({lesson!r})"
-    return NotAwaited(_check(lesson, limit), call)
+    name: Any = exercises.named(lesson)
+    call = f'check("{name}")' if isinstance(name, str) else f"check({name!r})"
+    return NotAwaited(_check(name, limit), call)
 
 
 async def _check(lesson: str, limit: float) -> Verdict:
@@ -66,17 +67,16 @@ async def _check(lesson: str, limit: float) -> Verdict:
     return verdict.with_hint(_help(lesson)) if verdict.outcome == "not yet" else verdict
 
 
-def hint(lesson: str) -> None:
+def hint(lesson: str | int) -> None:
     """Shows the next hint for a lesson's exercise."""
-    if sentence := exercises.unknown(lesson):
+    name: Any = exercises.named(lesson)
+    if sentence := exercises.unknown(name):
         print(sentence)
         return
-    hints = exercises.load(lesson).HINTS
-    shown = _hints_shown[lesson] = min(_hints_shown.get(lesson, 0) + 1, len(hints))
+    hints = exercises.load(name).HINTS
+    shown = _hints_shown[name] = min(_hints_shown.get(name, 0) + 1, len(hints))
     after = (
-        f'`hint("{lesson}")` shows the next.'
-        if shown < len(hints)
-        else f"That was the last: {_solution(lesson)}"
+        f'`hint("{name}")` shows the next.' if shown < len(hints) else f"That was the last: {_solution(name)}"
     )
     print(filled(f"Hint {shown} of {len(hints)}: {hints[shown - 1]} {after}"))
 

@@ -1,12 +1,24 @@
 """Somebody who decides from outside: a client of its own, that knows the server's address and nothing of the lab."""
 
+import asyncio
 from datetime import timedelta
 
-from temporalio.client import Client, WorkflowUpdateFailedError
+from temporalio.client import (
+    Client,
+    WorkflowQueryFailedError,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
+from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from course.lab.awaiting import awaited
 from course.lab.errors import LabError
+
+PATIENCE = timedelta(seconds=30)
+
+FOREIGN = ("Update handler for 'decide' expected", "Failed decoding arguments", "positional argument")
+"""How a workflow answers that takes no decision, or takes one in another form."""
 
 
 class Approver:
@@ -22,18 +34,61 @@ class Approver:
         Raises:
             LabError: The decision does not count. The sentence says why, and how the matter stands.
         """
+        if not isinstance(number, str) or not number.strip():
+            raise _unknown(number)
         approval = self._client.get_workflow_handle(number)
         verdict = {"decision": decision, "by": self.name, "reason": reason}
         try:
-            return await approval.execute_update(
-                "decide", verdict, result_type=str, rpc_timeout=timedelta(seconds=30)
-            )
+            return await approval.execute_update("decide", verdict, result_type=str, rpc_timeout=PATIENCE)
         except WorkflowUpdateFailedError as error:
+            if isinstance(error.cause, ApplicationError) and any(
+                words in error.cause.message for words in FOREIGN
+            ):
+                raise _no_approval(number) from None
             raise LabError(str(error.cause)) from None
+        except WorkflowUpdateRPCTimeoutOrCancelledError:
+            if (task := asyncio.current_task()) and task.cancelling():  # this wait, not the decision
+                raise asyncio.CancelledError from None
+            raise LabError(
+                f"{number} gave no answer in {PATIENCE.total_seconds():g} s: is there a worker that runs it? {_not_known(number)}"
+            ) from None
         except RPCError as error:
             if error.status != RPCStatusCode.NOT_FOUND:
-                raise
+                raise self._no_server(number, error) from None
             if "already completed" not in error.message:
-                raise LabError(f"There is no approval {number!r}. Nothing was changed.") from None
-            state = (await approval.query("view"))["state"]
-            raise LabError(f"{number} was already {state}. You are too late: nothing was changed.") from None
+                raise _unknown(number) from None
+            raise LabError(
+                f"{number} was already {await self._state(number)}. Nothing was changed."
+            ) from None
+
+    async def _state(self, number: str) -> str:
+        """What an approval that has ended says of itself."""
+        try:
+            return (await self._client.get_workflow_handle(number).query("view"))["state"]
+        except WorkflowQueryFailedError:
+            raise _no_approval(number) from None
+        except RPCError as error:
+            raise self._no_server(number, error) from None
+
+    def _no_server(self, number: str, error: RPCError) -> LabError:
+        return LabError(
+            f"{self.name}'s decision did not get through to the server: {error.message.rstrip('.')}. {_not_known(number)} (If "
+            f"the lab of this client was stopped, make one for the new lab: `await lab.approver({self.name!r})`.)"
+        )
+
+
+def _unknown(number: object) -> LabError:
+    return LabError(
+        f"There is no approval {number!r}. Nothing was changed. The mail that asks for a decision names its id."
+    )
+
+
+def _no_approval(number: str) -> LabError:
+    return LabError(
+        f"{number} is no approval, and takes no decision. An approval's id is the number of its request, such as "
+        "ada-1/refund-1: the mail that asks for a decision names it. Nothing was changed."
+    )
+
+
+def _not_known(number: str) -> str:
+    return f"Whether the decision counts is not known here: the query `view` of {number} says how it stands."

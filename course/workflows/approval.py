@@ -57,12 +57,18 @@ class Settled:
     text: str
 
 
+def in_words(verdict: Verdict) -> str:
+    """What became of a request: `approved by Bea`, say."""
+    how = IN_WORDS[verdict.decision]
+    return how if verdict.decision == "expire" else f"{how} by {verdict.by}"
+
+
 def check_verdict(number: str, verdict: Verdict, before: Verdict | None) -> None:
     """Refuses a decision that cannot count, with a sentence."""
     if before:
         raise ApplicationError(
-            f"{number} was already {IN_WORDS[before.decision]} by {before.by}. A decision counts "
-            "once: nothing was changed."
+            f"{number} was already {in_words(before)}. A decision counts once: nothing was "
+            "changed."
         )
     if not isinstance(verdict, Verdict) or not all(
         isinstance(text, str) for text in astuple(verdict)
@@ -131,7 +137,7 @@ class ApprovalWorkflow(Duties):
     def decide(self, verdict: Verdict) -> str:
         """For whoever wants to know whether the decision counts."""
         self.verdict = verdict
-        return f"{self.request.number} is {IN_WORDS[verdict.decision]} by {verdict.by}: {self.request}."
+        return f"{self.request.number} is {in_words(verdict)}: {self.request}."
 
     @decide.validator
     def check_decide(self, verdict: Verdict) -> None:
@@ -150,7 +156,10 @@ class ApprovalWorkflow(Duties):
     @workflow.query
     def view(self) -> dict[str, Any]:
         """What the approver sees: what would run, with which arguments, and how it stands."""
-        request, verdict = self.request, self.verdict
+        request, verdict, state = self.request, self.verdict, "waits"
+        if verdict:
+            why = f" (“{verdict.reason}”)" if verdict.reason else ""
+            state = in_words(verdict) + why
         return {
             "number": request.number,
             "customer": request.customer,
@@ -160,9 +169,7 @@ class ApprovalWorkflow(Duties):
                 "amount_cents": request.amount_cents,
             },
             "reason": request.reason,
-            "state": f"{IN_WORDS[verdict.decision]} by {verdict.by}"
-            if verdict
-            else "waits",
+            "state": state,
         }
 
     async def _wait_for_a_person(self) -> Verdict | None:

@@ -21,7 +21,7 @@ from course.workflows.duties import DutifulConversation
 from course.workflows.tool_errors import tell_the_model
 
 LIMIT_CENTS = 2000
-"""What the desk may refund without a person."""
+"""What the desk may refund without a person, for one order in one conversation."""
 
 LARGEST_CENTS = 1_000_000_00
 """Above that no person is asked: no order of a plant shop is worth a million."""
@@ -128,6 +128,7 @@ class AskingWorkflow(RefundingDesk):
     async def dispose(self, request: Request) -> str:
         orders = [one.order_id for one in self.requests.values()]
         # A second refund of an order needs a person, however small: its parts could be many.
+        # Only this conversation's refunds are counted: those of others, only the shop knows.
         is_first = orders.count(request.order_id) == 1
         if is_first and not needs_a_person(request.amount_cents):
             return await self.pay(request)

@@ -18,11 +18,11 @@ from temporalio.exceptions import ApplicationError
 from course.workflows.answering import Answer, ask
 from course.workflows.approval import (
     GIVEN_UP_AFTER,
-    IN_WORDS,
     NOBODY,
     Request,
     Verdict,
     check_verdict,
+    in_words,
     keep,
 )
 from course.workflows.asking import RefundingDesk, needs_a_person
@@ -75,7 +75,7 @@ class NeedsApprovalWorkflow(RefundingDesk):
     @workflow.update
     def decide(self, number: str, verdict: Verdict) -> str:
         self.verdicts[number] = verdict
-        return f"{number} is {IN_WORDS[verdict.decision]} by {verdict.by}."
+        return f"{number} is {in_words(verdict)}."
 
     @decide.validator
     def check_decide(self, number: str, verdict: Verdict) -> None:
@@ -155,7 +155,7 @@ class NeedsApprovalWorkflow(RefundingDesk):
         """A decision opens a turn of its own: the run goes on from where it stood."""
         self.turns += 1
         turn, key = self.turns, self.key
-        by = f"Refund {request.number} was {IN_WORDS[verdict.decision]} by {verdict.by}."
+        by = f"Refund {request.number} was {in_words(verdict)}."
         self.say(turn, "system", f"{by} {verdict.reason}".strip())
         state, item = self.waiting.pop(request.number)
         if verdict.decision == "approve":
