@@ -2,14 +2,17 @@
 
 import asyncio
 import json
+from collections.abc import Awaitable
 from pathlib import Path
 
 import pytest
 from temporalio.client import WithStartWorkflowOperation, WorkflowUpdateRPCTimeoutOrCancelledError
 from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.service import RPCError, RPCStatusCode
 
 from course import Lab
 from course.history import growth, growth_table
+from course.lab import LabError
 from course.workflows import (
     BoundedWorkflow,
     NaiveEndlessWorkflow,
@@ -19,6 +22,13 @@ from course.workflows import (
     ThawedEndlessWorkflow,
 )
 from course.workflows.long_runs import TURNS_A_RUN, WINDOW, Carried, last_turns
+
+FAILED_STATE = RPCError(
+    "Unable to perform workflow execution update due to Workflow Task in failed state.",
+    RPCStatusCode.FAILED_PRECONDITION,
+    b"",
+)
+"""What the server says to a message when a workflow task has failed three times, which takes a while."""
 
 STRANGERS = sorted((Path(__file__).parent / "histories" / "recorded").glob("*.json"))
 DESKS = (NaiveEndlessWorkflow, OnlyNewRunsWorkflow, OnlyWindowWorkflow, BoundedWorkflow)
@@ -163,8 +173,17 @@ async def test_a_conversation_that_was_frozen_by_its_size_replays_with_a_window(
     assert "clean" in await chat.replay(ThawedEndlessWorkflow)
 
 
+async def refused(reply: Awaitable[str]) -> LabError:
+    with pytest.raises(LabError) as error:
+        await reply
+    return error.value
+
+
 async def test_a_message_over_the_limit_is_on_no_record(lab: Lab) -> None:
-    """3 MB: the acceptance cannot be handed in, so the history knows nothing of the message."""
+    """3 MB: the refusal, which carries it, cannot be handed in, so the history knows nothing of the message.
+
+    (The sender would get an error after twenty seconds, and the desk goes on: tests/soak_long_run.py.)
+    """
     chat = await lab.converse(BoundedWorkflow, "ada")
     sent = asyncio.ensure_future(chat.handle.execute_update("send", "x" * 3_000_000))
     events = await chat.events()
@@ -173,6 +192,10 @@ async def test_a_message_over_the_limit_is_on_no_record(lab: Lab) -> None:
     assert "payloads too large" in events[events.event == "WorkflowTaskFailed"].detail.iloc[0]
     assert "WorkflowExecutionUpdateAccepted" not in set(events.event)
     assert not sent.done()
+    for error in (await refused(chat.send("Hello!", timeout=0.5)), await chat._unreachable(FAILED_STATE)):
+        assert "its workflow task carries more than 2 MiB (payloads too large)" in str(error)
+        assert "send yours again in a minute" in str(error)
+        assert "raises" not in str(error)
     sent.cancel()
     with pytest.raises(WorkflowUpdateRPCTimeoutOrCancelledError):
         await sent
