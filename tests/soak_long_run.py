@@ -1,10 +1,15 @@
-"""The desk itself over 300 turns, and over more than a run may have: minutes, so `make soak` runs them."""
+"""The desk over 300 turns, over more than a run may have, held up by a message: minutes, so `make soak` runs them."""
 
 import asyncio
 
+import pytest
+from temporalio.service import RPCError
+
 from course import Lab
-from course.workflows import ConversationWorkflow
+from course.lab import Conversation, LabError
+from course.workflows import BoundedWorkflow, ConversationWorkflow
 from course.workflows.renewal import EVENTS
+from tests.lab_helpers import until
 from tests.test_long_run import model_inputs
 
 MESSAGES = ("Where is order 1042?", "How much light does a Monstera need?", "Do you have a Ficus?")
@@ -51,3 +56,25 @@ async def test_a_conversation_has_more_updates_than_a_run_may() -> None:
         assert sorted(lab.table("batches").batch_num) == list(range(1, 701))
         assert len(lab.inbox()) == 2100
         assert max(len(history.events) for history in await chat._histories()) < 1.5 * EVENTS
+
+
+async def test_a_message_of_3_mb_holds_a_desk_up_for_less_than_a_minute() -> None:
+    """Only a sender that checks nothing can send one. The desk's own client refuses it."""
+    async with await Lab.start(workflows=[BoundedWorkflow], ui=False) as lab:
+        chats = [await lab.converse(BoundedWorkflow, "ada") for _ in range(4)]
+
+        async def hold_up(chat: Conversation) -> None:
+            with pytest.raises(RPCError, match="Workflow Task in failed state"):
+                await chat.handle.execute_update("send", "x" * 3_000_000)
+            await until(lambda: answered(chat), "the desk answers again", seconds=60)
+
+        await asyncio.gather(*map(hold_up, chats))
+
+
+async def answered(chat: Conversation) -> bool:
+    try:
+        return bool(await chat.send("Hello!"))
+    except LabError as error:
+        if "payloads too large" not in str(error):
+            raise
+        return False

@@ -21,9 +21,24 @@ UNPACK = """        carried = carried or Carried(0, Memory(kept=2))
 """
 RUN = "    async def run(self, customer: str, carried: Carried | None = None) -> int:\n"
 
+TURN = "        before = self.memory.items()\n"
+KEEP = f"        self.memory.remember(answer.memory[len(before) :])\n{NOTES}"
+LIST = "        self.memory = answer.memory\n"
+
 WRONG = [
     Changed("12", "no new run", "No new run has begun", ((DUE, "self._closing"),)),
-    Changed("12", "new runs alone", "the bytes still grow", (("kept=2", "kept=50"),)),
+    Changed(
+        "12",
+        "new runs alone",
+        "its memory has no window",
+        (
+            ("Memory(kept=2)", "[]"),
+            ("memory: Memory", "memory: list"),
+            (TURN, "        before = self.memory\n"),
+            (KEEP, LIST),
+        ),
+    ),
+    Changed("12", "a window of ten", "its window is wider than two turns: Memory(kept=2)", (("kept=2", ""),)),
     Changed("12", "no notes", "nobody took notes", ((NOTES, ""),)),
     Changed(
         "12",
@@ -62,6 +77,12 @@ WRONG = [
         "is full at the number it began with",
         (("self.turns + TURNS_A_RUN", "TURNS_A_RUN"),),
     ),
+    Changed(
+        "12",
+        "full at every fifth",
+        "the new run ended without a turn",
+        (("self.turns >= self.full", "(self.turns and self.turns % TURNS_A_RUN == 0)"),),
+    ),
     Changed("12", "no init", "@workflow.init is missing", (("    @workflow.init\n", ""),)),
 ]
 
@@ -74,7 +95,7 @@ async def test_the_starter_is_not_yet() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", WRONG if os.environ.get("SOAK") else [WRONG[1], WRONG[6]], ids=lambda wrong: wrong.name
+    "wrong", WRONG if os.environ.get("SOAK") else [WRONG[1], WRONG[7]], ids=lambda wrong: wrong.name
 )
 async def test_a_wrong_answer_gets_its_own_words(wrong: Changed) -> None:
     cell.exercise("12", wrong.code())

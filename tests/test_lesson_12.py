@@ -1,15 +1,21 @@
 """Lesson 12: what its notebook does not show, or not in all cases."""
 
+import ast
 import asyncio
 import json
+from collections.abc import Awaitable
 from pathlib import Path
 
 import pytest
+from temporalio import workflow
 from temporalio.client import WithStartWorkflowOperation, WorkflowUpdateRPCTimeoutOrCancelledError
 from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
 
 from course import Lab
 from course.history import growth, growth_table
+from course.lab import LabError
 from course.workflows import (
     BoundedWorkflow,
     NaiveEndlessWorkflow,
@@ -19,6 +25,14 @@ from course.workflows import (
     ThawedEndlessWorkflow,
 )
 from course.workflows.long_runs import TURNS_A_RUN, WINDOW, Carried, last_turns
+from tests.lab_helpers import until
+
+FAILED_STATE = RPCError(
+    "Unable to perform workflow execution update due to Workflow Task in failed state.",
+    RPCStatusCode.FAILED_PRECONDITION,
+    b"",
+)
+"""What the server says to a message when a workflow task has failed three times, which takes a while."""
 
 STRANGERS = sorted((Path(__file__).parent / "histories" / "recorded").glob("*.json"))
 DESKS = (NaiveEndlessWorkflow, OnlyNewRunsWorkflow, OnlyWindowWorkflow, BoundedWorkflow)
@@ -139,6 +153,18 @@ async def test_without_init_the_first_message_of_a_run_writes_over_what_was_carr
         assert len((await chat.growth()).run.unique()) == 1
 
 
+async def test_the_notebooks_cells_that_start_with_a_message_can_be_run_again(lab: Lab) -> None:
+    """An id of their own would be taken the second time."""
+    notebook = json.loads((Path(__file__).parents[1] / "notebooks" / "12_how_big.ipynb").read_text())
+    cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    [at] = [n for n, cell in enumerate(cells) if "WithStart" in cell]
+    names = globals() | {"lab": lab, "QUESTIONS": ["What is my cactus called?"]}
+    for cell in cells[at : at + 2] * 2:
+        running = eval(compile(cell, "cell", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), names)
+        if running is not None:
+            await running
+
+
 def test_a_window_never_cuts_a_turn() -> None:
     def turn(n: int) -> list[dict]:
         call = {"type": "function_call", "call_id": str(n), "name": "look_up_order", "arguments": "{}"}
@@ -163,8 +189,50 @@ async def test_a_conversation_that_was_frozen_by_its_size_replays_with_a_window(
     assert "clean" in await chat.replay(ThawedEndlessWorkflow)
 
 
+SEEN: list[int] = []
+
+
+@workflow.defn(sandboxed=False)
+class Refuses:
+    @workflow.run
+    async def run(self, customer: str) -> None:
+        await workflow.wait_condition(lambda: False)
+
+    @workflow.update
+    async def send(self, text: str) -> str:
+        return text
+
+    @send.validator
+    def check_send(self, text: str) -> None:
+        SEEN.append(len(text))
+        raise ApplicationError("No.")
+
+    @workflow.signal
+    def close(self) -> None:
+        pass
+
+
+async def test_the_validator_refuses_3_mb_and_it_is_the_refusal_that_is_too_big() -> None:
+    async with await Lab.start(workflows=[Refuses], ui=False) as lab:
+        chat = await lab.converse(Refuses, "ada")
+        sent = asyncio.ensure_future(chat.handle.execute_update("send", "x" * 3_000_000))
+        await until(lambda: chat._is_too_big(), "the workflow task fails")
+        assert set(SEEN) == {3_000_000}
+        sent.cancel()
+        await asyncio.gather(sent, return_exceptions=True)
+
+
+async def refused(reply: Awaitable[str]) -> LabError:
+    with pytest.raises(LabError) as error:
+        await reply
+    return error.value
+
+
 async def test_a_message_over_the_limit_is_on_no_record(lab: Lab) -> None:
-    """3 MB: the acceptance cannot be handed in, so the history knows nothing of the message."""
+    """3 MB: the refusal, which carries it, cannot be handed in, so the history knows nothing of the message.
+
+    (The sender would get an error after twenty seconds, and the desk goes on: tests/soak_long_run.py.)
+    """
     chat = await lab.converse(BoundedWorkflow, "ada")
     sent = asyncio.ensure_future(chat.handle.execute_update("send", "x" * 3_000_000))
     events = await chat.events()
@@ -173,6 +241,10 @@ async def test_a_message_over_the_limit_is_on_no_record(lab: Lab) -> None:
     assert "payloads too large" in events[events.event == "WorkflowTaskFailed"].detail.iloc[0]
     assert "WorkflowExecutionUpdateAccepted" not in set(events.event)
     assert not sent.done()
+    for error in (await refused(chat.send("Hello!", timeout=0.5)), await chat._unreachable(FAILED_STATE)):
+        assert "its workflow task carries more than 2 MiB (payloads too large)" in str(error)
+        assert "send yours again in a minute" in str(error)
+        assert "raises" not in str(error)
     sent.cancel()
     with pytest.raises(WorkflowUpdateRPCTimeoutOrCancelledError):
         await sent

@@ -1,5 +1,6 @@
 """Exercise 12: a desk that may go on for ever."""
 
+import re
 from typing import Any
 
 import pandas as pd
@@ -66,7 +67,8 @@ HINTS = (
     "Begin with the memory. `memory.items()` is what the agent is given; `answer.memory` is that, and behind it the items of "
     "this turn: hand these to `memory.remember(…)`. If `memory.is_full()`, `memory.fold()` takes notes.",
     "Then the new run. `run` waits until the conversation closes or has had enough turns, then until no handler and no duty "
-    "is at work, and calls workflow.continue_as_new(args=[customer, Carried(…)]). The lesson's `until_closed` does it.",
+    "is at work, and calls workflow.continue_as_new(args=[customer, Carried(…)]). The lesson's `until_closed` "
+    "does it but for the duties.",
     "What is carried is unpacked in __init__, below @workflow.init: turns and memory. self.turns counts through all runs, so "
     "the run is full at the number it began with plus TURNS_A_RUN.",
 )
@@ -81,21 +83,25 @@ SMALL_TALK = (
 )
 MESSAGES = ("Hello!", FACT, *SMALL_TALK * 3)
 TURNS = len(MESSAGES) + 1
+TURNS_A_RUN = 5
 MOST_TURNS = 8
 """Of one run: five, and those that come while the notes are taken."""
 MOST_RUNS = 6
+FULL = "`turns` counts through all runs, so a run is full at the number it began with, plus five."
 
 
 async def check(module: Any) -> str:
     desk = workflow_class(module, "LongDesk")
     async with lab_for(module, [desk], OfflineModel()) as lab:
         chat = await lab.converse(desk, "ada")
-        for message in MESSAGES:
+        for number, message in enumerate(MESSAGES, 1):
             await _told(chat, message, module)
+            if number == TURNS_A_RUN:
+                await _rests_in_silence(lab, chat)
         answer = await _told(chat, QUESTION, module)
         record, grown = await chat.activities(times=True), await chat.growth()
         _begins_anew(grown)
-        _stays_small(grown)
+        _stays_small(grown, await chat.history())
         await _knows(answer, record, chat)
         await _cuts_nothing_off(chat, record)
         await _is_ready_for_a_message(lab, chat, desk)
@@ -126,6 +132,28 @@ async def _told(chat: Conversation, message: str, module: Any) -> str:
         raise
 
 
+async def _rests_in_silence(lab: Lab, chat: Conversation) -> None:
+    """Begins a conversation with what this one took along, and sends it nothing.
+
+    (What this one itself does in silence is seen later: the server lets a second pass between two runs.)
+    """
+    await chat.activities()
+    history = await chat.history()
+    begun = history.events[0].workflow_execution_started_event_attributes
+    if not begun.continued_execution_run_id:
+        return  # no new run yet
+    await lab.client.start_workflow(
+        begun.workflow_type.name, args=_arguments(history), id="in-silence", task_queue=lab.task_queue
+    )
+    silent = lab.conversation("in-silence")
+    await silent._quiet()
+    if len(await silent._histories()) > 1:
+        raise NotYet(
+            f"After turn {TURNS_A_RUN} nobody wrote, and the new run ended without a turn: it would begin again every second, "
+            f"for ever. {FULL}"
+        )
+
+
 def _begins_anew(grown: pd.DataFrame) -> None:
     turns = grown.dropna().groupby("run").turn.count()
     if len(turns) == 1:
@@ -140,20 +168,24 @@ def _begins_anew(grown: pd.DataFrame) -> None:
         )
     if grown.run.max() > MOST_RUNS:
         raise NotYet(
-            f"{TURNS} turns took more than {MOST_RUNS} runs, and some ended after a turn or none. `turns` counts through all "
-            "runs, so a run is full at the number it began with, plus five."
+            f"{TURNS} turns took more than {MOST_RUNS} runs, and some ended after a turn or none. {FULL}"
         )
 
 
-def _stays_small(grown: pd.DataFrame) -> None:
+def _stays_small(grown: pd.DataFrame, last: WorkflowHistory) -> None:
     """A turn of the third five costs no more than one of the second five; the messages are the same."""
     by_turn = grown.dropna().groupby("turn").bytes.sum()
     earlier, later = by_turn.loc[6:10].mean(), by_turn.loc[TURNS - 5 : TURNS - 1].mean()
     if later > 1.25 * earlier:
+        kept = re.search(r"'kept': (\d+)", str(_arguments(last)))
         raise NotYet(
             f"New runs begin, and the bytes still grow: turns 6 to 10 added {earlier / 1000:.1f} kB each, and the last five "
             f"turns {later / 1000:.1f} kB each, with the same messages. The agent is given more and more: "
-            "its memory has no window."
+            + (
+                "its window is wider than two turns: Memory(kept=2)."
+                if kept and int(kept[1]) > 2
+                else "its memory has no window."
+            )
         )
 
 

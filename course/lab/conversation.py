@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.enums.v1 import EventType, PendingActivityState
+from temporalio.api.enums.v1 import EventType, PendingActivityState, WorkflowTaskFailedCause
+from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import (
     WorkflowContinuedAsNewError,
@@ -35,6 +36,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from course.lab.lab import Lab
+
+TOO_BIG = (
+    "its workflow task carries more than 2 MiB (payloads too large), so it cannot be handed in, and is tried again. Nothing of "
+    "before is lost. If a message is too big, the server gives it up after some tries: send yours again in a minute. If the "
+    "code asks for too much, deploy code that asks for less. `await chat.events()` shows the error."
+)
 
 
 class Conversation:
@@ -386,12 +393,20 @@ class Conversation:
         return self._on_their_way
 
     async def _task_failed(self) -> bool:
-        """Whether the workflow's own code raised last. (A task that a dead worker held is timed out, not failed.)"""
+        """Whether the last workflow task on record failed. (One that a dead worker held is timed out, not failed.)"""
+        ended = await self._last_task_without_success()
+        return ended is not None and ended.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED
+
+    async def _is_too_big(self) -> bool:
+        """Whether a workflow task fails because of what it carries: not the code raises, the worker does."""
+        ended = await self._last_task_without_success()
+        cause = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_PAYLOADS_TOO_LARGE
+        return ended is not None and ended.workflow_task_failed_event_attributes.cause == cause
+
+    async def _last_task_without_success(self) -> HistoryEvent | None:
         ends = (EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED, EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT)
-        for event in reversed((await self.history()).events):
-            if event.event_type in ends:
-                return event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED
-        return False
+        events = reversed((await self.history()).events)
+        return next((event for event in events if event.event_type in ends), None)
 
     async def _no_reply(self, happened: str, *, accepted: bool = True) -> LabError:
         """The error for a wait that took too long: what is pending, and what to do."""
@@ -408,6 +423,8 @@ class Conversation:
                 "wait, or move the clock to the next attempts with "
                 "`await chat.fast_forward(timedelta(minutes=10))`; `await chat.pending()` shows them."
             )
+        elif task.attempt > 1 and await self._is_too_big():
+            cause = f"Its workflow task has failed {task.attempt - 1} times: {TOO_BIG}"
         elif task.attempt > 1:
             cause = (
                 f"Its workflow task has failed {task.attempt - 1} times: the workflow's own code raises. "
@@ -437,6 +454,8 @@ class Conversation:
                 "that lab.converse() chose."
             )
         if "Workflow Task in failed state" in error.message:
+            if await self._is_too_big():
+                return LabError(f"{self.id} is frozen and did not take it: {TOO_BIG}")
             return LabError(
                 f"{self.id} is frozen and did not take it: the workflow's own code raises, and its task is tried again "
                 "and again. Nothing of before is lost. Deploy mended code, and send it again. (The pauses between the tries "
