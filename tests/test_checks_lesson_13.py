@@ -30,6 +30,7 @@ FLAG = (
     + "        if self._closing or self.turns != turns:\n            return\n"
 )
 SENDS = "        await self.duty("
+IMPORTS = "from course.workflows.policies import BACKGROUND\n"
 
 WRONG = [
     Changed("13", "never cancelled", "was reminded all the same", ((IN_TURN, "        answer"),)),
@@ -79,6 +80,66 @@ WRONG = [
         "no second reminder was delivered",
         (("if not self._closing:", "if not self._closing and not self.reminding:"),),
     ),
+    Changed(
+        "13",
+        "after questions only",
+        "asks nothing, the customer was silent for two days after it, and was not reminded",
+        (
+            (IMPORTS, IMPORTS + "from course.workflows.questioning import asks\n"),
+            ("if not self._closing:", "if asks(answer.text) and not self._closing:"),
+        ),
+    ),
+    Changed(
+        "13",
+        "stopped after the answer",
+        "the model was down for three minutes, and the reminder was sent while the customer waited",
+        (
+            (IN_TURN, "        answer"),
+            ("self.answer(text)\n", "self.answer(text)\n        self.stop_reminding()\n"),
+        ),
+    ),
+    Changed(
+        "13",
+        "begun after the close",
+        "The conversation was closed while a turn waited for the model",
+        (("        if not self._closing:\n    ", ""),),
+    ),
+    Changed(
+        "13",
+        "gives up",
+        "was silent, and was not reminded when the mail server was back",
+        (
+            (
+                IMPORTS,
+                IMPORTS + "\nSHORT = BACKGROUND | {'schedule_to_close_timeout': timedelta(minutes=1)}\n",
+            ),
+            ("BACKGROUND)", "SHORT)"),
+        ),
+    ),
+    Changed(
+        "13",
+        "close cancels the timer alone",
+        "closed while its reminder was being tried again",
+        (
+            (
+                "self._closing)\n        self.stop_reminding()",
+                "self._closing)\n        if self.asleep:\n            self.stop_reminding()",
+            ),
+            (
+                "self.reminding: asyncio.Task[None] | None = None\n",
+                "self.reminding: asyncio.Task[None] | None = None\n        self.asleep = False\n",
+            ),
+            (SLEEPS, f"        self.asleep = True\n{SLEEPS}        self.asleep = False\n"),
+        ),
+    ),
+    Changed(
+        "13",
+        "a duty that is not awaited",
+        "`await self.duty(…)`: without its await",
+        ((SENDS, "        self.duty("),),
+    ),
+    Changed("13", "stars", "unexpected keyword argument", ((" BACKGROUND)", " **BACKGROUND)"),)),
+    Changed("13", "a typo", "no attribute 'custommer'", (("{self.customer} has", "{self.custommer} has"),)),
 ]
 
 
