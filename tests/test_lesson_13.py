@@ -284,6 +284,29 @@ async def test_a_weekly_report_is_of_the_last_whole_week_and_twice_the_same() ->
         assert "says ada" not in before[2]
 
 
+async def test_a_turn_that_was_saved_after_its_weeks_report_is_in_the_next_one_of_that_week() -> None:
+    async with await Lab.start(ui=False) as lab:  # its turns are counted
+        weekly = await schedule(
+            lab,
+            "weekly",
+            ScheduleActionStartWorkflow(WeeklyReportWorkflow.run, id="weekly", task_queue=lab.task_queue),
+        )
+        chat = await lab.converse(RemindingWorkflow, "ada")
+        with await lab.outage("database"):
+            reply = chat.begin(ASK)
+            await chat.fast_forward(timedelta(hours=1))
+        file = await as_of(lab, weekly, MONDAY, 1)
+        week = f"week-{(MONDAY - 7 * DAY).date().isoformat()}"
+        assert lab.table("reports").values.tolist() == [[week, 0, 0, file]]
+        await chat.fast_forward(10 * MINUTE)
+        await reply
+        for count in (2, 3):
+            assert await as_of(lab, weekly, MONDAY, count) == file
+            assert lab.table("reports").values.tolist() == [[week, 1, 1, file]]
+            assert f"<td>{chat.id}</td><td>1</td><td>1</td>" in (lab.reports / file).read_text()
+        assert len(lab.inbox()) == 1  # nobody is told of the correction
+
+
 async def test_a_cleanup_takes_the_words_and_leaves_the_audit_and_twice_is_once(lab: Lab) -> None:
     old, young = [await lab.converse(RemindingWorkflow, name) for name in ("kim", "lea")]
     for chat in (old, young):
