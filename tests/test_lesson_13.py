@@ -1,6 +1,7 @@
 """Lesson 13: deadlines on the virtual clock, and what runs on a schedule."""
 
 import asyncio
+import contextlib
 import logging
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
@@ -26,6 +27,7 @@ from course.workflows import (
     WeeklyReportWorkflow,
 )
 from tests.lab_helpers import attempts, scheduled, until
+from tests.reminding_with_a_slip import SlipReminders
 
 DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
 ASK, ANSWER = "Where is my order?", "1042"
@@ -148,6 +150,17 @@ async def test_a_turn_under_way_when_it_is_closed_is_not_reminded_of(lab: Lab) -
     assert "Which order" in await reply  # the clock is left alone: the conversation may end at any moment now
     assert (await chat.close(timeout=10)).turns == 1
     assert await timers(chat) == [("canceled", 30)]
+
+
+async def test_a_bug_in_a_reminder_shows_when_it_is_due_and_not_at_the_end() -> None:
+    async with await Lab.start(workflows=[SlipReminders], ui=False) as lab:
+        chat = await lab.converse(SlipReminders, "ada")
+        await chat.send(ASK)
+        with contextlib.suppress(LabError):  # a clock may stand when the workflow's task fails
+            await chat.fast_forward(2 * MINUTE, timeout=2)
+        events = (await chat.history()).events
+        failed = [e.workflow_task_failed_event_attributes.failure.message for e in events]
+        assert any("A duty has a bug: AttributeError" in message for message in failed)
 
 
 # The end that nobody asks for
