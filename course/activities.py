@@ -204,9 +204,10 @@ def write_weekly_report(week: str) -> str:
     """Write the report of one week: an HTML file with numbers and no words. Returns the file's name.
 
     Args:
-        week: Its Monday, such as 2026-11-16. It is the key: the same week writes the same file.
+        week: Its Monday, such as 2026-11-16. It is the key: the same week writes the same file, and counts
+            the turns that have been saved meanwhile.
     """
-    from course.services.report import report_name, write_weekly_report
+    from course.services.report import keep_weekly_row, report_name, write_weekly_report
 
     services, monday = current_services(), date.fromisoformat(week)
     counts = services.database.turns_between(monday, monday + timedelta(days=7))
@@ -218,9 +219,7 @@ def write_weekly_report(week: str) -> str:
         "file": report_name(task_id),
     }
     try:
-        services.database.insert_once(
-            database.reports, row
-        )  # before the file: a refusal leaves that as it is
+        keep_weekly_row(services.database, row)  # before the file: a refusal leaves that as it is
     except Refused as error:
         raise refused(error) from error
     write_weekly_report(services.reports, task_id, f"Week from {week}", counts)

@@ -30,6 +30,7 @@ FLAG = (
     + "        if self._closing or self.turns != turns:\n            return\n"
 )
 SENDS = "        await self.duty("
+IMPORTS = "from course.workflows.policies import BACKGROUND\n"
 
 WRONG = [
     Changed("13", "never cancelled", "was reminded all the same", ((IN_TURN, "        answer"),)),
@@ -79,6 +80,64 @@ WRONG = [
         "no second reminder was delivered",
         (("if not self._closing:", "if not self._closing and not self.reminding:"),),
     ),
+    Changed(
+        "13",
+        "after questions only",
+        "asks nothing, the customer was silent for two days after it, and was not reminded",
+        (
+            (IMPORTS, IMPORTS + "from course.workflows.questioning import asks\n"),
+            ("if not self._closing:", "if asks(answer.text) and not self._closing:"),
+        ),
+    ),
+    Changed(
+        "13",
+        "stopped after the answer",
+        "the model was down for three minutes, and the reminder was sent while the customer waited",
+        (
+            (IN_TURN, "        answer"),
+            ("self.answer(text)\n", "self.answer(text)\n        self.stop_reminding()\n"),
+        ),
+    ),
+    Changed(
+        "13",
+        "begun after the close",
+        "The conversation was closed while a turn waited for the model",
+        (("        if not self._closing:\n    ", ""),),
+    ),
+    Changed(
+        "13",
+        "gives up",
+        "was silent, and was not reminded when the mail server was back",
+        (
+            (
+                IMPORTS,
+                IMPORTS + "\nSHORT = BACKGROUND | {'schedule_to_close_timeout': timedelta(minutes=1)}\n",
+            ),
+            ("BACKGROUND)", "SHORT)"),
+        ),
+    ),
+    Changed(
+        "13",
+        "close cancels the timer alone",
+        "closed while its reminder was being tried again",
+        (
+            (
+                "self._closing)\n        self.stop_reminding()",
+                "self._closing)\n        if self.asleep:\n            self.stop_reminding()",
+            ),
+            (
+                "self.reminding: asyncio.Task[None] | None = None\n",
+                "self.reminding: asyncio.Task[None] | None = None\n        self.asleep = False\n",
+            ),
+            (SLEEPS, f"        self.asleep = True\n{SLEEPS}        self.asleep = False\n"),
+        ),
+    ),
+    Changed(
+        "13",
+        "a duty that is not awaited",
+        "`await self.duty(…)`: without its await",
+        ((SENDS, "        self.duty("),),
+    ),
 ]
 
 
@@ -90,7 +149,7 @@ async def test_a_starter_that_was_hardly_touched_is_not_yet() -> None:
 
 
 # A sample, so that the suite stays short; with SOAK=1 every one.
-TRIED = WRONG if os.environ.get("SOAK") else WRONG[1:6:2]
+TRIED = WRONG if os.environ.get("SOAK") else WRONG[5:14:3]
 
 
 @pytest.mark.parametrize("wrong", TRIED, ids=lambda wrong: wrong.name)
@@ -99,3 +158,20 @@ async def test_a_wrong_answer_gets_its_own_words(wrong: Changed) -> None:
     verdict = await check("13")
     assert verdict.outcome == "not yet", str(verdict)
     assert wrong.words in flat(verdict)
+
+
+BUGS = [
+    Changed(
+        "13", "stars", "TypeError: Duties.duty() got an unexpected", ((" BACKGROUND)", " **BACKGROUND)"),)
+    ),
+    Changed("13", "a typo", "no attribute 'custommer'", (("{self.customer} has", "{self.custommer} has"),)),
+]
+
+
+@pytest.mark.parametrize("bug", BUGS if os.environ.get("SOAK") else BUGS[:1], ids=lambda bug: bug.name)
+async def test_a_bug_in_the_reminder_is_named_with_its_line(bug: Changed) -> None:
+    cell.exercise("13", bug.code())
+    verdict = await check("13")
+    assert verdict.outcome == "error"
+    assert bug.words in flat(verdict)
+    assert "(line 4" in flat(verdict)

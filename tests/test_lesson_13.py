@@ -1,6 +1,7 @@
 """Lesson 13: deadlines on the virtual clock, and what runs on a schedule."""
 
 import asyncio
+import contextlib
 import logging
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
@@ -26,6 +27,7 @@ from course.workflows import (
     WeeklyReportWorkflow,
 )
 from tests.lab_helpers import attempts, scheduled, until
+from tests.reminding_with_a_slip import SlipReminders
 
 DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
 ASK, ANSWER = "Where is my order?", "1042"
@@ -148,6 +150,17 @@ async def test_a_turn_under_way_when_it_is_closed_is_not_reminded_of(lab: Lab) -
     assert "Which order" in await reply  # the clock is left alone: the conversation may end at any moment now
     assert (await chat.close(timeout=10)).turns == 1
     assert await timers(chat) == [("canceled", 30)]
+
+
+async def test_a_bug_in_a_reminder_shows_when_it_is_due_and_not_at_the_end() -> None:
+    async with await Lab.start(workflows=[SlipReminders], ui=False) as lab:
+        chat = await lab.converse(SlipReminders, "ada")
+        await chat.send(ASK)
+        with contextlib.suppress(LabError):  # a clock may stand when the workflow's task fails
+            await chat.fast_forward(2 * MINUTE, timeout=2)
+        events = (await chat.history()).events
+        failed = [e.workflow_task_failed_event_attributes.failure.message for e in events]
+        assert any("A duty has a bug: AttributeError" in message for message in failed)
 
 
 # The end that nobody asks for
@@ -282,6 +295,29 @@ async def test_a_weekly_report_is_of_the_last_whole_week_and_twice_the_same() ->
         assert rows.index.tolist()[1] == f"week-{this_week}"
         assert "<td>ada-1</td><td>1</td><td>1</td>" in before[2]
         assert "says ada" not in before[2]
+
+
+async def test_a_turn_that_was_saved_after_its_weeks_report_is_in_the_next_one_of_that_week() -> None:
+    async with await Lab.start(ui=False) as lab:  # its turns are counted
+        weekly = await schedule(
+            lab,
+            "weekly",
+            ScheduleActionStartWorkflow(WeeklyReportWorkflow.run, id="weekly", task_queue=lab.task_queue),
+        )
+        chat = await lab.converse(RemindingWorkflow, "ada")
+        with await lab.outage("database"):
+            reply = chat.begin(ASK)
+            await chat.fast_forward(timedelta(hours=1))
+        file = await as_of(lab, weekly, MONDAY, 1)
+        week = f"week-{(MONDAY - 7 * DAY).date().isoformat()}"
+        assert lab.table("reports").values.tolist() == [[week, 0, 0, file]]
+        await chat.fast_forward(10 * MINUTE)
+        await reply
+        for count in (2, 3):
+            assert await as_of(lab, weekly, MONDAY, count) == file
+            assert lab.table("reports").values.tolist() == [[week, 1, 1, file]]
+            assert f"<td>{chat.id}</td><td>1</td><td>1</td>" in (lab.reports / file).read_text()
+        assert len(lab.inbox()) == 1  # nobody is told of the correction
 
 
 async def test_a_cleanup_takes_the_words_and_leaves_the_audit_and_twice_is_once(lab: Lab) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -32,6 +33,13 @@ async def test_a_message_without_await_says_so(lab: Lab) -> None:
     message = chat.send("Hello!")
     assert repr(message) == "<chat.send(…) without await: nothing has happened yet>"
     assert "Welcome" in await message
+
+
+async def test_a_clock_that_was_moved_without_await_says_so(lab: Lab) -> None:
+    chat = await lab.converse(ConversationWorkflow, "ada")
+    moved = chat.fast_forward(timedelta(hours=1))
+    assert repr(moved) == "<chat.fast_forward(…) without await: nothing has happened yet>"
+    assert (await moved).tzinfo
 
 
 async def test_an_outage_without_await(lab: Lab) -> None:

@@ -9,6 +9,9 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from .database import Database, reports
+from .errors import KeyReused
+
 STYLE = """
   body { font: 16px/1.5 system-ui, sans-serif; max-width: 52rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
   table { border-collapse: collapse; width: 100% }
@@ -55,6 +58,18 @@ def write_weekly_report(folder: Path, task_id: str, title: str, counts: list[dic
         for count in counts
     )
     return _write(folder, task_id, WEEK.format(style=STYLE, title=escape(title), rows=rows))
+
+
+def keep_weekly_row(database: Database, row: dict[str, Any]) -> None:
+    """Keeps what a week's report counts. A row that is there, and counts other turns, is brought up to date.
+
+    No key is reused here: a count is read off the turns, and one of them may have been saved since.
+    """
+    try:
+        database.insert_once(reports, row)
+    except KeyReused:
+        with database.engine.begin() as connection:
+            connection.execute(reports.update().where(reports.c.task_id == row["task_id"]).values(**row))
 
 
 WEEKLY = ("conversation", "messages", "answered")

@@ -78,11 +78,15 @@ class RemindingWorkflow(QuestioningDesk):
         """Waits until somebody closes, or nobody has written for 30 days; returns which it was."""
         while (left := self.heard_at + IDLE - workflow.now()) > timedelta(0):
             try:
-                await workflow.wait_condition(lambda: self._closing, timeout=left)
+                await workflow.wait_condition(self.is_over, timeout=left)
                 return "It was closed."
             except TimeoutError:  # somebody may have written since this timer began
                 continue
         return f"Nobody wrote for {IDLE.days} days, so it ended itself."
+
+    def is_over(self) -> bool:
+        self.are_done()  # raises when a reminder has a bug
+        return self._closing
 
     async def write_report(self) -> str | None:
         summary = {"customer": self.customer, "turns": self.record}

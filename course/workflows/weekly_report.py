@@ -16,7 +16,8 @@ class WeeklyReportWorkflow:
     @workflow.run
     async def run(self) -> str:
         day = due().date()
-        # A week that is over does not change any more, so the same week is always the same report.
+        # The week is the key: late or twice, it is one report and one mail. A turn of that week that
+        # was saved after it (the database was down, say) is counted when the week is run again.
         week = (day - timedelta(days=day.weekday() + 7)).isoformat()
         file = await workflow.execute_activity(
             activities.write_weekly_report, args=[week], **REPORT
