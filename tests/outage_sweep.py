@@ -37,6 +37,9 @@ ACTIVITIES = (
     "process_batch",
     "generate_report",
 )
+OTHERWISE = ("file", "details")
+"""What is another in every conversation: the report's name, and when a turn was."""
+
 MESSAGES = ("Where is order 1042?", "Do you have a Ficus?", "Hello!")
 
 Plan = Mapping[str, int]
@@ -134,7 +137,7 @@ async def talk(lab: FailingLab, customer: str, plan: Plan) -> Talked:
         table = lab.table(name)
         own = table[table.task_id.str.startswith(f"{chat.id}/") | (table.task_id == chat.id)]
         rows[name] = [
-            {key: anonymous(value) for key, value in row.items() if key != "file"}
+            {key: anonymous(value) for key, value in row.items() if key not in OTHERWISE}
             for row in own.sort_values("task_id").to_dict("records")
         ]
     transcript = await chat.transcript()

@@ -293,7 +293,7 @@ async def test_a_conversation_of_the_longest_messages_stays_below_every_limit(la
     for number in range(12):
         await chat.send(f"{number} " + "水" * (MAX_MESSAGE - 10))
     histories = await chat._histories()
-    assert len(histories) > 3
+    assert len(histories) >= 3  # none has more than four turns
     assert max(size for size, _ in model_inputs(histories)) < 320 * 1024
     assert max(carried(history) for history in histories) < 1024 * 1024
     assert (await chat.close()).turns == 12
