@@ -151,12 +151,13 @@ class Server:
         return LabError(f"The Temporal server did not start: {reason}")
 
     def last_words(self) -> str:
-        """The last line of the log: why the server ended."""
+        """The last line of the log: why the server ended. A long one says it at its end."""
         try:
             lines = self.log.read_text(errors="replace").strip().splitlines()
         except FileNotFoundError:
             return "it has ended, and its folder is gone."
-        return (lines[-1][:300] if lines else "it ended without a word") + "."
+        last = lines[-1] if lines else "it ended without a word"
+        return f"{last if len(last) <= 300 else '… ' + last[-300:]}."
 
     def stop(self) -> None:
         """Ends the process and waits for it. What it has said is done is on disk: it need not be asked."""
