@@ -3,7 +3,7 @@
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from course.workflows.conversation import Carried, ConversationWorkflow, Summary
+    from course.workflows.conversation import Carried, ConversationWorkflow, Summary, Turn
     from tests.gap import GAP
 
 
@@ -18,6 +18,25 @@ class ShortRunsDesk(ConversationWorkflow):
     @workflow.run
     async def run(self, customer: str, carried: Carried | None = None) -> Summary:
         return await super().run(customer, carried)
+
+
+@workflow.defn
+class LingeringNoticeDesk(ShortRunsDesk):
+    """Its notice takes as long as its customer takes to write twice more: some duty is always at work."""
+
+    @workflow.init
+    def __init__(self, customer: str, carried: Carried | None = None) -> None:
+        super().__init__(customer, carried)
+
+    @workflow.run
+    async def run(self, customer: str, carried: Carried | None = None) -> Summary:
+        return await super().run(customer, carried)
+
+    async def _tell_the_team(self, turn: Turn) -> None:
+        await workflow.wait_condition(
+            lambda: self._closing or self._renewal._holding or self._count() > turn.number + 1
+        )
+        await super()._tell_the_team(turn)
 
 
 @workflow.defn

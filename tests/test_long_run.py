@@ -25,7 +25,7 @@ from course.workflows.conversation import Turn
 from course.workflows.memory import KEPT, MAX_SUMMARY, MOST, NOTES, Memory, note_taker
 from course.workflows.messages import MAX_MESSAGE
 from course.workflows.renewal import MOST_CARRIED, newest
-from tests.desk_short_runs import GapDesk, ShortRunsDesk
+from tests.desk_short_runs import GapDesk, LingeringNoticeDesk, ShortRunsDesk
 from tests.gap import GAP
 from tests.lab_helpers import count, until
 
@@ -53,7 +53,7 @@ class MoodyModel(OfflineModel):
 
 @pytest.fixture(scope="module")
 async def lab() -> AsyncIterator[Lab]:
-    desks = [*workflows.ALL, ShortRunsDesk, GapDesk]
+    desks = [*workflows.ALL, ShortRunsDesk, LingeringNoticeDesk, GapDesk]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(renewal, "PATIENCE", 1)
         async with await Lab.start(workflows=desks, model=MoodyModel(), ui=False) as lab:
@@ -226,6 +226,20 @@ async def test_an_outage_behind_the_reply_puts_the_new_run_off_and_no_reply(lab:
     summary = await chat.close()
     assert summary.turns == 9
     assert sum(text.startswith("outage wrote") for text in lab.inbox()["text"]) == 9
+
+
+async def test_duties_that_come_and_go_do_not_put_the_new_run_off(lab: Lab) -> None:
+    """Senders that never pause, and a duty that is always at work: no moment is idle by itself."""
+    chat = await lab.converse(LingeringNoticeDesk, "lingering")
+    for number in range(12):
+        assert await chat.send(f"Thanks for number {number}!")
+    histories = await chat._histories()
+    assert len(histories) >= 3
+    assert not any(
+        event.HasField("timer_fired_event_attributes") for one in histories for event in one.events
+    )
+    assert (await chat.close()).turns == 12
+    assert sum(text.startswith("lingering wrote") for text in lab.inbox()["text"]) == 12
 
 
 async def test_a_held_reply_goes_out_after_a_minute_when_another_message_has_no_answer(lab: Lab) -> None:

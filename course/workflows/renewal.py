@@ -37,7 +37,7 @@ class Renewal:
     Args:
         events: At how many events a new run is due.
         is_answered: Whether every accepted message has its answer.
-        is_done: Whether no duty is at work.
+        duties: Those that are at work.
         turns: How many turns there have been.
     """
 
@@ -46,11 +46,11 @@ class Renewal:
         events: int,
         *,
         is_answered: Callable[[], bool],
-        is_done: Callable[[], bool],
+        duties: Callable[[], set[Any]],
         turns: Callable[[], int],
     ) -> None:
         self._events = events
-        self._is_answered, self._is_done, self._turns = is_answered, is_done, turns
+        self._is_answered, self._duties, self._turns = is_answered, duties, turns
         self._holding = False
 
     def is_due(self) -> bool:
@@ -68,12 +68,16 @@ class Renewal:
         a reply sends the next message. So after ten turns the replies are held back until all that was
         accepted is answered, and then go out together, in the same workflow task that ends the run. At
         most ten are held: a workflow takes ten updates in flight, and the server keeps the others waiting.
+
+        Duties that come and go end, too, when no reply brings a message. But one that has been at work for
+        these ten turns waits for something else (the mail server is down, say), and no reply waits for that.
         """
         while True:
-            latest = self._turns() + PATIENCE
+            latest, before = self._turns() + PATIENCE, set(self._duties())
             await workflow.wait_condition(
                 lambda: (
-                    self._is_idle() or (self._turns() >= latest and self._is_done())  # noqa: B023
+                    self._is_idle()
+                    or (self._turns() >= latest and before.isdisjoint(self._duties()))  # noqa: B023
                 )
             )
             if self._is_idle():
@@ -81,7 +85,7 @@ class Renewal:
             self._holding = True
             with contextlib.suppress(TimeoutError):
                 await workflow.wait_condition(
-                    lambda: self._is_answered() and self._is_done(), timeout=HOLD
+                    lambda: self._is_answered() and not self._duties(), timeout=HOLD
                 )
             self._holding = False
 
@@ -91,7 +95,7 @@ class Renewal:
             await workflow.wait_condition(lambda: not self._holding)
 
     def _is_idle(self) -> bool:
-        return workflow.all_handlers_finished() and self._is_done()
+        return not self._duties() and workflow.all_handlers_finished()
 
 
 def newest(turns: list[Any], least: int, most: int) -> list[Any]:
