@@ -108,7 +108,7 @@ class ConversationWorkflow(Duties):
         self._renewal = Renewal(
             self.renew_after,
             is_answered=lambda: all(turn.answer is not None for turn in self._turns),
-            duties=self._at_work,
+            duties=self.at_work,
             turns=self._count,
         )
 
@@ -302,12 +302,8 @@ class ConversationWorkflow(Duties):
             raise ApplicationError(str(error)) from None
 
     def _is_over(self) -> bool:
-        self.are_done()  # raises when a duty has a bug
+        self.raise_bug()
         return self._closing or self._renewal.is_due()
-
-    def _at_work(self) -> set[asyncio.Task[None]]:
-        self.are_done()  # raises when a duty has a bug
-        return self.duties
 
     def _key(self, turn: Turn) -> str:
         """Names the intent: which conversation, which turn. Never the run, never the attempt."""

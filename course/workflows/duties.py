@@ -21,10 +21,14 @@ class Duties:
 
     def is_idle(self) -> bool:
         """Whether no handler and no duty is at work: what is, would be cut off."""
-        return self.are_done() and workflow.all_handlers_finished()
+        return not self.at_work() and workflow.all_handlers_finished()
 
-    def are_done(self) -> bool:
-        """Whether no duty is at work. Raises when one has ended with an error that it did not expect.
+    def at_work(self) -> set[asyncio.Task[None]]:
+        self.raise_bug()
+        return self.duties
+
+    def raise_bug(self) -> None:
+        """Raises when a duty has ended with an error that it did not expect. Called wherever `run` waits.
 
         asyncio keeps such an error to itself, and the duty would be missing without a trace. Raised where
         the workflow waits, it fails the workflow's task, as a bug in the main line does: nothing of this
@@ -32,7 +36,6 @@ class Duties:
         """
         if self._bug:
             raise RuntimeError(f"A duty has a bug: {self._bug!r}") from self._bug
-        return not self.duties
 
     async def duty(
         self, activity: Any, args: Sequence[Any], policy: ActivityConfig

@@ -85,7 +85,7 @@ class RemindingWorkflow(QuestioningDesk):
         return f"Nobody wrote for {IDLE.days} days, so it ended itself."
 
     def is_over(self) -> bool:
-        self.are_done()  # raises when a reminder has a bug
+        self.raise_bug()
         return self._closing
 
     async def write_report(self) -> str | None:
