@@ -251,9 +251,13 @@ async def _accepted(chat: Conversation, count: int) -> bool:
 # On a schedule
 
 
-TODAY = datetime.combine(datetime.now(UTC), time(), UTC)
-MONDAY = TODAY + (7 - TODAY.weekday()) * DAY
-"""The next one."""
+def midnight() -> datetime:
+    """The last one. (Asked for by each test: the suite may run over midnight.)"""
+    return datetime.combine(datetime.now(UTC), time(), UTC)
+
+
+def next_monday() -> datetime:
+    return midnight() + (7 - midnight().weekday()) * DAY
 
 
 async def schedule(lab: Lab, id: str, action: ScheduleActionStartWorkflow) -> ScheduleHandle:
@@ -270,6 +274,7 @@ async def as_of(lab: Lab, handle: ScheduleHandle, day: datetime, count: int) -> 
 
 
 async def test_a_weekly_report_is_of_the_last_whole_week_and_twice_the_same() -> None:
+    monday = next_monday()
     async with await Lab.start(ui=False) as lab:  # its turns are counted
         for customer in ("ada", "ben"):
             chat = await lab.converse(RemindingWorkflow, customer)
@@ -283,13 +288,13 @@ async def test_a_weekly_report_is_of_the_last_whole_week_and_twice_the_same() ->
         )
         await weekly.trigger()
         await runs_of_schedule(lab.client, weekly, 1)
-        file = await as_of(lab, weekly, MONDAY, 2)
+        file = await as_of(lab, weekly, monday, 2)
         before = (lab.table("reports").values.tolist(), len(lab.inbox()), (lab.reports / file).read_text())
-        again = await as_of(lab, weekly, MONDAY + 2 * DAY, 3)  # late, and about the same week
+        again = await as_of(lab, weekly, monday + 2 * DAY, 3)  # late, and about the same week
         after = (lab.table("reports").values.tolist(), len(lab.inbox()), (lab.reports / file).read_text())
         assert again == file
         assert after == before
-        this_week = (MONDAY - 7 * DAY).date().isoformat()
+        this_week = (monday - 7 * DAY).date().isoformat()
         rows = lab.table("reports").set_index("task_id")
         assert rows.turns.tolist() == [0, 2]  # triggered now, the last whole week lies before these turns
         assert rows.index.tolist()[1] == f"week-{this_week}"
@@ -298,6 +303,7 @@ async def test_a_weekly_report_is_of_the_last_whole_week_and_twice_the_same() ->
 
 
 async def test_a_turn_that_was_saved_after_its_weeks_report_is_in_the_next_one_of_that_week() -> None:
+    monday = next_monday()
     async with await Lab.start(ui=False) as lab:  # its turns are counted
         weekly = await schedule(
             lab,
@@ -308,13 +314,13 @@ async def test_a_turn_that_was_saved_after_its_weeks_report_is_in_the_next_one_o
         with await lab.outage("database"):
             reply = chat.begin(ASK)
             await chat.fast_forward(timedelta(hours=1))
-        file = await as_of(lab, weekly, MONDAY, 1)
-        week = f"week-{(MONDAY - 7 * DAY).date().isoformat()}"
+        file = await as_of(lab, weekly, monday, 1)
+        week = f"week-{(monday - 7 * DAY).date().isoformat()}"
         assert lab.table("reports").values.tolist() == [[week, 0, 0, file]]
         await chat.fast_forward(10 * MINUTE)
         await reply
         for count in (2, 3):
-            assert await as_of(lab, weekly, MONDAY, count) == file
+            assert await as_of(lab, weekly, monday, count) == file
             assert lab.table("reports").values.tolist() == [[week, 1, 1, file]]
             assert f"<td>{chat.id}</td><td>1</td><td>1</td>" in (lab.reports / file).read_text()
         assert len(lab.inbox()) == 1  # nobody is told of the correction
@@ -339,9 +345,10 @@ async def test_a_cleanup_takes_the_words_and_leaves_the_audit_and_twice_is_once(
         ScheduleActionStartWorkflow(CleanupWorkflow.run, 90, id="cleanup", task_queue=lab.task_queue),
     )
     before = lab.table("turns").set_index("task_id")
-    nothing = await as_of(lab, cleanup, TODAY + 90 * DAY, 1)
+    today = midnight()
+    nothing = await as_of(lab, cleanup, today + 90 * DAY, 1)
     assert nothing == {"turns_without_words": 0, "reports_deleted": 0}
-    first = await as_of(lab, cleanup, TODAY + 92 * DAY, 2)
+    first = await as_of(lab, cleanup, today + 92 * DAY, 2)
     rows = lab.table("turns").set_index("task_id")
     assert rows.loc[f"{old.id}/turn-1", ["customer", "message", "answer"]].isna().all()
     assert rows.loc[f"{young2.id}/turn-1", "message"] == ASK
@@ -351,7 +358,7 @@ async def test_a_cleanup_takes_the_words_and_leaves_the_audit_and_twice_is_once(
     assert rows.loc[f"{young.id}/turn-2", "message"] == ASK
     assert not (lab.reports / files[young.id]).exists()  # it holds words of the first turn, too
     assert first["reports_deleted"] == len(lab.table("reports").query("not task_id.str.startswith('week')"))
-    again = await as_of(lab, cleanup, TODAY + 92 * DAY, 3)
+    again = await as_of(lab, cleanup, today + 92 * DAY, 3)
     assert again == first
     assert lab.table("turns").set_index("task_id").equals(rows)
 

@@ -130,12 +130,13 @@ async def lab_for(
 
 async def say(chat: Conversation, text: str, module: Any) -> str:
     """Sends a message and returns the reply. Raises `Stuck` or `NoReply` as soon as there will be none."""
+    before = {pending.activity_id for pending in await _pending(chat)}
     reply = asyncio.ensure_future(chat.begin(text, timeout=PATIENCE))
     while not reply.done():
         await asyncio.wait([reply], timeout=0.2)
         if not reply.done():
             await stop_if_stuck(chat, module)
-            await _stop_if_in_vain(chat, text)
+            await _stop_if_in_vain(chat, text, before)
     try:
         answer = reply.result()
     except LabError as error:
@@ -150,10 +151,19 @@ async def say(chat: Conversation, text: str, module: Any) -> str:
     return answer
 
 
-async def _stop_if_in_vain(chat: Conversation, text: str) -> None:
-    """Raises `NoReply` when an activity of the workflow's has failed twice: nothing here mends itself."""
-    for pending in (await chat.handle.describe()).raw_description.pending_activities:
+async def _pending(chat: Conversation) -> Sequence[Any]:
+    return (await chat.handle.describe()).raw_description.pending_activities
+
+
+async def _stop_if_in_vain(chat: Conversation, text: str, before: set[str]) -> None:
+    """Raises `NoReply` when an activity of the workflow's has failed twice: nothing here mends itself.
+
+    Not one that was there `before` the message: a duty of an earlier turn may be held up by an outage.
+    """
+    for pending in await _pending(chat):
         name = pending.activity_type.name
+        if pending.activity_id in before:
+            continue
         if pending.attempt > 2 and pending.HasField("last_failure") and name != MODEL_CALL:
             failure = pending.last_failure
             kind = failure.application_failure_info.type
