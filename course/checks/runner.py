@@ -106,7 +106,7 @@ async def _in_a_process(exercise: str, file: Path, limit: float) -> Verdict:
     except TimeoutError:
         return Verdict(
             "error",
-            f"Your code did not end in {limit:g} s and was stopped. Is there a loop without an end, a call that "
+            f"Your code did not end in {limit:g} s and was stopped. Is there an endless loop, a call that "
             "blocks, or something that waits for what never comes?",
         )
     finally:

@@ -55,13 +55,8 @@ WRONG = {
         "does not give the worker back",
         (AGENT_LINE, f"        while True:\n            pass\n{AGENT_LINE}"),
     ),
-    "raises in the workflow": (
-        "Your code raised: NameError: name 'txt' is not defined (line 29)",
-        ('"content": text', '"content": txt'),
-    ),
     "never ends": ("was closed and does not end", ("self.closing and", "False and")),
     "returns nothing": ("got None as a reply", ("return str(result.final_output)", "str(result)")),
-    "exits in the workflow": ("sys.exit()", (AGENT_LINE, f"        raise SystemExit\n{AGENT_LINE}")),
     "run returns at once": (
         "got no reply: `run` had returned, so the conversation had ended",
         (
@@ -69,6 +64,14 @@ WRONG = {
             "return",
         ),
     ),
+}
+
+RAISES = {
+    "raises in the workflow": (
+        "Your code raised: NameError: name 'txt' is not defined (line 29)",
+        ('"content": text', '"content": txt'),
+    ),
+    "exits in the workflow": ("sys.exit()", (AGENT_LINE, f"        raise SystemExit\n{AGENT_LINE}")),
 }
 
 SAMPLE = {"no class", "remembers the last run only"}

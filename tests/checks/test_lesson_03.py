@@ -93,7 +93,7 @@ WRONG = {
         "share one key",
         ("self.key, record", 'f"{workflow.info().workflow_id}/{text[:40]}", record'),
     ),
-    "twice": ("It is exactly one for each", (ROW, ROW + ROW.replace("self.key,", 'self.key + "/again",'))),
+    "twice": ("Each message has exactly one", (ROW, ROW + ROW.replace("self.key,", 'self.key + "/again",'))),
     "before the run, with any answer": (
         "so it is written after the agent's run",
         ("answer=answer.text", 'answer="nonsense"'),

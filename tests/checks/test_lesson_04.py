@@ -19,7 +19,7 @@ WRONG = {
         ('"done": plain + lookups,', '"done": messages,'),
     ),
     "predicts no extra calls": (
-        "what else makes the model be asked again?",
+        "what else asks the model again?",
         ('"model_calls": messages + lookups,', '"model_calls": messages,'),
     ),
     "forgets the call that is refused": (
@@ -34,11 +34,14 @@ WRONG = {
         "the operation was done after the reply went out",
         ('"waits": place == "step"', '"waits": True'),
     ),
+    "predicts nothing": ("returns None", ('    return {"done": messages, ', '    _ = {"done": messages, ')),
+}
+
+RAISES = {
     "predicts by raising": (
         "Your code raised: KeyError: 'x' (line 27)",
         ('    if place == "tool":', '    {}["x"]\n    if place == "tool":'),
     ),
-    "predicts nothing": ("returns None", ('    return {"done": messages, ', '    _ = {"done": messages, ')),
 }
 
 SAMPLE = {"record as a tool", "an unknown place"}

@@ -41,12 +41,15 @@ WRONG = {
             '("save_to_database", "send_notification", "look_up_order", "check_stock")',
         ),
     ),
+    "no dict": ("it has to return a dict of again", ("    return {\n", "    return again, {\n")),
+}
+
+RAISES = {
     "a function that takes less": (
         "Your code raised: TypeError: predict() takes 1 positional argument but 2 were given",
         ("(record: list[tuple[str, str]], mark: str)", "(record)"),
         ('mark == "after"', "True"),
     ),
-    "no dict": ("it returns a dict of again", ("    return {\n", "    return again, {\n")),
     "an error": ("Your code raised: KeyError: 'x'", ("    in_hand: list", '    {}["x"]\n    in_hand: list')),
 }
 

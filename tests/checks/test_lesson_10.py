@@ -30,7 +30,7 @@ WRONG = {
         (TIMEOUT, "        finally:\n            pass\n"),
     ),
     "impatient": ("A person has three days", ("days=3", "hours=3")),
-    "silence is a yes": ("Silence is no approval", (NOBODY, 'NOBODY = Decision(True, "nobody"')),
+    "silence is a yes": ("Silence is not approval", (NOBODY, 'NOBODY = Decision(True, "nobody"')),
     "the last one counts": ("A decision counts once", (REFUSES, "        if False:\n")),
     "looks after three days": (
         "two seconds later the approval had not ended",
@@ -40,9 +40,8 @@ WRONG = {
         ),
     ),
     "never pays": ("it was not paid under its number", ("args=[request.number,", 'args=["refund",')),
-    "says nothing": ("the customer is to be told something", (TELLS, 'return ""')),
+    "says nothing": ("the customer has to be told something", (TELLS, 'return ""')),
     "no class": ("There is no class Approval", ("class Approval:", "class Refusal:")),
-    "a bug": ("AttributeError", ("self.decision.approved", "self.decision.agreed")),
     "ApplicationError not imported": (
         "Cy's decision was refused by an error in your own code. NameError: name 'ApplicationError' is not defined. "
         "ApplicationError comes from temporalio.exceptions.",
@@ -92,6 +91,10 @@ WRONG = {
         (SETS, ""),
         (REFUSAL, REFUSAL + SETS),
     ),
+}
+
+RAISES = {
+    "a bug": ("AttributeError", ("self.decision.approved", "self.decision.agreed")),
 }
 
 TOO_LATE = "A second decision was refused with “Too late.”"

@@ -47,7 +47,7 @@ WRONG = {
         besides(IN, '"clarify", "escalated", "model", when="asked"'),
     ),
     "from reopened too": (
-        "could escalate a ticket that is in reopened, and it may from resolve alone",
+        "could escalate a ticket that is in reopened, and it may do that only from resolve",
         besides(IN, '"reopened", "escalated", "model", when="asked"'),
     ),
     "staff escalate from triage": (
@@ -92,7 +92,7 @@ WRONG = {
         ("    | {\n", '    | {\n        "reopened": replace(STATES["reopened"], answers=True),\n'),
     ),
     "a state of one's own": (
-        "resolve → waiting by staff. With it, a ticket could go a way that it has not in the lesson",
+        "resolve → waiting by staff. With it, a ticket could go a way that the lesson does not have",
         ("    | {\n", '    | {\n        "waiting": State("Wait."),\n'),
         besides(IN, '"resolve", "waiting", "staff"', '"waiting", "closed", "staff"'),
     ),
@@ -101,7 +101,7 @@ WRONG = {
         ("    TICKET,\n", "    TICKET,\n    ends_after=timedelta(days=7),\n"),
     ),
     "a tool more": (
-        "in escalated, the agent could call check_stock. It is to have look_up_order, and nothing else",
+        "in escalated, the agent could call check_stock. It should have look_up_order, and nothing else",
         (TOOLS, '("look_up_order", "check_stock")'),
     ),
 }

@@ -138,7 +138,7 @@ def test_a_fault_of_the_check_is_not_blamed_on_the_reader(
     file = tmp_path / "my_work" / "reader_of_one_test.py"
     file.parent.mkdir()
     file.write_text("x = 1\n")
-    assert "no fault of your code: KeyError: 'ours'" in str(child._judged("01", file))
+    assert "not your fault: KeyError: 'ours'" in str(child._judged("01", file))
 
 
 async def test_an_endless_loop_is_stopped() -> None:
