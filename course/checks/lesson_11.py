@@ -68,7 +68,7 @@ ASKED_FOR = replace(
         Move(NEW, "resolve", "clock", after=timedelta(days=2)),
     ),
 )
-"""What the exercise asks for. Words for a model, and in which order the moves stand, are the reader's own."""
+"""What the exercise asks for. The words for a model and the order of the moves are the reader's own."""
 
 
 def proposes(move: str | None) -> str:
