@@ -58,7 +58,7 @@ WRONG = {
     "never ends": ("was closed and does not end", ("self.closing and", "False and")),
     "returns nothing": ("got None as a reply", ("return str(result.final_output)", "str(result)")),
     "run returns at once": (
-        "got no reply: `run` had returned, so the conversation had ended",
+        "got no reply: `run` had returned, and that ended the conversation",
         (
             "await workflow.wait_condition(lambda: self.closing and workflow.all_handlers_finished())",
             "return",
