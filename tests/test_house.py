@@ -10,7 +10,6 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from course.checks.exercises import LESSONS, load
 from tests.tools.conda import pip_part
 
 ROOT = Path(__file__).parents[1]
@@ -143,19 +142,6 @@ def test_code_cells_need_no_scrolling(path: Path) -> None:
     """107 characters: JupyterLab at a width of 1280 pixels, its file browser open."""
     cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
     assert not [line for cell in cells for line in cell.source.splitlines() if len(line) > 107]
-
-
-@pytest.mark.parametrize("lesson", LESSONS)
-def test_exercise_cell_holds_the_starter(lesson: str) -> None:
-    """Otherwise the check could not tell an exercise that was not started; and a solution lies beside it."""
-    [path] = [path for path in NOTEBOOKS if path.name.startswith(lesson)]
-    sources = [cell.source for cell in nbformat.read(path, as_version=4).cells]
-    [exercise] = [source for source in sources if source.startswith("%%exercise")]
-    head, _, starter = exercise.partition("\n")
-    assert head == f"%%exercise {lesson}"
-    assert starter.strip() == load(lesson).STARTER.strip()
-    assert f'await check("{lesson}")' in sources
-    assert (ROOT / "notebooks" / "solutions" / f"lesson_{lesson}.py").exists()
 
 
 def test_there_are_notebooks() -> None:
