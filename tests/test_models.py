@@ -31,7 +31,7 @@ from temporalio.testing import ActivityEnvironment
 from course.models import Fails, Mistakes, OfflineModel, ToolCall
 from course.models.choosing import Skill, is_duty
 from course.models.filling import Facts, fill
-from course.models.reading import Turn, cents, clauses, known, number, orders, plants
+from course.models.understanding import Turn, cents, clauses, known, number, orders, plants
 
 ORDERS = {
     "1042": "Order 1042: 1 × Monstera, 34.00 EUR, shipped.",

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .filling import NOT, Facts, Schema, facts_of, fill, kind, with_amount
-from .reading import Turn, cents, clauses, orders, plants, stems
+from .understanding import Turn, cents, clauses, orders, plants, stems
 
 # Words in a tool's name that say nothing about what it is for.
 _GENERIC = set(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
-from .reading import Turn, cents, clean, known, number, orders, plants, stems
+from .understanding import Turn, cents, clean, known, number, orders, plants, stems
 
 Schema = dict[str, Any]
 

@@ -11,11 +11,11 @@ import openai
 from agents import Model, ModelResponse
 from temporalio import activity
 
-from .answering import in_words, proposal, remembers, reply
 from .choosing import SILENCE, Skill, Wanted, chosen, is_duty
 from .filling import facts_of, fill
 from .notes import notes_of, takes_notes
-from .reading import Turn, clean, fingerprint, plain
+from .replies import in_words, proposal, remembers, reply
+from .understanding import Turn, clean, fingerprint, plain
 from .wire import (
     ESTIMATED,
     NAME,

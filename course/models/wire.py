@@ -11,7 +11,7 @@ from agents import ModelResponse, Usage
 from openai.types import responses as parts
 from openai.types.responses.response_usage import InputTokensDetails, OutputTokensDetails, ResponseUsage
 
-from .reading import fingerprint
+from .understanding import fingerprint
 
 NAME = "offline-model (simulated)"
 ESTIMATED = {"estimated": True, "rule": "characters / 4, rounded up; no tokenizer ran"}

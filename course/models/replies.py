@@ -9,7 +9,7 @@ from typing import Any
 from .choosing import SILENCE, Skill
 from .filling import facts_of, fill
 from .notes import said_about
-from .reading import CARE, Call, Turn, clean, known, orders, plants, stems
+from .understanding import CARE, Call, Turn, clean, known, orders, plants, stems
 
 WHAT_I_AM = "I am the course's offline model (simulated: rules, not a language model)."
 _CLOSING = "Is there anything else I can do for you?"
