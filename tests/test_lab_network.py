@@ -19,6 +19,7 @@ from course.models import OfflineModel
 from course.workflows import ConversationWorkflow
 from course.workflows.answering import APOLOGY
 from tests.lab_helpers import attempts
+from tests.proxy import Proxy
 
 KEY = "sk-proj-NeverOnRecord-0123456789abcdef"
 
@@ -54,7 +55,7 @@ WATCHED = """
 
     sys.addaudithook(hook)
     threading.Thread(target=watch, daemon=True).start()
-    from agents.tracing.processors import default_processor
+    from agents.tracing import flush_traces
     from course import Lab
     from course.workflows import ConversationWorkflow, DutyAsToolWorkflow, ToolsWorkflow
 
@@ -66,7 +67,7 @@ WATCHED = """
                 for text in ("Where is order 1042?", "Do you have a Ficus?", "Thanks"):
                     await chat.send(text)
                 await chat.close()
-            default_processor().force_flush()  # of traces, if there are any
+            flush_traces()  # if there are any
             look()
 
     asyncio.run(main())
@@ -83,8 +84,9 @@ WATCHED = """
 LOOPBACK = {"127.0.0.1", "::1", "localhost", "::ffff:127.0.0.1"}
 
 
-def test_an_offline_lab_talks_to_nobody_with_a_key_in_the_environment() -> None:
-    environment = {**os.environ, "OPENAI_API_KEY": KEY}
+def test_an_offline_lab_talks_to_nobody_with_a_key_and_proxies_in_the_environment() -> None:
+    proxy = Proxy()
+    environment = {**os.environ, "OPENAI_API_KEY": KEY, **proxy.variables(socks=True)}
     environment.pop("OPENAI_AGENTS_DISABLE_TRACING")  # the lab sees to it
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(WATCHED)],
@@ -94,6 +96,7 @@ def test_an_offline_lab_talks_to_nobody_with_a_key_in_the_environment() -> None:
         timeout=120,
     )
     assert (done.returncode, done.stderr) == (0, "")
+    assert proxy.heard == []
     seen, seen_later, listening = json.loads(done.stdout)
     assert seen_later == ["192.0.2.1"]
     assert "127.0.0.1" in seen

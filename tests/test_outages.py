@@ -175,7 +175,10 @@ async def test_ended_early_the_service_is_back(lab: Lab) -> None:
     ("service", "activity", "says"),
     [("mail", "send_notification", "550"), ("model", "invoke_model_activity", "401")],
 )
-async def test_a_refusal_for_good_is_not_retried(lab: Lab, service: str, activity: str, says: str) -> None:
+async def test_a_refusal_for_good_is_not_retried(
+    lab: Lab, service: str, activity: str, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")  # nobody is there, and nobody is asked
     chat = await talk(lab)
     with await lab.outage(service, permanent=True):
         await chat.send("Hello!")

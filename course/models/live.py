@@ -8,6 +8,7 @@ import traceback
 from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any
 
+import httpx2
 import openai
 from agents import Model, ModelProvider, ModelResponse, OpenAIProvider
 from temporalio import activity
@@ -15,7 +16,8 @@ from temporalio.exceptions import ApplicationError, TemporalError
 
 from .offline import OfflineModel
 
-PATIENCE = 4  # attempts at a model whose own code fails; an outage is another matter, and the retry policy's
+ATTEMPTS_AT_BROKEN_CODE = 4  # of a model's own; an outage is another matter, and the retry policy's
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _MAY_COME_BACK = (openai.APIError, OSError, TimeoutError, TemporalError)
 
 
@@ -64,11 +66,27 @@ def model_provider(model: Model | str | None = None) -> tuple[Model | str, Model
         raise ModelError(
             "OPENAI_API_KEY holds a character that cannot be sent (a line break, an accent?): set it anew."
         )
-    # No retries in the client: Temporal's are the ones on record.
-    client = openai.AsyncOpenAI(api_key=key, max_retries=0)
+    client = openai_client(key, os.environ.get("OPENAI_BASE_URL"))
     return model.strip(), ChosenProvider(
         OpenAIProvider(openai_client=client, use_responses=True), name=model.strip(), client=client
     )
+
+
+def openai_client(key: str, base_url: str | None) -> openai.AsyncOpenAI:
+    """A client that tries once: the retries are Temporal's, which are on record.
+
+    To an endpoint on this machine it goes straight, whatever the environment says of proxies: a proxy could not
+    reach it, and would read what customers write. To any other it goes as the environment says.
+    """
+    on_this_machine = httpx2.URL(base_url or "").host in LOOPBACK
+    try:
+        http = openai.DefaultAsyncHttpx2Client(trust_env=not on_this_machine)
+    except ImportError:
+        raise ModelError(
+            "The environment (ALL_PROXY, HTTPS_PROXY or HTTP_PROXY) names a SOCKS proxy, and the package that speaks "
+            "SOCKS is missing: pip install socksio, or name a proxy that speaks HTTP."
+        ) from None
+    return openai.AsyncOpenAI(api_key=key, base_url=base_url or None, max_retries=0, http_client=http)
 
 
 class ChosenProvider(ModelProvider):
@@ -138,7 +156,7 @@ class GuardedModel(Model):
         kind, hidden = type(error).__name__, "its error names a secret and is not shown"
         attempt = activity.info().attempt if activity.in_activity() else 1
         leaks = any(secret in "".join(traceback.format_exception(error)) for secret in secrets)
-        if attempt >= PATIENCE and not isinstance(error, _MAY_COME_BACK):
+        if attempt >= ATTEMPTS_AT_BROKEN_CODE and not isinstance(error, _MAY_COME_BACK):
             what = hidden if leaks else f"{kind}: {str(error)[:1000]}"
             return ApplicationError(
                 f"The model's own code failed {attempt} times and was given up: {what}",

@@ -9,10 +9,16 @@ import httpx2
 
 from .errors import Refused
 
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+
 
 @dataclass(frozen=True)
 class Webhook:
+    """A receiver of notices. To one on this machine it goes straight, past any proxy of the environment."""
+
     url: str
+    field: str = "text"
+    """Where the receiver expects the text: Slack in `text`, Discord in `content`."""
 
     def post(self, key: str, text: str) -> None:
         """Posts `{"text": …}`. `key` goes along as the `Idempotency-Key`, by which a receiver knows a repeat.
@@ -22,10 +28,10 @@ class Webhook:
         """
         reply = httpx2.post(
             self.url,
-            json={"text": text},
+            json={self.field: text},
             headers={"Idempotency-Key": json.dumps(key)},
             timeout=5,
-            trust_env=False,
+            trust_env=httpx2.URL(self.url).host not in LOOPBACK,
         )
         if reply.is_client_error and reply.status_code not in (408, 429):
             raise Refused(f"The webhook's receiver refuses for good: HTTP {reply.status_code}.")
@@ -65,7 +71,7 @@ class WebhookReceiver:
             self.repeats += 1
             return
         self._seen.add(key or "")
-        self.posts.append({"text": post.get("text", "")})
+        self.posts.append(post)
 
     def stop(self) -> None:
         self._server.shutdown()
