@@ -33,7 +33,7 @@ class Outage:
 
     service: str
     permanent: bool
-    """Whether the refusal is one that no retry mends: SMTP 550, HTTP 401."""
+    """Whether the refusal is one that no retry gets past: SMTP 550, HTTP 401."""
     silent: bool
     """Whether the mail server takes the connection and never says a word."""
     hours: float | None

@@ -2,7 +2,7 @@
 
 from .defiant import Defiant
 from .endpoint import ModelEndpoint, model_at
-from .live import ModelError, model_provider
+from .live import ModelError, model_provider, slow_model
 from .offline import Fails, Mistakes, OfflineModel
 from .serving import Answer, LoopbackServer, Request
 from .traces import keep_traces_here
@@ -22,4 +22,5 @@ __all__ = [
     "keep_traces_here",
     "model_at",
     "model_provider",
+    "slow_model",
 ]

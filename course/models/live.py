@@ -1,4 +1,4 @@
-"""Which model answers: the offline one, any `agents.Model`, or a live one; and what becomes of its errors."""
+"""Which model answers: the offline one, any `agents.Model`, or a live one; and what its errors say."""
 
 import contextlib
 import inspect
@@ -12,6 +12,8 @@ import httpx2
 import openai
 from agents import Model, ModelProvider, ModelResponse, OpenAIProvider
 from temporalio import activity
+from temporalio.api.enums.v1 import PendingActivityState, TimeoutType
+from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.exceptions import ApplicationError, TemporalError
 
 from .offline import OfflineModel
@@ -32,7 +34,8 @@ def model_provider(model: Model | str | None = None) -> tuple[Model | str, Model
         model: None for the offline model (a key in the environment changes nothing), any `agents.Model`,
             or a live model's name. A name means the Agents SDK's own OpenAI provider, which speaks the
             Responses API to `OPENAI_BASE_URL` with `OPENAI_API_KEY`; an agent that names a model of its own
-            gets that one.
+            gets that one. For an endpoint that speaks chat completions only, hand in an
+            `agents.OpenAIChatCompletionsModel`.
 
     Returns:
         The model (or a live one's name), and a provider whose models raise errors that Temporal's retries can
@@ -64,7 +67,7 @@ def model_provider(model: Model | str | None = None) -> tuple[Model | str, Model
         )
     if not (key.isascii() and key.isprintable()):
         raise ModelError(
-            "OPENAI_API_KEY holds a character that cannot be sent (a line break, an accent?): set it anew."
+            "OPENAI_API_KEY holds a character that cannot be sent (a line break, an accent?): set it again."
         )
     client = openai_client(key, os.environ.get("OPENAI_BASE_URL"))
     return model.strip(), ChosenProvider(
@@ -130,13 +133,13 @@ class GuardedModel(Model):
             if (judged := self._judged(error)) is error:
                 raise
             raise judged from None
-        _mend(answer.output)
+        _fill_empty_lists(answer.output)
         return answer
 
     async def stream_response(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         try:
             async for event in self._model.stream_response(*args, **kwargs):
-                _mend(getattr(getattr(event, "response", None), "output", ()))
+                _fill_empty_lists(getattr(getattr(event, "response", None), "output", ()))
                 yield event
         except Exception as error:
             if (judged := self._judged(error)) is error:
@@ -151,6 +154,7 @@ class GuardedModel(Model):
 
     def _judged(self, error: Exception) -> Exception:
         secrets = [s for s in {self._key, os.environ.get("OPENAI_API_KEY", "").strip()} if len(s) >= 4]
+        _explain(error)
         for one in _chain(error):
             _redact(one, secrets)
         kind, hidden = type(error).__name__, "its error names a secret and is not shown"
@@ -166,13 +170,49 @@ class GuardedModel(Model):
         return ApplicationError(f"The model failed; {hidden}.", type=kind) if leaks else error
 
 
-def _mend(output: Iterable[Any]) -> None:
+def _fill_empty_lists(output: Iterable[Any]) -> None:
     """Some endpoints send null where OpenAI sends an empty list; Pydantic refuses it in the next turn's input."""
     for item in output:
         for part in getattr(item, "content", None) or ():
             for name in ("logprobs", "annotations"):
                 if getattr(part, name, ()) is None:
                     setattr(part, name, [])
+
+
+def _explain(error: Exception) -> None:
+    """Says in an error what a bare 404 leaves open: the endpoint may speak another API than the one it was asked by."""
+    if (
+        isinstance(error, openai.APIStatusError)
+        and error.status_code in (404, 405, 501)
+        and error.request.url.path.endswith("/responses")
+        and error.code != "model_not_found"  # it does speak the Responses API
+    ):
+        error.args = (
+            f"{error.request.url.host} does not take POST {error.request.url.path}: HTTP {error.status_code}. If it "
+            "speaks chat completions only, start with model=OpenAIChatCompletionsModel('the model', "
+            f"AsyncOpenAI(max_retries=0)), from agents and openai. It says: {error.message}",
+        )
+
+
+def slow_model(call: PendingActivityInfo) -> str | None:
+    """What to do when somebody has waited in vain for a model that is slow. None: something else is wrong."""
+    timed_out = call.last_failure.timeout_failure_info.timeout_type == TimeoutType.TIMEOUT_TYPE_START_TO_CLOSE
+    works = call.state == PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
+    if not call.activity_type.name.startswith("invoke_model_activity") or not (
+        timed_out or (works and not call.HasField("last_failure"))
+    ):
+        return None
+    happens = (
+        "The model did not answer within the time that one call may take, so the call is made again."
+        if timed_out
+        else "The model is still at work."
+    )
+    return (
+        f"{happens} Nothing is lost: once it answers, `await chat.transcript()` shows the reply. To wait longer for a "
+        "slow model: `await chat.send(…, timeout=120)`. One call may take 60 s, unless the lab gives it more: "
+        "`Lab.start(model=…, model_calls=replace(MODEL_CALLS, start_to_close_timeout=timedelta(minutes=5)))`, with "
+        "MODEL_CALLS from course.lab.worker and replace from dataclasses."
+    )
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
