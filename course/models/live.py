@@ -127,30 +127,31 @@ class GuardedModel(Model):
         self._model, self._key = model, key
 
     async def get_response(self, *args: Any, **kwargs: Any) -> ModelResponse:
-        try:
+        with self._errors_judged():
             answer = await self._model.get_response(*args, **kwargs)
-        except Exception as error:
-            if (judged := self._judged(error)) is error:
-                raise
-            raise judged from None
         _fill_empty_lists(answer.output)
         return answer
 
     async def stream_response(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-        try:
+        with self._errors_judged():
             async for event in self._model.stream_response(*args, **kwargs):
                 _fill_empty_lists(getattr(getattr(event, "response", None), "output", ()))
                 yield event
-        except Exception as error:
-            if (judged := self._judged(error)) is error:
-                raise
-            raise judged from None
 
     def get_retry_advice(self, request: Any) -> Any:
         return self._model.get_retry_advice(request)
 
     async def close(self) -> None:
         await self._model.close()
+
+    @contextlib.contextmanager
+    def _errors_judged(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            if (judged := self._judged(error)) is error:
+                raise
+            raise judged from None
 
     def _judged(self, error: Exception) -> Exception:
         secrets = [s for s in {self._key, os.environ.get("OPENAI_API_KEY", "").strip()} if len(s) >= 4]
