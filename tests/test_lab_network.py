@@ -20,10 +20,10 @@ from openai import AsyncOpenAI
 from temporalio.api.enums.v1 import EventType
 
 from course import Lab, LabError
+from course.desk import ConversationWorkflow
+from course.desk.answering import APOLOGY
 from course.lab.worker import MODEL_CALLS
 from course.models import Answer, LoopbackServer, ModelEndpoint, OfflineModel
-from course.workflows import ConversationWorkflow
-from course.workflows.answering import APOLOGY
 from tests.lab_helpers import attempts
 from tests.proxy import Proxy
 
@@ -63,7 +63,9 @@ WATCHED = """
     threading.Thread(target=watch, daemon=True).start()
     from agents.tracing import flush_traces
     from course import Lab
-    from course.workflows import ConversationWorkflow, DutyAsToolWorkflow, ToolsWorkflow
+    from course.desk import ConversationWorkflow
+    from course.lessons.lesson_02 import ToolsWorkflow
+    from course.lessons.lesson_04 import DutyAsToolWorkflow
 
     async def main():
         async with await Lab.start() as lab:

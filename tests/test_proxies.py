@@ -12,7 +12,9 @@ import httpx2
 import pytest
 from agents import Model, ModelSettings, ModelTracing
 
+from course.desk.services import Database, Mail, Services, Shop, Webhook
 from course.lab.outages import Outage, RefusingServers
+from course.lab.receivers import WebhookReceiver
 from course.models import (
     Answer,
     LoopbackServer,
@@ -23,7 +25,6 @@ from course.models import (
     model_provider,
 )
 from course.models.wire import as_response
-from course.services import Database, Mail, Services, Shop, Webhook, WebhookReceiver
 from tests.proxy import Proxy
 
 

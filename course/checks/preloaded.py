@@ -13,14 +13,15 @@ from agents import ModelSettings, ModelTracing, OpenAIProvider
 from openai import AsyncOpenAI
 
 from course.checks import child, exercises
+from course.lab.everything import workflows
 from course.models import OfflineModel
 from course.models.wire import as_response
-from course.workflows import ALL
 
-__all__ = ["ALL", "child", "matplotlib"]
+__all__ = ["child", "matplotlib", "workflows"]
 
 for lesson in exercises.LESSONS:
     exercises.load(lesson)
+workflows()
 
 
 async def ask_once() -> None:

@@ -21,8 +21,8 @@ from agents import Model, ModelProvider
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from temporalio import activity
 
+from course.desk.services import Database, Services, ServicesInterceptor, Shop
 from course.models import Answer, LoopbackServer, model_at
-from course.services import Database, Services, ServicesInterceptor, Shop
 
 SERVICES = ("database", "mail", "model", "webhook")
 

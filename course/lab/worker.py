@@ -23,7 +23,7 @@ from temporalio.worker import Interceptor, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from temporalio.workflow import UnfinishedSignalHandlersWarning, UnfinishedUpdateHandlersWarning
 
-from course.lab.heartbeats import Heartbeats
+from course.desk.heartbeats import Heartbeats
 from course.models import keep_traces_here
 
 keep_traces_here()  # in every process that has a worker, before there is one

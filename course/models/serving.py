@@ -66,13 +66,12 @@ class _Handler(BaseHTTPRequestHandler):
         except (ValueError, RecursionError):
             body = None
         answer = self.server.answer(Request(self.path, self.headers, body))
-        headers, payload = {"content-type": "application/json"}, b""
-        if isinstance(answer.content, bytes):
-            payload = answer.content
-        elif answer.content is not None:
-            payload = json.dumps(answer.content).encode()
+        payload = answer.content
+        if not isinstance(payload, bytes):
+            payload = b"" if payload is None else json.dumps(payload).encode()
+        headers = {"content-type": "application/json", "content-length": str(len(payload))} if payload else {}
         self.send_response(answer.status)
-        for name, value in (headers | {"content-length": str(len(payload))} | dict(answer.headers)).items():
+        for name, value in (headers | dict(answer.headers)).items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(payload)
