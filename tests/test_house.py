@@ -61,6 +61,14 @@ def test_importing_course_loads_nothing_else() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_models_need_no_more_than_the_desk_does() -> None:
+    code = "import sys, course.models; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"IPython", "aiosmtpd", "ipykernel", "matplotlib", "pandas", "psutil"} & set(
+        done.stdout.split()
+    )
+
+
 def test_windows_is_told_at_once_to_use_wsl() -> None:
     code = "import sys; sys.platform = 'win32'; from course import Lab"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

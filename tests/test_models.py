@@ -20,7 +20,7 @@ from pydantic import BaseModel
 from course.models import OfflineModel
 from course.models.choosing import Skill, is_duty
 from course.models.filling import Facts, fill
-from course.models.reading import Turn, cents, clauses, known, number, orders, plants
+from course.models.understanding import Turn, cents, clauses, known, number, orders, plants
 from tests.offline_agents import (
     ALL,
     DUTY,

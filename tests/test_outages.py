@@ -107,6 +107,19 @@ async def test_an_outage_does_not_leak_into_another_lab(lab: Lab) -> None:
         assert len(mails(other, chat)) == 1
 
 
+async def test_a_proxy_makes_no_refusal_for_good_retryable(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")  # nobody is there, and nobody is asked
+    chat = await talk(lab)
+    with await lab.outage("model", permanent=True):
+        await chat.send("Hello!")
+        record = await chat.activities(times=True)
+    row = record[record.activity == "invoke_model_activity"].iloc[0]
+    assert (row.attempts, row.status) == (1, "failed")
+    assert "401" in row.failure
+    assert len(rows(lab, "turns", chat)) == 1
+    assert "Welcome" in await chat.send("Hello!")
+
+
 async def test_a_worker_process_meets_the_outage_too(lab: Lab) -> None:
     chat = await talk(lab)
     process = await lab.worker_process()
