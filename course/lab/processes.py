@@ -27,7 +27,7 @@ from course.models import model_provider
 from course.services import Database, Mail, Services, Shop, Webhook
 
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["course.checks.preloaded"])  # one helper for these and for the checks
+FORKS.set_forkserver_preload(["course.lab.preloaded"])
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What the helper that forks the checks' processes has imported beforehand. Nobody else imports this."""
+"""What the process that forks all others has imported and done beforehand. Nobody else imports this."""
 
 import gc
 import signal
@@ -9,20 +9,19 @@ import asyncio
 
 import httpx2
 import matplotlib.backends.backend_agg  # what a report is drawn with
+import sqlalchemy.dialects.sqlite
 from agents import ModelSettings, ModelTracing, OpenAIProvider
 from agents.tracing import get_trace_provider
 from openai import AsyncOpenAI
+from temporalio import workflow
+from temporalio.openai_agents._invoke_model_activity import ActivityModelInput
 
-from course.checks import child, exercises
+from course.lab.worker import PAYLOADS, Sandbox, agents_plugin
 from course.models import OfflineModel
 from course.models.wire import as_response
 from course.workflows import ALL
 
-__all__ = ["ALL", "child", "matplotlib"]
-
-for lesson in exercises.LESSONS:
-    exercises.load(lesson)
-get_trace_provider()  # otherwise made in every process, in a quarter of a second; it sends nothing
+__all__ = ["matplotlib", "sqlalchemy"]
 
 
 async def ask_once() -> None:
@@ -41,6 +40,23 @@ async def ask_once() -> None:
         await model.get_response(*question, **more)
 
 
+def read_a_model_call() -> None:
+    """As a worker reads it that runs the model's activity."""
+    call = {"input": "Thanks!", "model_settings": {}, "tracing": 0}
+    read = PAYLOADS.payload_converter
+    read.from_payloads(read.to_payloads([call]), [ActivityModelInput])
+
+
+async def try_workflows() -> None:
+    """Otherwise every worker that is forked from here tries them all, for half a second."""
+    sandbox = agents_plugin(OpenAIProvider(api_key="none")).workflow_runner(Sandbox())
+    for each in ALL:
+        sandbox.prepare_workflow(workflow._Definition.must_from_class(each))
+
+
+get_trace_provider()  # otherwise made in every process, in a quarter of a second; it sends nothing
 asyncio.run(ask_once())
+read_a_model_call()
+asyncio.run(try_workflows())
 gc.collect()
 gc.freeze()  # what is here by now, no process that is forked from here looks through, or copies, again
