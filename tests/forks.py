@@ -8,6 +8,7 @@ of it again. Notebooks 00 and 01 still run in ordinary kernels with a fork serve
 import os
 import signal
 import sys
+import tempfile
 from importlib.metadata import EntryPoint
 from multiprocessing import forkserver, get_context
 from multiprocessing.process import BaseProcess
@@ -94,6 +95,7 @@ def run_kernel(arguments: list[str], environment: dict[str, str], folder: str) -
     os.setsid()
     os.environ.clear()
     os.environ.update(environment)
+    tempfile.tempdir = None  # it is the environment's to say
     os.chdir(folder)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
