@@ -12,6 +12,8 @@ UV := $(BIN)/uv
 export UV_SYSTEM_CERTS := 1
 # A kernel or a test must never find this project's environment variables of another one.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
+# Compiled once, not in every process of a run.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: lab setup test soak lint notebooks histories bench browser-test pictures conda-test lock help clean
 

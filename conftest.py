@@ -2,9 +2,11 @@
 
 import os
 import tempfile
+from typing import Any
 
 import pytest
 
+from tests import forks
 from tests.proxy import Proxy
 
 # Before anything imports the Agents SDK: a trace must never leave a test run.
@@ -14,6 +16,19 @@ os.environ.pop("OPENAI_BASE_URL", None)
 
 MY_WORK = tempfile.TemporaryDirectory()
 """For the lessons' exercise cells. A reader's own answers lie in notebooks/my_work."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """In pytest-xdist's controller, for each of its workers: all use one fork server."""
+    if not hasattr(node.config, "forks"):
+        node.config.forks = forks.start()
+    node.workerinput["forks"] = node.config.forks
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput"):
+        forks.join(config.workerinput["forks"])
 
 
 @pytest.fixture(scope="session")
@@ -31,8 +46,11 @@ ENVIRONMENT = pytest.MonkeyPatch()
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.path.suffix == ".ipynb":
         os.environ["COURSE_MY_WORK"] = f"{MY_WORK.name}/my_work"
+        # 00 runs as a reader's does, from the start; in 01 each process has an order of sets of its own.
+        forks.kernels_are(forks.FRESH if item.path.name[:2] in ("00", "01") else forks.FORKED)
     else:
         os.environ.pop("COURSE_MY_WORK", None)
+        forks.kernels_are(forks.FRESH)
     if item.path.name in BEHIND_A_PROXY and PROXY not in item.parent.stash:
         proxy = item.parent.stash[PROXY] = Proxy()
         for name, value in proxy.variables().items():

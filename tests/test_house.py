@@ -27,11 +27,11 @@ MAY_IMPORT = {
 }
 
 
-def imports_of(file: Path) -> set[str]:
-    """The parts of `course` that a file imports, itself included."""
+def imports_of(code: str, package: str) -> set[str]:
+    """The parts of `course` that a module imports, its own included. A string that is a module's name, or begins one,
+    counts: somebody imports it by that name."""
     found = set()
-    package = ".".join(file.relative_to(ROOT).parent.parts)
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in ast.walk(ast.parse(code)):
         names = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -39,6 +39,8 @@ def imports_of(file: Path) -> set[str]:
             base = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
             module = ".".join([*base, node.module or ""]).strip(".")
             names = [f"{module}.{alias.name}" for alias in node.names] if module == "course" else [module]
+        elif isinstance(node, ast.Constant) and re.fullmatch(r"course\.\w[\w.]*", str(node.value)):
+            names = [node.value]
         found |= {name.split(".")[1] for name in names if name.startswith("course.")}
     return found
 
@@ -50,8 +52,23 @@ def test_arrows_go_one_way(part: str) -> None:
     )
     assert files
     for file in files:
-        foreign = imports_of(file) - {part} - MAY_IMPORT[part]
+        package = ".".join(file.relative_to(ROOT).parent.parts)
+        foreign = imports_of(file.read_text(), package) - {part} - MAY_IMPORT[part]
         assert not foreign, f"{file.relative_to(ROOT)} imports course.{', course.'.join(sorted(foreign))}"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        'import_module("course.checks.child")',
+        'import_module(f"course.checks.lesson_{lesson}")',
+        'FORKS.set_forkserver_preload(["course.checks.preloaded"])',
+        'MODULE = "course.checks"',
+    ],
+)
+def test_an_import_by_string_is_an_import(code: str) -> None:
+    assert imports_of(code, "course.lab") == {"checks"}
+    assert imports_of(f'def f():\n    """Not {code}, and not course.checks."""', "course.lab") == set()
 
 
 def test_importing_course_loads_nothing_else() -> None:

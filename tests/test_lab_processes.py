@@ -20,6 +20,7 @@ from course import Lab, LabError
 from course.desk import ConversationWorkflow
 from course.lab.server import end_what_dead_labs_left
 from course.models import ModelEndpoint, OfflineModel
+from tests import forks
 from tests.lab_helpers import attempts, count, until
 
 
@@ -124,7 +125,9 @@ print("SERVER", lab._server.process.pid)
 
 
 @pytest.fixture
-async def kernel(place: Path) -> AsyncIterator[Any]:
+async def kernel(place: Path, request: pytest.FixtureRequest) -> AsyncIterator[Any]:
+    """An ordinary kernel, where a reader shuts it down; elsewhere one that need not import everything first."""
+    forks.kernels_are(forks.FRESH if "shutdown" in request.node.name else forks.FORKED)
     manager = AsyncKernelManager(kernel_name="python3")
     manager.kernel_spec.argv[0] = sys.executable
     await manager.start_kernel(env={**os.environ, "PYDEVD_DISABLE_FILE_VALIDATION": "1"})

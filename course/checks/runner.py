@@ -28,7 +28,7 @@ _hints_shown: dict[str, int] = {}
 
 def warm_up() -> None:
     """Starts the helper in the background, if it is not there yet."""
-    _processes.set_forkserver_preload(["course.checks.preloaded"])
+    _processes.set_forkserver_preload(["course.lab.preloaded"])
     forkserver.ensure_running()
 
 

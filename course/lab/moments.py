@@ -20,9 +20,9 @@ from temporalio.worker import (
     WorkflowInstanceDetails,
     WorkflowInterceptorClassInput,
 )
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from course.lab.errors import LabError
+from course.lab.worker import Sandbox
 
 MOMENT = re.compile(r"(before|after) (.+?)(?: #([1-9]\d*))?")
 
@@ -137,7 +137,7 @@ class _DieInActivity(ActivityInboundInterceptor):
 
 
 @dataclass(frozen=True)
-class DyingRunner(SandboxedWorkflowRunner):
+class DyingRunner(Sandbox):
     """The workflows' sandbox, as always. `kill_at` is told of every workflow task that is not a replay."""
 
     kill_at: KillAt | None = None

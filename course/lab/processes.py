@@ -27,7 +27,7 @@ from course.lab.worker import RunningWorker, agents_plugin, runtime
 from course.models import model_provider
 
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["course.checks.preloaded"])  # one helper for these and for the checks
+FORKS.set_forkserver_preload(["course.lab.preloaded"])
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What the helper that forks the checks' processes has imported beforehand. Nobody else imports this."""
+"""What the process that forks all others has imported and done beforehand. Nobody else imports this."""
 
 import gc
 import signal
@@ -9,19 +9,18 @@ import asyncio
 
 import httpx2
 import matplotlib.backends.backend_agg  # what a report is drawn with
+import sqlalchemy.dialects.sqlite
 from agents import ModelSettings, ModelTracing, OpenAIProvider
 from openai import AsyncOpenAI
+from temporalio import workflow
+from temporalio.openai_agents._invoke_model_activity import ActivityModelInput
 
-from course.checks import child, exercises
 from course.lab.everything import workflows
+from course.lab.worker import PAYLOADS, Sandbox, agents_plugin
 from course.models import OfflineModel
 from course.models.wire import as_response
 
-__all__ = ["child", "matplotlib", "workflows"]
-
-for exercise in exercises.IDS:
-    exercises.load(exercise)
-workflows()
+__all__ = ["matplotlib", "sqlalchemy"]
 
 
 async def ask_once() -> None:
@@ -40,6 +39,22 @@ async def ask_once() -> None:
         await model.get_response(*question, **more)
 
 
+def read_a_model_call() -> None:
+    """As a worker reads it that runs the model's activity."""
+    call = {"input": "Thanks!", "model_settings": {}, "tracing": 0}
+    read = PAYLOADS.payload_converter
+    read.from_payloads(read.to_payloads([call]), [ActivityModelInput])
+
+
+async def try_workflows() -> None:
+    """Otherwise every worker that is forked from here tries them all, for half a second."""
+    sandbox = agents_plugin(OpenAIProvider(api_key="none")).workflow_runner(Sandbox())
+    for each in workflows():
+        sandbox.prepare_workflow(workflow._Definition.must_from_class(each))
+
+
 asyncio.run(ask_once())
+read_a_model_call()
+asyncio.run(try_workflows())
 gc.collect()
 gc.freeze()  # what is here by now, no process that is forked from here looks through, or copies, again
