@@ -13,12 +13,13 @@ from temporalio.client import WorkflowExecutionStatus
 
 from course.checks.complaints import meaning, own_words, raised
 from course.checks.verdict import NotYet, shortened
+from course.checks.waiting import on_this_machine
 from course.lab import Conversation, Lab, LabError
 from course.models import OfflineModel
 from course.models.offline import status_error
 
-PATIENCE = 8
-"""Seconds for one reply. A turn takes a tenth of one."""
+REPLY_SECONDS = 8
+"""For one reply, on a quiet machine. A turn takes a tenth of one."""
 
 
 MODEL_CALL = "invoke_model_activity"
@@ -131,7 +132,7 @@ async def lab_for(
 async def say(chat: Conversation, text: str, module: Any) -> str:
     """Sends a message and returns the reply. Raises `Stuck` or `NoReply` as soon as there will be none."""
     before = {pending.activity_id for pending in await _pending(chat)}
-    reply = asyncio.ensure_future(chat.begin(text, timeout=PATIENCE))
+    reply = asyncio.ensure_future(chat.begin(text, timeout=on_this_machine(REPLY_SECONDS)))
     while not reply.done():
         await asyncio.wait([reply], timeout=0.2)
         if not reply.done():
@@ -175,7 +176,7 @@ async def _stop_if_in_vain(chat: Conversation, text: str, before: set[str]) -> N
 
 async def close(chat: Conversation, module: Any) -> None:
     """Ends a conversation."""
-    ending = asyncio.create_task(chat.close(timeout=PATIENCE / 2))
+    ending = asyncio.create_task(chat.close(timeout=on_this_machine(REPLY_SECONDS / 2)))
     while not ending.done():
         await asyncio.wait([ending], timeout=0.2)
         if not ending.done():
