@@ -28,7 +28,7 @@ from temporalio.service import RPCError
 
 from course import activities, workflows
 from course.lab.lab import TASK_QUEUE
-from course.lab.worker import RunningWorker, agents_plugin, runtime
+from course.lab.running import RunningWorker, agents_plugin, runtime
 from course.models import ModelError, model_provider
 from course.services import Database, Mail, Services, ServicesInterceptor, Shop, Webhook
 

@@ -18,7 +18,7 @@ from temporalio import activity, workflow
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
 from course import Lab, LabError, activities
-from course.lab import Conversation, worker
+from course.lab import Conversation, running
 from course.lab.lab import OutageInterceptor
 from course.models import OfflineModel
 from course.workflows import ConversationWorkflow
@@ -57,8 +57,8 @@ class FailingLab(Lab):
 
     async def _start(self, *options: Any) -> None:
         # A busy machine is no dead worker: attempts are counted exactly here.
-        patient = replace(worker.MODEL_CALLS, heartbeat_timeout=None)
-        with patch.object(worker, "MODEL_CALLS", patient):
+        patient = replace(running.MODEL_CALLS, heartbeat_timeout=None)
+        with patch.object(running, "MODEL_CALLS", patient):
             await super()._start(*options)
 
     async def _start_worker(self) -> None:
@@ -67,7 +67,7 @@ class FailingLab(Lab):
         outages.intercept_activity = lambda after: _Failing(  # type: ignore[method-assign]
             OutageInterceptor.intercept_activity(outages, after), self.plans
         )
-        self._worker = worker.RunningWorker(
+        self._worker = running.RunningWorker(
             self.client, self.task_queue, self._workflows, self._activities, [outages]
         )
         await self._worker.start()

@@ -22,7 +22,7 @@ from temporalio.openai_agents import ModelActivityParameters
 from course.lab.errors import LabError
 from course.lab.moments import DyingRunner, KillAt, Moment
 from course.lab.outages import OutageInterceptor, OutageProvider, Outages
-from course.lab.worker import RunningWorker, agents_plugin, runtime
+from course.lab.running import RunningWorker, agents_plugin, runtime
 from course.models import model_provider
 from course.services import Database, Mail, Services, Shop, Webhook
 
