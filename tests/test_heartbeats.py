@@ -10,8 +10,8 @@ from temporalio.api.enums.v1 import EventType, TimeoutType
 from temporalio.client import WorkflowHistory
 
 from course import Lab
+from course.desk import ConversationWorkflow
 from course.models import OfflineModel
-from course.workflows import ConversationWorkflow
 from tests.lab_helpers import attempts, until
 from tests.lab_strangers import NotesProgress, Slow, note_progress, take_time, take_time_async
 

@@ -5,11 +5,6 @@ holds up the kernel's loop: a worker in it would not hear of the work that the s
 say that it lives, and would be taken for dead. What it was doing would be done twice.
 """
 
-import os
-
-# Before the Agents SDK starts anything: with a key in the environment it would send traces over the network.
-os.environ["OPENAI_AGENTS_DISABLE_TRACING"] = "1"
-
 import asyncio
 import ctypes
 import functools
@@ -34,7 +29,10 @@ from temporalio.worker import Interceptor, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from temporalio.workflow import UnfinishedSignalHandlersWarning, UnfinishedUpdateHandlersWarning
 
-from course.lab.heartbeats import Heartbeats, thread
+from course.desk.heartbeats import Heartbeats, thread
+from course.models import keep_traces_here
+
+keep_traces_here()  # in every process that has a worker, before there is one
 
 # How a model call is run: the customer waits for it, so it is given up after ten minutes with an apology.
 MODEL_CALLS = ModelActivityParameters(
