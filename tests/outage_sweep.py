@@ -21,7 +21,7 @@ from course import Lab, LabError
 from course.desk import ConversationWorkflow, activities
 from course.desk.conversation import INSTRUCTIONS
 from course.desk.policies import BACKGROUND
-from course.lab import Conversation, everything, worker
+from course.lab import Conversation, everything, running
 from course.lab.lab import OutageInterceptor
 from course.lessons.plain_conversation import PlainConversation
 from course.models import OfflineModel
@@ -57,8 +57,8 @@ class FailingLab(Lab):
 
     async def _start(self, *options: Any) -> None:
         # A busy machine is no dead worker: attempts are counted exactly here.
-        patient = replace(worker.MODEL_CALLS, heartbeat_timeout=None)
-        with patch.object(worker, "MODEL_CALLS", patient):
+        patient = replace(running.MODEL_CALLS, heartbeat_timeout=None)
+        with patch.object(running, "MODEL_CALLS", patient):
             await super()._start(*options)
 
     async def _start_worker(self) -> None:
@@ -67,7 +67,7 @@ class FailingLab(Lab):
         outages.intercept_activity = lambda after: _Failing(  # type: ignore[method-assign]
             OutageInterceptor.intercept_activity(outages, after), self.plans
         )
-        self._worker = worker.RunningWorker(
+        self._worker = running.RunningWorker(
             self.client, self.task_queue, self._workflows, self._activities, [outages]
         )
         await self._worker.start()

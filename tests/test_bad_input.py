@@ -26,6 +26,7 @@ from course.lab import replay
 from course.lab.conversation import Conversation
 from course.lab.persisting import KNOWN
 from course.lab.receivers import Mailbox
+from course.lab.running import beside_the_cells
 from course.lessons.lesson_02 import ToolsWorkflow
 from course.models import OfflineModel
 from course.models.offline import status_error
@@ -245,7 +246,7 @@ async def test_strange_names(lab: Lab, name: str) -> None:
 
 
 async def test_no_mail_server_then_one_again(lab: Lab, chat: Conversation) -> None:
-    await lab._mailbox.stop()
+    await beside_the_cells(lab._mailbox.stop())
     try:
         await works(chat)  # the customer does not wait for it
         waiting = await until(lambda: failed(chat, "send_notification"), "a failed attempt")
@@ -253,7 +254,7 @@ async def test_no_mail_server_then_one_again(lab: Lab, chat: Conversation) -> No
         assert "Connection refused" in waiting["last failure"]
         await works(chat)
     finally:
-        await lab._mailbox.start()
+        await beside_the_cells(lab._mailbox.start())
     await chat.fast_forward(timedelta(minutes=10))
     assert (await chat.pending()).empty
     mails = lab.inbox()

@@ -172,3 +172,20 @@ def test_code_cells_need_no_scrolling(path: Path) -> None:
 def test_there_are_notebooks() -> None:
     assert [path.name[:2] for path in NOTEBOOKS] == [f"{n:02}" for n in range(len(NOTEBOOKS))]
     assert len(NOTEBOOKS) >= 5
+
+
+@pytest.mark.parametrize("answer", ["Python 3.10.13", "Python 2.7.18"])
+def test_a_python_that_does_not_fit_is_refused_before_anything_happens(tmp_path: Path, answer: str) -> None:
+    for name in ("Makefile", "requirements.lock", "pyproject.toml"):
+        (tmp_path / name).write_text((ROOT / name).read_text())
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\n[ "$1" = --version ] && echo {answer}\n')
+    python.chmod(0o755)
+    made = subprocess.run(
+        ["make", f"PYTHON={python}", "lab"], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert made.returncode != 0
+    assert made.stdout == (
+        f"The course needs Python 3.11, 3.12 or 3.13. Asked for its version, {python} answers: {answer}. "
+        "Nothing was changed. Name one that fits: make PYTHON=/path/to/python3.12 lab\n"
+    )

@@ -400,6 +400,45 @@ async def test_a_port_that_is_taken_meanwhile(
         assert "offline model" in await chat.send("What are you?")
 
 
+async def test_a_port_that_is_lost_late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server has looked at its port and found it free, and then somebody else is faster: it says so, and panics.
+
+    The log is a real one, cut. The first start of the server ends with it, the next is the server itself.
+    """
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    server, panic = tmp_path / "temporal", Path(__file__).with_name("lab_port_lost.log")
+    real = course.lab.server.temporal_binary()
+    server.write_text(
+        f'#!/bin/sh\nmkdir {tmp_path}/tried 2>/dev/null || exec {real} "$@"\ncat {panic} >&2\nexit 2\n'
+    )
+    server.chmod(0o755)
+    scripts(monkeypatch, tmp_path)
+    async with await Lab.start(ui=False) as lab:
+        assert (tmp_path / "tried").exists()
+        chat = await lab.converse(HelloWorkflow, "ada")
+        assert "offline model" in await chat.send("What are you?")
+
+
+async def test_many_labs_started_at_once_all_stand() -> None:
+    labs = await asyncio.gather(*(Lab.start(ui=False, workflows=[HelloWorkflow]) for _ in range(12)))
+    try:
+        chats = [await lab.converse(HelloWorkflow, "ada") for lab in labs]
+        answers = await asyncio.gather(*(chat.send("What are you?") for chat in chats))
+        assert all("offline model" in answer for answer in answers)
+        assert len({lab.address for lab in labs}) == 12
+        assert len({lab.client.service_client.config.target_host for lab in labs}) == 12
+    finally:
+        await asyncio.gather(*(lab.stop() for lab in labs))
+    assert not own_servers_but(1)
+
+
+def test_the_reason_of_a_server_that_panics_is_no_line_of_its_stack(tmp_path: Path) -> None:
+    log = tmp_path / "server.log"
+    log.write_text("a line\npanic: the moon is full\n\ngoroutine 1 [running]:\nmain.go:18 +0x8e\n")
+    server = course.lab.server.Server(None, (1, 2), False, log)  # type: ignore[arg-type]
+    assert server.last_words() == "panic: the moon is full."
+
+
 def test_a_long_error_of_the_server_is_told_by_its_end(tmp_path: Path) -> None:
     """Who lost a port of its own says so after 1,500 characters; `Lab.start` looks for it, and tries again."""
     log = tmp_path / "server.log"

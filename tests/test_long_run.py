@@ -38,14 +38,15 @@ class MoodyModel(OfflineModel):
 
     refuses = False
     overloaded = False
-    ready: asyncio.Event
+    ready = True
 
     async def get_response(self, system_instructions: Any, input: Any, *args: Any, **kwargs: Any) -> Any:
         if self.refuses and system_instructions == note_taker.instructions:
             raise status_error(403, "no notes")
         message = input[-1].get("content")
         if message == TAKE_YOUR_TIME:
-            await self.ready.wait()
+            while not self.ready:
+                await asyncio.sleep(0.01)
         if self.overloaded and message == TOO_MUCH:
             raise status_error(503, "overloaded")
         return await super().get_response(system_instructions, input, *args, **kwargs)
@@ -245,7 +246,7 @@ async def test_duties_that_come_and_go_do_not_put_the_new_run_off(lab: Lab) -> N
 async def test_a_held_reply_goes_out_after_a_minute_when_another_message_has_no_answer(lab: Lab) -> None:
     """The model answers one of two, and has none for the other: the first sender is not left waiting for it."""
     chat = await lab.converse(ShortRunsDesk, "held")
-    lab.model.ready, lab.model.overloaded = asyncio.Event(), True
+    lab.model.ready, lab.model.overloaded = False, True
 
     async def accepted(text: str, turns: int) -> Reply:
         async def there() -> bool:
@@ -262,7 +263,7 @@ async def test_a_held_reply_goes_out_after_a_minute_when_another_message_has_no_
     slow = await accepted(TAKE_YOUR_TIME, 3)
     await asyncio.gather(*orders)  # the run is long enough by now, and goes on: the third is under way
     refused = await accepted(TOO_MUCH, 4)
-    lab.model.ready.set()
+    lab.model.ready = True
     await until(waits_again, "the next attempt of the last one")
     await until(lambda: len(rows(lab, "turns", chat)) == 3, "the record of the one before")
     assert not slow.done()

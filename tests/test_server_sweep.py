@@ -95,7 +95,7 @@ def behind(kind: str, gate: Gate) -> dict[str, Any]:
 
 @asynccontextmanager
 async def working(lab: Lab, hook: KillAt | None = None, **options: Any) -> AsyncIterator[None]:
-    interceptors: list[Any] = [Heartbeats(), ServicesInterceptor(lab._services)]
+    interceptors: list[Any] = [Heartbeats(lab.client), ServicesInterceptor(lab._services)]
     if hook:
         interceptors.append(hook)
         options["workflow_runner"] = DyingRunner(kill_at=hook)

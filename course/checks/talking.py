@@ -19,6 +19,7 @@ from temporalio.client import WorkflowExecutionStatus
 
 from course.checks.complaints import meaning, own_words, raised
 from course.checks.verdict import NotYet, require, shortened
+from course.checks.waiting import on_this_machine
 from course.lab import Conversation, Lab, LabError, everything
 from course.models import Mistakes, OfflineModel
 from course.models.offline import Step, status_error
@@ -212,7 +213,7 @@ async def lab_for(
 async def say(chat: Conversation, text: str, module: Any) -> str:
     """Sends a message and returns the reply. Raises `Stuck` or `NoReply` as soon as there will be none."""
     before = {pending.activity_id for pending in await _pending(chat)}
-    reply = asyncio.ensure_future(chat.begin(text, timeout=REPLY_SECONDS))
+    reply = asyncio.ensure_future(chat.begin(text, timeout=on_this_machine(REPLY_SECONDS)))
     while not reply.done():
         await asyncio.wait([reply], timeout=0.2)
         if not reply.done():
@@ -256,7 +257,7 @@ async def _stop_if_in_vain(chat: Conversation, text: str, before: set[str]) -> N
 
 async def close(chat: Conversation, module: Any) -> None:
     """Ends a conversation."""
-    ending = asyncio.create_task(chat.close(timeout=REPLY_SECONDS / 2))
+    ending = asyncio.create_task(chat.close(timeout=on_this_machine(REPLY_SECONDS / 2)))
     await wait_for(ending, chat, module)
     try:
         ending.result()

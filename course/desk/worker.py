@@ -37,7 +37,7 @@ from course.desk.services import (
     Webhook,
 )
 from course.lab.lab import TASK_QUEUE
-from course.lab.worker import RunningWorker, agents_plugin, runtime
+from course.lab.running import RunningWorker, agents_plugin, runtime
 from course.models import ModelError, model_provider
 
 WORKFLOWS = [ConversationWorkflow, WeeklyReportWorkflow, CleanupWorkflow]

@@ -42,8 +42,8 @@ from course.lab.outages import (
 from course.lab.persisting import Persisted
 from course.lab.processes import WorkerProcess, WorkerSettings
 from course.lab.receivers import Mailbox, WebhookReceiver
+from course.lab.running import RunningWorker, agents_plugin, beside_the_cells, runtime
 from course.lab.server import Folder, Server, note_process, temporal_binary
-from course.lab.worker import RunningWorker, agents_plugin, runtime
 from course.models import model_provider
 
 TASK_QUEUE = "juniper"
@@ -124,7 +124,7 @@ class Lab:
             activities: Activities of the worker. Default: every activity of the course.
             model: Nothing (the offline model), any `agents.Model`, or the name of a live model. A name is
                 asked for at OPENAI_BASE_URL with OPENAI_API_KEY, and costs what that endpoint charges.
-            model_calls: Timeouts and retries of a model call. Default: `course.lab.worker.MODEL_CALLS`. They
+            model_calls: Timeouts and retries of a model call. Default: `course.lab.running.MODEL_CALLS`. They
                 are the process's: with two labs in one kernel, those of the lab that was started last hold.
             database_url: Any SQLAlchemy URL. Default: SQLite in the lab's own folder.
             ui: Whether the server brings its Web UI.
@@ -233,7 +233,7 @@ class Lab:
         self.reports = self._folder.path / "reports"
         self.reports.mkdir()
         self.webhooks = WebhookReceiver()
-        await self._mailbox.start()
+        await beside_the_cells(self._mailbox.start())
         self._services = Services(
             database=database,
             shop=shop,
@@ -292,12 +292,13 @@ class Lab:
         if self._watch:
             await asyncio.wait([self._watch])
         if self._refusing:
-            await self._refusing.stop()  # an activity that a silent server holds up is let go
+            # An activity that a silent server holds up is let go.
+            await beside_the_cells(self._refusing.stop())
         if self._worker:
             await self._worker.stop()
         if self._provider:
-            await self._provider.aclose()
-        await self._mailbox.stop()
+            await beside_the_cells(self._provider.aclose())
+        await beside_the_cells(self._mailbox.stop())
         if hasattr(self, "webhooks"):
             self.webhooks.stop()
         if hasattr(self, "_services"):
@@ -306,13 +307,12 @@ class Lab:
 
     def _end_with_python(self) -> None:
         """When nobody has called stop(). A worker or a call under way would crash Python while it ends."""
-        if not self._loop.is_closed():
-            if self._worker:
-                self._loop.run_until_complete(self._worker.stop())
-            if under_way := asyncio.all_tasks(self._loop):
-                for task in under_way:
-                    task.cancel()
-                self._loop.run_until_complete(asyncio.wait(under_way, timeout=1))
+        if self._worker:
+            self._worker.stop_with_python()
+        if not self._loop.is_closed() and (under_way := asyncio.all_tasks(self._loop)):
+            for task in under_way:
+                task.cancel()
+            self._loop.run_until_complete(asyncio.wait(under_way, timeout=1))
         self._end()
 
     def _end(self) -> None:
@@ -461,7 +461,7 @@ class Lab:
         if hours is not None and not (isinstance(hours, int | float) and 0 < hours < 24 * 3650):
             raise LabError(f"An outage has a length in hours, such as hours=6, and not {hours!r}.")
         self._refusing = self._refusing or RefusingServers(self._folder.path)
-        refusing, (_, others) = await self._refusing.start(), self._outages.read()
+        refusing, (_, others) = await beside_the_cells(self._refusing.start()), self._outages.read()
         if any(other.service == service for other in others):
             raise LabError(f"The {service} is out already: end that outage first, outage.end().")
         length = None if hours is None else timedelta(hours=hours)

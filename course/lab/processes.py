@@ -23,7 +23,7 @@ from course.desk.services import Database, Mail, Services, Shop, Webhook
 from course.lab.errors import LabError
 from course.lab.moments import DyingRunner, KillAt, Moment
 from course.lab.outages import OutageInterceptor, OutageProvider, Outages
-from course.lab.worker import RunningWorker, agents_plugin, runtime
+from course.lab.running import RunningWorker, agents_plugin, runtime
 from course.models import model_provider
 
 FORKS = multiprocessing.get_context("forkserver")

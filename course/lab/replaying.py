@@ -14,7 +14,7 @@ from temporalio.worker import Replayer
 from course.history import event_table
 from course.history.reading import History, Run, runs_of
 from course.lab.errors import LabError
-from course.lab.worker import runtime
+from course.lab.running import runtime
 
 
 async def replay(history: History, *workflows: type) -> str:

@@ -298,8 +298,8 @@ async def bench_takeover() -> None:
     """From SIGKILL of the worker process to the next activity that is completed, by the kernel's worker."""
     activity = policies.RECORD["heartbeat_timeout"] + timedelta(seconds=1)  # and the first retry's pause
     moments = {
-        "in a model call (heartbeat 2 s, retry 1 s)": ("before invoke_model_activity", activity),
-        "in an activity (heartbeat 2 s, retry 1 s)": ("before save_to_database", activity),
+        "in a model call (heartbeat 3 s, retry 1 s)": ("before invoke_model_activity", activity),
+        "in an activity (heartbeat 3 s, retry 1 s)": ("before save_to_database", activity),
         "in a workflow task (its timeout 3 s)": ("before workflow task #2", timedelta(seconds=3)),
         "while it is idle (sticky queue 1 s)": (None, timedelta(seconds=1)),
     }
