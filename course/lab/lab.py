@@ -23,6 +23,7 @@ from temporalio.openai_agents import ModelActivityParameters, OpenAIAgentsPlugin
 from temporalio.service import RPCError
 
 from course.desk.answering import why
+from course.desk.plugin import agents_plugin
 from course.desk.services import Database, Mail, Services, Shop, Webhook
 from course.lab import everything
 from course.lab.approver import Approver
@@ -43,7 +44,7 @@ from course.lab.persisting import Persisted
 from course.lab.processes import WorkerProcess, WorkerSettings
 from course.lab.receivers import Mailbox, WebhookReceiver
 from course.lab.server import Folder, Server, note_process, temporal_binary
-from course.lab.worker import RunningWorker, agents_plugin, runtime
+from course.lab.worker import RunningWorker, runtime
 from course.models import model_provider
 
 TASK_QUEUE = "juniper"
@@ -124,7 +125,7 @@ class Lab:
             activities: Activities of the worker. Default: every activity of the course.
             model: Nothing (the offline model), any `agents.Model`, or the name of a live model. A name is
                 asked for at OPENAI_BASE_URL with OPENAI_API_KEY, and costs what that endpoint charges.
-            model_calls: Timeouts and retries of a model call. Default: `course.lab.worker.MODEL_CALLS`. They
+            model_calls: Timeouts and retries of a model call. Default: `course.desk.plugin.MODEL_CALLS`. They
                 are the process's: with two labs in one kernel, those of the lab that was started last hold.
             database_url: Any SQLAlchemy URL. Default: SQLite in the lab's own folder.
             ui: Whether the server brings its Web UI.

@@ -1,10 +1,5 @@
 """The worker of a lab: runs workflows and activities in the kernel, beside the cells."""
 
-import os
-
-# Before the Agents SDK starts anything: with a key in the environment it would send traces over the network.
-os.environ["OPENAI_AGENTS_DISABLE_TRACING"] = "1"
-
 import asyncio
 import ctypes
 import functools
@@ -17,29 +12,17 @@ from datetime import timedelta
 from typing import Any, ClassVar
 from weakref import WeakSet
 
-from agents import ModelProvider, set_trace_provider
+from agents import set_trace_provider
 from agents.run import get_default_agent_runner, set_default_agent_runner
 from agents.tracing import get_trace_provider
 from temporalio.client import Client
-from temporalio.common import RetryPolicy
-from temporalio.openai_agents import ModelActivityParameters, OpenAIAgentsPlugin
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.worker import Interceptor, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from temporalio.workflow import UnfinishedSignalHandlersWarning, UnfinishedUpdateHandlersWarning
 
+import course.desk.plugin  # noqa: F401  before the Agents SDK starts anything: its tracing is off
 from course.desk.heartbeats import Heartbeats
-
-# How a model call is run: the customer waits for it, so it is given up after ten minutes with an apology.
-MODEL_CALLS = ModelActivityParameters(
-    start_to_close_timeout=timedelta(seconds=60),
-    heartbeat_timeout=timedelta(
-        seconds=2
-    ),  # the plugin heartbeats: a dead worker is noticed after two seconds
-    schedule_to_close_timeout=timedelta(minutes=10),
-    retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=30)),
-)
-
 
 SILENCED = (
     "temporalio.activity",  # a traceback for every attempt that fails: the tables show the attempts
@@ -51,12 +34,6 @@ SILENCED = (
 
 SHUTDOWN_PATIENCE = 15
 """Seconds. An activity that hangs in a blocking call cannot be ended; the lab does not wait for it."""
-
-
-def agents_plugin(
-    provider: ModelProvider, model_calls: ModelActivityParameters | None = None
-) -> OpenAIAgentsPlugin:
-    return OpenAIAgentsPlugin(model_params=model_calls or MODEL_CALLS, model_provider=provider)
 
 
 @functools.cache

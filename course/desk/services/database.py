@@ -116,7 +116,23 @@ class Database:
     @property
     def in_memory(self) -> bool:
         """Whether it is gone with its connection."""
-        return self.engine.dialect.name == "sqlite" and self.engine.url.database in (None, "", ":memory:")
+        url = self.engine.url
+        file = (url.database or ":memory:").removeprefix("file:")
+        return self.engine.dialect.name == "sqlite" and (
+            file == ":memory:" or url.query.get("mode") == "memory"
+        )
+
+    def is_away(self, error: sql.exc.SQLAlchemyError) -> bool:
+        """Whether an error is one that passes: nobody answers, or another process holds the file."""
+        passes = isinstance(error, sql.exc.OperationalError | sql.exc.InterfaceError)
+        if passes and self.engine.dialect.name == "sqlite":
+            name = getattr(error.orig, "sqlite_errorname", "")
+            return name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL", "SQLITE_IOERR"))
+        return passes
+
+    def missing_tables(self) -> list[str]:
+        there = sql.inspect(self.engine).get_table_names()
+        return [table.name for table in metadata.sorted_tables if table.name not in there]
 
     def create(self) -> None:
         """Creates the tables that are missing. Raises `sqlalchemy.exc.SQLAlchemyError` when it cannot."""

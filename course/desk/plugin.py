@@ -1,0 +1,29 @@
+"""The Agents SDK on Temporal, as every worker here uses it: the plugin, and how a model call is run."""
+
+import os
+
+# Before the Agents SDK starts anything: with a key in the environment it would send traces over the network.
+os.environ["OPENAI_AGENTS_DISABLE_TRACING"] = "1"
+
+from datetime import timedelta
+
+from agents import ModelProvider
+from temporalio.common import RetryPolicy
+from temporalio.openai_agents import ModelActivityParameters, OpenAIAgentsPlugin
+
+# The customer waits for a model call, so it is given up after ten minutes with an apology.
+MODEL_CALLS = ModelActivityParameters(
+    start_to_close_timeout=timedelta(seconds=60),
+    # The plugin beats for it: a dead worker is noticed after two seconds.
+    heartbeat_timeout=timedelta(seconds=2),
+    schedule_to_close_timeout=timedelta(minutes=10),
+    retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=30)),
+)
+
+
+def agents_plugin(
+    provider: ModelProvider, model_calls: ModelActivityParameters | None = None
+) -> OpenAIAgentsPlugin:
+    return OpenAIAgentsPlugin(
+        model_params=model_calls or MODEL_CALLS, model_provider=provider
+    )
