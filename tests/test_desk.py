@@ -546,9 +546,7 @@ CANCELLED = """
 import contextvars, sys, threading
 from pathlib import Path
 from temporalio.testing import ActivityEnvironment
-from course import services
-from course.desk import activities
-from course.lessons import money, records
+from course.desk import activities, services
 from course.desk.services import Database, Services
 
 database = Database("sqlite:///desk.db")

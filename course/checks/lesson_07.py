@@ -22,7 +22,6 @@ from agents import Agent, function_tool
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from course.desk import activities
     from course.lessons import money
 from course.lessons.plain_conversation import PlainConversation
 from course.desk.policies import PAYMENT

@@ -26,7 +26,6 @@ from datetime import timedelta
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from course.desk import activities
     from course.lessons import money
 from course.desk.policies import RECORD
 

@@ -31,7 +31,7 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from course.desk.answering import ask
-        from course.desk.memory import Memory
+    from course.desk.memory import Memory
     from course.lessons.plain_conversation import INSTRUCTIONS, DutifulConversation
 
 TURNS_A_RUN = 5

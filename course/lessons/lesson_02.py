@@ -12,6 +12,7 @@ from temporalio.openai_agents.workflow import activity_as_tool
 with workflow.unsafe.imports_passed_through():
     from course.desk import activities
     from course.desk.policies import TOOL
+    from course.lessons import money
 
 from course.lessons.plain_conversation import INSTRUCTIONS, PlainConversation
 from course.lessons.telling import tell_the_model
@@ -52,7 +53,7 @@ def refund_agent(tool: Tool) -> Agent[Any]:
 class RefundByActivityWorkflow(PlainConversation):
     @workflow.init
     def __init__(self, customer: str) -> None:
-        tool = activity_as_tool(activities.issue_refund, **TOOL)
+        tool = activity_as_tool(money.issue_refund, **TOOL)
         super().__init__(refund_agent(tool))
 
     @workflow.run
@@ -66,7 +67,7 @@ class RefundByActivityWorkflow(PlainConversation):
 async def issue_refund(refund_id: str, order_id: str, amount_cents: int) -> str:
     """Pay money back for an order."""
     return await workflow.execute_activity(
-        activities.issue_refund, args=[refund_id, order_id, amount_cents], **TOOL
+        money.issue_refund, args=[refund_id, order_id, amount_cents], **TOOL
     )
 
 

@@ -13,6 +13,7 @@ from temporalio.openai_agents.workflow import activity_as_tool
 with workflow.unsafe.imports_passed_through():
     from course.desk import activities
     from course.desk.policies import RECORD, TOOL
+    from course.lessons import records
 
 from course.lessons.plain_conversation import INSTRUCTIONS, PlainConversation
 
@@ -76,7 +77,7 @@ class Audit(RunHooks[Any]):
     async def on_tool_start(self, context: Any, agent: Agent[Any], tool: Tool) -> None:
         assert isinstance(context, ToolContext)
         await workflow.execute_activity(
-            activities.record_tool_call,
+            records.record_tool_call,
             args=[f"{self._key}/{context.tool_call_id}", tool.name, context.tool_arguments],
             **RECORD,
         )

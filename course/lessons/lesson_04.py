@@ -12,6 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from course.desk import activities
     from course.desk.answering import APOLOGY
     from course.desk.policies import RECORD, TOOL
+    from course.lessons import money
 
 from course.lessons.plain_conversation import INSTRUCTIONS, PlainConversation
 
@@ -157,7 +158,7 @@ class ProposalWorkflow(PlainConversation):
             return f"More than {LIMIT_CENTS / 100:.2f} EUR needs a colleague: nothing was paid."
         try:
             return await workflow.execute_activity(
-                activities.issue_refund,
+                money.issue_refund,
                 args=[
                     f"order-{proposal.order_id}",
                     proposal.order_id,

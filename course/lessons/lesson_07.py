@@ -50,7 +50,7 @@ class IntentKeyWorkflow(RefundDesk):
     async def pay(self, order_id: str, amount_cents: int) -> str:
         key = f"order-{order_id}"  # Juniper refunds an order once, whoever asks how often
         return await workflow.execute_activity(
-            activities.issue_refund, args=[key, order_id, amount_cents], **PAYMENT
+            money.issue_refund, args=[key, order_id, amount_cents], **PAYMENT
         )
 
 
@@ -79,7 +79,7 @@ class RandomKeyWorkflow(RefundDesk):
 
     async def pay(self, order_id: str, amount_cents: int) -> str:
         return await workflow.execute_activity(
-            activities.refund_by_random_key, args=[order_id, amount_cents], **PAYMENT
+            refund_by_random_key, args=[order_id, amount_cents], **PAYMENT
         )
 
 
@@ -91,7 +91,7 @@ class RunKeyWorkflow(RefundDesk):
 
     async def pay(self, order_id: str, amount_cents: int) -> str:
         return await workflow.execute_activity(
-            activities.refund_by_run_key, args=[order_id, amount_cents], **PAYMENT
+            refund_by_run_key, args=[order_id, amount_cents], **PAYMENT
         )
 
 
@@ -103,7 +103,7 @@ class TurnKeyWorkflow(RefundDesk):
 
     async def pay(self, order_id: str, amount_cents: int) -> str:
         return await workflow.execute_activity(
-            activities.issue_refund, args=[self.key, order_id, amount_cents], **PAYMENT
+            money.issue_refund, args=[self.key, order_id, amount_cents], **PAYMENT
         )
 
 
@@ -113,7 +113,7 @@ class EffectsDesk(RefundDesk):
     async def pay(self, order_id: str, amount_cents: int) -> str:
         key, refund = self.name_of(order_id), f"{amount_cents} cents for order {order_id}"
         record = activities.TurnRecord(message=refund)
-        paid = await self.do(activities.issue_refund, key, order_id, amount_cents)
+        paid = await self.do(money.issue_refund, key, order_id, amount_cents)
         await self.do(activities.save_to_database, key, record)
         await self.do(activities.send_notification, key, refund, "email")
         await self.do(activities.send_notification, key, refund, "webhook")
@@ -170,11 +170,11 @@ class SagaWorkflow(RefundDesk):
     async def pay(self, order_id: str, amount_cents: int) -> str:
         name = f"order-{order_id}/{amount_cents}"  # another amount is another try
         await workflow.execute_activity(
-            activities.put_back, args=[f"{name}/back", order_id], **PAYMENT
+            money.put_back, args=[f"{name}/back", order_id], **PAYMENT
         )
         try:  # last, since nobody can take it back
             return await workflow.execute_activity(
-                activities.issue_refund,
+                money.issue_refund,
                 args=[f"order-{order_id}", order_id, amount_cents],
                 **PAYMENT,
             )
@@ -183,7 +183,7 @@ class SagaWorkflow(RefundDesk):
             if isinstance(error.cause, ApplicationError) and error.cause.non_retryable:
                 # The compensation has a key too, and is never given up.
                 await workflow.execute_activity(
-                    activities.take_out, args=[f"{name}/out", order_id], **RECORD
+                    money.take_out, args=[f"{name}/out", order_id], **RECORD
                 )
             raise
 
@@ -197,9 +197,9 @@ class MoneyFirstWorkflow(RefundDesk):
     async def pay(self, order_id: str, amount_cents: int) -> str:
         key = f"order-{order_id}"
         paid = await workflow.execute_activity(
-            activities.issue_refund, args=[key, order_id, amount_cents], **PAYMENT
+            money.issue_refund, args=[key, order_id, amount_cents], **PAYMENT
         )
         await workflow.execute_activity(
-            activities.put_back, args=[f"{key}/back", order_id], **PAYMENT
+            money.put_back, args=[f"{key}/back", order_id], **PAYMENT
         )
         return paid

@@ -199,9 +199,7 @@ class ProcessTimerWorkflow(QuestioningDesk):
         answer = await self.answer_and_save(text)
         if asks(answer.text):
             args = [self.key, f"Reminder to {self.customer}: {answer.text}"]
-            await workflow.execute_activity(
-                activities.remind_from_process, args=args, **BACKGROUND
-            )
+            await workflow.execute_activity(remind_from_process, args=args, **BACKGROUND)
         return answer.text
 
 
@@ -230,4 +228,4 @@ class SweepWorkflow:
 
     @workflow.run
     async def run(self) -> int:
-        return await workflow.execute_activity(activities.remind_from_table, **BACKGROUND)
+        return await workflow.execute_activity(remind_from_table, **BACKGROUND)

@@ -212,7 +212,7 @@ def on_schedule(workflow_class: str, name: str, *arguments: Any) -> None:
     SCENARIOS[name] = workflow_class, arguments
 
 
-on_schedule("SweepWorkflow", "remind_from_table")
+on_schedule("SweepWorkflow", "sweep")
 on_schedule("WeeklyReportWorkflow", "weekly_report")
 on_schedule("CleanupWorkflow", "cleanup", 90)
 
