@@ -8,7 +8,7 @@ import pytest
 from course import Lab
 from course.desk.services import Database, KeyReused, RefundRefused, Refused, Shop
 from course.desk.services.database import turns
-from course.desk.services.shop import StockRefused
+from course.lessons import stock
 from course.lessons.lesson_04 import DutyAsStepWorkflow
 
 
@@ -59,19 +59,19 @@ def test_the_same_refund_twice_at_once_is_paid_once(database: Database) -> None:
 def test_plants_are_moved_once_and_only_those_that_are_here(database: Database) -> None:
     shop = Shop(database)
     for _ in range(2):
-        assert shop.put_back("back", "1043") == "2 × Ficus put back."
+        assert stock.put_back(database, "back", "1043") == "2 × Ficus put back."
     assert shop.stock("Ficus") == "Ficus: 14 in stock, 29.00 EUR each."
     for _ in range(2):
-        assert shop.take_out("out", "1043") == "2 × Ficus taken out."
+        assert stock.take_out(database, "out", "1043") == "2 × Ficus taken out."
     assert shop.stock("Ficus") == "Ficus: 12 in stock, 29.00 EUR each."
     with pytest.raises(KeyReused, match="already holds 'back' with another quantity"):
-        shop.take_out("back", "1043")
-    with pytest.raises(StockRefused, match="Order 1042 is shipped: its plants cannot be put back"):
-        shop.put_back("other", "1042")
-    with pytest.raises(StockRefused, match="There are too few Calathea in stock. Nothing was moved"):
-        shop.take_out("other", "1044")
-    with pytest.raises(StockRefused, match="There is no order '9999'"):
-        shop.put_back("other", "9999")
+        stock.take_out(database, "back", "1043")
+    with pytest.raises(stock.StockRefused, match="Order 1042 is shipped: its plants cannot be put back"):
+        stock.put_back(database, "other", "1042")
+    with pytest.raises(stock.StockRefused, match="There are too few Calathea in stock. Nothing was moved"):
+        stock.take_out(database, "other", "1044")
+    with pytest.raises(stock.StockRefused, match="There is no order '9999'"):
+        stock.put_back(database, "other", "9999")
     assert [row["quantity"] for row in database.rows("stock_moves")] == [2, -2]
 
 

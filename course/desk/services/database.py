@@ -68,13 +68,6 @@ stock = sql.Table(
     sql.Column("quantity", sql.Integer),
     sql.Column("price_cents", sql.Integer),
 )
-stock_moves = sql.Table(
-    "stock_moves",
-    metadata,
-    sql.Column("task_id", sql.String, primary_key=True),
-    sql.Column("plant", sql.String),
-    sql.Column("quantity", sql.Integer),
-)
 
 
 said_at = turns.c.details["at"].as_string()

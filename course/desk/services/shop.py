@@ -28,10 +28,6 @@ class RefundRefused(Refused):
     """The shop's rules do not allow this refund."""
 
 
-class StockRefused(Refused):
-    """The plants are not where they would have to be."""
-
-
 def euros(cents: int) -> str:
     return f"{cents / 100:.2f} EUR"
 
@@ -109,39 +105,3 @@ class Shop:
             except KeyReused:
                 raise KeyReused(f"Refund {refund_id} was already paid, with other details.") from None
         return paid
-
-    def put_back(self, task_id: str, order_id: str) -> str:
-        """Puts an order's plants back into stock, once per `task_id`. Raises `StockRefused` if they have left the house."""
-        order = self._ordered(order_id)
-        if order.status in ("shipped", "delivered"):
-            raise StockRefused(f"Order {order_id} is {order.status}: its plants cannot be put back.")
-        self._move(task_id, order.plant, order.quantity)
-        return f"{order.quantity} × {order.plant} put back."
-
-    def take_out(self, task_id: str, order_id: str) -> str:
-        """Takes an order's plants out of stock, once per `task_id`. Raises `StockRefused` when too few are there."""
-        order = self._ordered(order_id)
-        self._move(task_id, order.plant, -order.quantity)
-        return f"{order.quantity} × {order.plant} taken out."
-
-    def _ordered(self, order_id: str) -> sql.Row:
-        with self.database.engine.connect() as connection:
-            order = connection.execute(
-                sql.select(db.orders).where(db.orders.c.order_id == db.storable(order_id))
-            ).one_or_none()
-        if order is None:
-            raise StockRefused(f"There is no order {order_id!r}, so no plant was moved.")
-        return order
-
-    def _move(self, task_id: str, plant: str, quantity: int) -> None:
-        """The move and the new count in one transaction: a count alone could not tell a repeat."""
-        move = {"task_id": db.storable(task_id), "plant": plant, "quantity": quantity}
-        try:
-            with self.database.engine.begin() as connection:
-                connection.execute(db.stock_moves.insert().values(**move))
-                there = db.stock.c.quantity + quantity
-                enough = (db.stock.c.plant == plant) & (there >= 0)
-                if connection.execute(db.stock.update().where(enough).values(quantity=there)).rowcount != 1:
-                    raise StockRefused(f"There are too few {plant} in stock. Nothing was moved.")
-        except sql.exc.IntegrityError:
-            self.database.check_repeat(db.stock_moves, move)
