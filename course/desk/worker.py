@@ -1,6 +1,7 @@
 """The desk's worker: `serve`, and before it `set_up` and `check`. Each returns the program's exit code."""
 
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -14,6 +15,7 @@ from temporalio.envconfig import ClientConnectConfig
 from temporalio.worker import Worker
 
 from course.desk import activities, looking, settings
+from course.desk.answering import why
 from course.desk.conversation import ConversationWorkflow
 from course.desk.heartbeats import Heartbeats
 from course.desk.jobs import CleanupWorkflow, WeeklyReportWorkflow
@@ -82,6 +84,7 @@ def _looks(found: Services) -> list[Callable[[], str]]:
 
 def serve(grace: float) -> int:
     """Serves until a signal. Running activities may then go on for `grace` seconds."""
+    logging.getLogger("temporalio.activity").addFilter(_one_line)
     try:
         found, server, model = (
             settings.services(),
@@ -147,6 +150,13 @@ async def _make_tables_later(database: Database) -> None:
             continue
         except WrongSetting as error:
             return print(f"{error} Then start the desk again.")
+
+
+def _one_line(record: logging.LogRecord) -> bool:
+    """An attempt that fails is a line in the log: its traceback is in the history, and there may be thousands."""
+    if record.exc_info:
+        record.msg, record.exc_info = f"{record.msg}: {why(record.exc_info[1])}", None
+    return True
 
 
 def _signals() -> asyncio.Event:

@@ -109,11 +109,8 @@ class Database:
     @property
     def in_memory(self) -> bool:
         """Whether it is gone with its connection."""
-        url = self.engine.url
-        file = (url.database or ":memory:").removeprefix("file:")
-        return self.engine.dialect.name == "sqlite" and (
-            file == ":memory:" or url.query.get("mode") == "memory"
-        )
+        file = (self.engine.url.database or ":memory:").removeprefix("file:")
+        return self.engine.dialect.name == "sqlite" and file == ":memory:"
 
     def is_away(self, error: sql.exc.SQLAlchemyError) -> bool:
         """Whether an error is one that passes: nobody answers, or another process holds the file."""
