@@ -99,7 +99,7 @@ async def says(process: asyncio.subprocess.Process, sentence: str) -> list[str]:
     """The lines up to the one with this sentence."""
     lines: list[str] = []
     while not lines or sentence not in lines[-1]:
-        line = (await asyncio.wait_for(process.stdout.readline(), 60)).decode()
+        line = (await asyncio.wait_for(process.stdout.readline(), 120)).decode()
         assert line, f"It ended without {sentence!r}: {lines}"
         lines.append(line)
     return lines

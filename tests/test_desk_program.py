@@ -97,7 +97,7 @@ async def test_what_is_away_is_waited_for(here: Path, server: str, monkeypatch: 
         webhooks.stop()
 
         # A signal lets what runs come to its end: here, a mail.
-        await asyncio.wait_for(mailbox.begun.wait(), 60)
+        await asyncio.wait_for(mailbox.begun.wait(), 120)
         process.terminate()
         await says(process, "Ending. What runs has 30 s")
         mailbox.go_on.set()
@@ -123,7 +123,7 @@ async def test_a_second_signal_ends_it_at_once(
         await says(process, "Serving 'twice' at")
         chat = await client.start_workflow("ConversationWorkflow", "ben", id="ben", task_queue="twice")
         await chat.execute_update("send", "Thanks!")
-        await asyncio.wait_for(mailbox.begun.wait(), 60)
+        await asyncio.wait_for(mailbox.begun.wait(), 120)
         process.terminate()
         await says(process, "Ending. What runs has 60 s; a second signal ends at once.")
         assert process.returncode is None
