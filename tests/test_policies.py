@@ -20,6 +20,7 @@ from course.desk import ConversationWorkflow
 from course.desk.answering import APOLOGY
 from course.desk.services import database
 from course.lab import Conversation, everything
+from course.lessons import record_tables
 from course.lessons.lesson_02 import ToolsWorkflow
 from course.lessons.lesson_04 import ProposalWorkflow
 from tests.desk_by_webhook import WebhookDesk
@@ -230,7 +231,7 @@ TABLE = [
         10 * SECOND,
         None,
         "customer",
-        without(database.refunds),
+        without(record_tables.refunds),
         "no such table: refunds",
         nothing_is_wrong,
         "Order 1042 was paid with",

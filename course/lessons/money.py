@@ -4,7 +4,7 @@ from temporalio import activity
 
 from course.desk.activities import refused
 from course.desk.services import Refused, current_services
-from course.lessons import stock
+from course.lessons import stock, till
 
 
 @activity.defn
@@ -17,7 +17,7 @@ def issue_refund(refund_id: str, order_id: str, amount_cents: int) -> str:
         amount_cents: How much, in cents.
     """
     try:
-        return current_services().shop.refund(refund_id, order_id, amount_cents)
+        return till.refund(current_services().database, refund_id, order_id, amount_cents)
     except Refused as error:
         raise refused(error) from error
 

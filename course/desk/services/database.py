@@ -45,13 +45,6 @@ reports = sql.Table(
     sql.Column("answered", sql.Integer),
     sql.Column("file", sql.String),
 )
-refunds = sql.Table(
-    "refunds",
-    metadata,
-    sql.Column("refund_id", sql.String, primary_key=True),
-    sql.Column("order_id", sql.String),
-    sql.Column("amount_cents", sql.Integer),
-)
 orders = sql.Table(
     "orders",
     metadata,
