@@ -84,7 +84,7 @@ async def test_what_is_away_is_waited_for(here: Path, server: str, monkeypatch: 
         with locked("desk.db"):
             away = "".join(await says(process, "Serving 'waiting' at"))
             for what in ("The database sqlite:///desk.db", "The mail server at", "The webhook at"):
-                assert re.search(rf"{what}.* does not answer \(.*\)\. It is waited for", away)
+                assert re.search(rf"{what}.* does not answer \(.*\)\. The desk waits for it", away)
             chat = await client.start_workflow("ConversationWorkflow", "ada", id="ada", task_queue="waiting")
             reply = asyncio.create_task(chat.execute_update("send", "Thanks!"))
             await until(lambda: retried(chat, "save_to_database"), "the record is tried again")
@@ -99,7 +99,7 @@ async def test_what_is_away_is_waited_for(here: Path, server: str, monkeypatch: 
         # A signal lets what runs come to its end: here, a mail.
         await asyncio.wait_for(mailbox.begun.wait(), 120)
         process.terminate()
-        await says(process, "Ending. What runs has 30 s")
+        await says(process, "Stopping: running activities have 30 s to finish")
         mailbox.go_on.set()
         assert await asyncio.wait_for(process.wait(), 30) == 0
     await mailbox.stop()
@@ -125,7 +125,9 @@ async def test_a_second_signal_ends_it_at_once(
         await chat.execute_update("send", "Thanks!")
         await asyncio.wait_for(mailbox.begun.wait(), 120)
         process.terminate()
-        await says(process, "Ending. What runs has 60 s; a second signal ends at once.")
+        await says(
+            process, "Stopping: running activities have 60 s to finish. A second signal stops at once."
+        )
         assert process.returncode is None
         process.terminate()
         assert await asyncio.wait_for(process.wait(), 10) == 128 + signal.SIGTERM

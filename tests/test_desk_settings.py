@@ -77,7 +77,7 @@ def unwritable(folder: Path) -> str:
     return str(folder)
 
 
-NO_TLS_OR_NO_CERTIFICATE = "Either only one end speaks TLS .* or the server asks for a client certificate"
+NO_TLS_OR_NO_CERTIFICATE = "Either only one side speaks TLS .* or the server wants a client certificate"
 TABLES = "The desk's tables cannot be made in sqlite:///.*: "
 NO_DRIVER = "DATABASE_URL names no database that can be used: "
 WRONG = {
@@ -98,7 +98,7 @@ WRONG = {
     "no such namespace": ({"TEMPORAL_NAMESPACE": "nope"}, "has no namespace 'nope': set TEMPORAL_NAMESPACE"),
     "a key without TLS": (
         {"TEMPORAL_API_KEY": "abc", "TEMPORAL_TLS": "false"},
-        "There is a TEMPORAL_API_KEY and no TLS, so anybody on the way could read the key",
+        "TEMPORAL_API_KEY is set and TLS is off, so anybody on the network could read the key",
     ),
     "a key that cannot be sent": (
         {"TEMPORAL_API_KEY": "a\nb"},
@@ -113,7 +113,7 @@ WRONG = {
     ),
     "a certificate of nobody": (
         {"TEMPORAL_ADDRESS": "{tls}", "TEMPORAL_TLS": "true"},
-        "The certificate of the Temporal server at localhost:.* is not one to trust",
+        "The certificate of the Temporal server at localhost:.* cannot be trusted",
     ),
     "a certificate of another": (
         {
@@ -121,7 +121,7 @@ WRONG = {
             "TEMPORAL_TLS_SERVER_CA_CERT_PATH": "{pem}",
             "TEMPORAL_TLS_SERVER_NAME": "other",
         },
-        "The certificate of the Temporal server at localhost:.* is not one to trust",
+        "The certificate of the Temporal server at localhost:.* cannot be trusted",
     ),
     "no certificate file": (
         {"TEMPORAL_TLS_SERVER_CA_CERT_PATH": "none.pem"},
@@ -182,7 +182,7 @@ def test_what_is_wrong_ends_it_before_anything_is_served(
         monkeypatch.setenv(name, value.format(**places))
     assert main([]) == 2
     said = capsys.readouterr()
-    assert said.err.startswith("The desk does not start. ")
+    assert said.err.startswith("The desk did not start. ")
     assert re.search(says, said.err), said.err
     assert "Serving" not in said.out
     assert "Traceback" not in said.err
@@ -214,4 +214,4 @@ def test_without_a_server_the_process_ends_with_a_sentence(here: Path) -> None:
     command = [sys.executable, "-m", "course.desk"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (2, "")
-    assert re.fullmatch(r"The desk does not start\. No Temporal server answers at .*\n", done.stderr)
+    assert re.fullmatch(r"The desk did not start\. No Temporal server answers at .*\n", done.stderr)

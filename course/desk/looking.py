@@ -54,18 +54,18 @@ def _no_connection(error: Exception, address: str, namespace: str) -> Away | Wro
         )
     if "InvalidCertificate" in whole:
         return WrongSetting(
-            f"The certificate of the Temporal server at {address} is not one to trust: {said}. "
-            "TEMPORAL_TLS_SERVER_CA_CERT_PATH names the authority that signed it, TEMPORAL_TLS_SERVER_NAME the name in it."
+            f"The certificate of the Temporal server at {address} cannot be trusted: {said}. Set "
+            "TEMPORAL_TLS_SERVER_CA_CERT_PATH to the authority that signed it, and TEMPORAL_TLS_SERVER_NAME to the name in it."
         )
     if status or "tcp connect error" in whole or "dns error" in whole:
         return Away(
             f"No Temporal server answers at {address} ({said}): start it, or set TEMPORAL_ADDRESS."
         )
-    # One and the same error for TLS at one end only, and for a client certificate that is asked for and missing.
+    # TLS on one side only and a missing client certificate end in the same error.
     return WrongSetting(
-        f"Something answers at {address}, and no connection was made ({said}). Either only one end speaks TLS "
-        "(TEMPORAL_TLS=true turns it on, and so does TEMPORAL_API_KEY), or the server asks for a client certificate "
-        "(TEMPORAL_TLS_CLIENT_CERT_PATH, TEMPORAL_TLS_CLIENT_KEY_PATH), or it is no Temporal server."
+        f"Something answers at {address}, but no connection could be made ({said}). Either only one side speaks TLS "
+        "(TEMPORAL_TLS=true turns it on, and so does TEMPORAL_API_KEY), or the server wants a client certificate "
+        "(TEMPORAL_TLS_CLIENT_CERT_PATH, TEMPORAL_TLS_CLIENT_KEY_PATH), or it is not a Temporal server."
     )
 
 

@@ -49,8 +49,8 @@ def temporal_server() -> ClientConnectConfig:
         )
     if key and not found.get("tls"):
         raise WrongSetting(
-            "There is a TEMPORAL_API_KEY and no TLS, so anybody on the way could read the key: take "
-            "TEMPORAL_TLS=false away, or the key."
+            "TEMPORAL_API_KEY is set and TLS is off, so anybody on the network could read the key: "
+            "remove TEMPORAL_TLS=false, or the key."
         )
     return found
 

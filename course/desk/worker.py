@@ -74,7 +74,7 @@ def check() -> int:
 
 
 def _looks(found: Services) -> list[Callable[[], str]]:
-    """At what the desk sends to; at the webhook only where the environment names one."""
+    """Looks at what the desk sends to; at the webhook only if the environment names one."""
     webhook = [partial(looking.look_at_webhook, found.webhook)]
     return [
         partial(looking.look_at_mail, found.mail),
@@ -94,7 +94,7 @@ def serve(grace: float) -> int:
         asyncio.run(_serve(found, server, model, timedelta(seconds=grace)))
         return 0
     except (WrongSetting, Away) as error:
-        print(f"The desk does not start. {error}", file=sys.stderr)
+        print(f"The desk did not start. {error}", file=sys.stderr)
         return 2
 
 
@@ -123,7 +123,7 @@ async def _serve(
         try:
             look()
         except Away as error:
-            print(f"{error} It is waited for: what needs it is tried again.")
+            print(f"{error} The desk waits for it, and retries what needs it.")
             if look is make_tables:
                 later.add(asyncio.create_task(_make_tables_later(found.database)))
     asked_to_end = _signals()
@@ -131,7 +131,7 @@ async def _serve(
         print(f"Serving {worker.task_queue!r} at {server['target_host']}. Ctrl+C ends it.")
         await asked_to_end.wait()
         print(
-            f"Ending. What runs has {grace.total_seconds():g} s; a second signal ends at once."
+            f"Stopping: running activities have {grace.total_seconds():g} s to finish. A second signal stops at once."
         )
     await model.aclose()
     found.database.close()
