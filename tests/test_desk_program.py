@@ -181,6 +181,7 @@ async def test_the_desk_alone_holds_a_conversation(
     mailbox = Mailbox()
     await mailbox.start()
     monkeypatch.setenv("SMTP_ADDRESS", f"127.0.0.1:{mailbox.port}")
+    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:1")  # the offline desk asks no proxy
     code = f"import importlib.util as i; print([n for n in {NOT_THE_DESKS} if i.find_spec(n)])"
     found = subprocess.run([alone, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout == "[]\n"

@@ -2,10 +2,9 @@
 
 import re
 import smtplib
-import socket
 from typing import Any
-from urllib.parse import urlsplit
 
+import httpx2
 from sqlalchemy.exc import SQLAlchemyError
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
@@ -136,11 +135,9 @@ def look_at_mail(mail: Mail) -> str:
 
 
 def look_at_webhook(webhook: Webhook) -> str:
-    """Connects, and posts nothing."""
-    parts = urlsplit(webhook.url)
-    port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+    """Asks, and posts nothing: whatever it says to that is an answer."""
     try:
-        socket.create_connection((parts.hostname, port), timeout=5).close()
-    except OSError as error:
+        httpx2.head(webhook.url, timeout=5, trust_env=webhook.by_proxy)
+    except httpx2.HTTPError as error:
         raise Away(f"The webhook at {webhook.url} does not answer ({error}).") from None
     return f"The webhook answers at {webhook.url}."

@@ -1,15 +1,14 @@
 """The Agents SDK on Temporal, as every worker here uses it: the plugin, and how a model call is run."""
 
-import os
-
-# Before the Agents SDK starts anything: with a key in the environment it would send traces over the network.
-os.environ["OPENAI_AGENTS_DISABLE_TRACING"] = "1"
-
 from datetime import timedelta
 
 from agents import ModelProvider
 from temporalio.common import RetryPolicy
 from temporalio.openai_agents import ModelActivityParameters, OpenAIAgentsPlugin
+
+from course.models import keep_traces_here
+
+keep_traces_here()  # in every process that has a worker, before there is one
 
 # The customer waits for a model call, so it is given up after ten minutes with an apology.
 MODEL_CALLS = ModelActivityParameters(

@@ -21,8 +21,10 @@ from temporalio.worker import Interceptor, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from temporalio.workflow import UnfinishedSignalHandlersWarning, UnfinishedUpdateHandlersWarning
 
-import course.desk.plugin  # noqa: F401  before the Agents SDK starts anything: its tracing is off
 from course.desk.heartbeats import Heartbeats
+from course.models import keep_traces_here
+
+keep_traces_here()  # in every process that has a worker, before there is one
 
 SILENCED = (
     "temporalio.activity",  # a traceback for every attempt that fails: the tables show the attempts
