@@ -31,7 +31,7 @@ $(VENV)/.made: requirements.lock pyproject.toml
 	@$(PYTHON) -m venv --clear $(VENV) || { echo "$(PYTHON) -m venv failed: on Debian and Ubuntu, install python3-venv; then run make again."; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
 	VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --compile-bytecode --require-hashes -r requirements.lock
-	VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-deps -e .
+	VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-deps -e ".[course]"
 	@touch $@
 
 test: setup lint
@@ -68,7 +68,7 @@ conda-test: setup  ## an environment from environment.yml's pip part, with pip a
 
 lock: setup  ## pin every package anew
 	$(UV) pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-		--quiet pyproject.toml --group dev -o requirements.lock
+		--quiet pyproject.toml --extra course --group dev -o requirements.lock
 
 clean:
 	rm -rf $(VENV) *.egg-info

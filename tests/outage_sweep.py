@@ -18,7 +18,7 @@ from temporalio import activity, workflow
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
 from course import Lab, LabError
-from course.desk import ConversationWorkflow, activities
+from course.desk import ConversationWorkflow, activities, plugin
 from course.desk.conversation import INSTRUCTIONS
 from course.desk.policies import BACKGROUND
 from course.lab import Conversation, everything, running
@@ -57,8 +57,8 @@ class FailingLab(Lab):
 
     async def _start(self, *options: Any) -> None:
         # A busy machine is no dead worker: attempts are counted exactly here.
-        patient = replace(running.MODEL_CALLS, heartbeat_timeout=None)
-        with patch.object(running, "MODEL_CALLS", patient):
+        patient = replace(plugin.MODEL_CALLS, heartbeat_timeout=None)
+        with patch.object(plugin, "MODEL_CALLS", patient):
             await super()._start(*options)
 
     async def _start_worker(self) -> None:

@@ -106,9 +106,19 @@ def locked() -> dict[str, set[str]]:
 
 
 def direct() -> set[str]:
+    """What the lessons and the tests need, by name: the base, the extra `course` and those that it names, `dev`."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    lines = project["project"]["dependencies"] + project["dependency-groups"]["dev"]
+    extras = project["project"]["optional-dependencies"]
+    own, *course = extras["course"]
+    [named] = re.findall(rf"{project['project']['name']}\[(.+)\]", own)
+    parts = [project["project"]["dependencies"], *(extras[name] for name in named.split(",")), course]
+    lines = [line for part in [*parts, project["dependency-groups"]["dev"]] for line in part]
     return {re.match(r"[A-Za-z0-9._-]+", line)[0].lower() for line in lines}
+
+
+def test_the_base_needs_the_temporal_sdk_alone() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert [line.split(">")[0] for line in project["dependencies"]] == ["temporalio"]
 
 
 def test_lock_is_hashed_and_names_no_address() -> None:
@@ -120,8 +130,8 @@ def test_lock_is_hashed_and_names_no_address() -> None:
 
 def test_environment_yml_pins_what_the_lock_pins() -> None:
     lines = pip_part()
-    assert "-e ." in lines
-    pins = dict(line.split("==") for line in lines if line != "-e .")
+    assert "-e .[course]" in lines
+    pins = dict(line.split("==") for line in lines if line != "-e .[course]")
     assert {name.lower() for name in pins} == direct() - {"uv"}
     for name, version in pins.items():
         assert {version} == locked()[name.lower()], name

@@ -22,7 +22,7 @@ from temporalio.api.enums.v1 import EventType
 from course import Lab, LabError
 from course.desk import ConversationWorkflow
 from course.desk.answering import APOLOGY
-from course.lab.running import MODEL_CALLS
+from course.desk.plugin import MODEL_CALLS
 from course.models import Answer, LoopbackServer, ModelEndpoint, OfflineModel
 from tests.lab_helpers import attempts
 from tests.proxy import Proxy

@@ -56,7 +56,7 @@ class MoodyModel(OfflineModel):
 async def lab() -> AsyncIterator[Lab]:
     desks = [*everything.workflows(), ShortRunsDesk, LingeringNoticeDesk, GapDesk]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(renewal, "PATIENCE", 1)
+        patch.setattr(renewal, "TURNS_UNTIL_HOLD", 1)
         async with await Lab.start(workflows=desks, model=MoodyModel(), ui=False) as lab:
             yield lab
 

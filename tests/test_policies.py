@@ -20,6 +20,7 @@ from course.desk import ConversationWorkflow
 from course.desk.answering import APOLOGY
 from course.desk.services import database
 from course.lab import Conversation, everything
+from course.lessons import record_tables
 from course.lessons.lesson_02 import ToolsWorkflow
 from course.lessons.lesson_04 import ProposalWorkflow
 from tests.desk_by_webhook import WebhookDesk
@@ -185,7 +186,7 @@ TABLE = [
         ProposalWorkflow,
         ("Order 1043 arrived broken, please refund 5 EUR.",),
         *FOR_EVER,
-        (without(database.refunds), "no such table: refunds"),
+        (without(record_tables.refunds), "no such table: refunds"),
         (nothing_is_wrong, "Order 1042 was paid with"),
         "Order 1042 was paid with",
         "Please refund 49 EUR for order 1042.",

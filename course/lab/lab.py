@@ -42,7 +42,7 @@ from course.lab.outages import (
 from course.lab.persisting import Persisted
 from course.lab.processes import WorkerProcess, WorkerSettings
 from course.lab.receivers import Mailbox, WebhookReceiver
-from course.lab.running import RunningWorker, agents_plugin, beside_the_cells, runtime
+from course.lab.running import RunningWorker, beside_the_cells, lab_plugin, runtime
 from course.lab.server import Folder, Server, note_process, temporal_binary
 from course.models import model_provider
 
@@ -124,7 +124,7 @@ class Lab:
             activities: Activities of the worker. Default: every activity of the course.
             model: Nothing (the offline model), any `agents.Model`, or the name of a live model. A name is
                 asked for at OPENAI_BASE_URL with OPENAI_API_KEY, and costs what that endpoint charges.
-            model_calls: Timeouts and retries of a model call. Default: `course.lab.running.MODEL_CALLS`. They
+            model_calls: Timeouts and retries of a model call. Default: `course.desk.plugin.MODEL_CALLS`. They
                 are the process's: with two labs in one kernel, those of the lab that was started last hold.
             database_url: Any SQLAlchemy URL. Default: SQLite in the lab's own folder.
             ui: Whether the server brings its Web UI.
@@ -168,7 +168,7 @@ class Lab:
         self._loop = asyncio.get_running_loop()
         _ALIVE[self] = os.getpid()
         self._model_calls = model_calls
-        self._plugin = agents_plugin(OutageProvider(self._provider, self._outages), model_calls)
+        self._plugin = lab_plugin(OutageProvider(self._provider, self._outages), model_calls)
         if address is None:
             self._persist = Persisted(persist) if persist is not None else None
             starting = asyncio.create_task(self._start_server(ui))

@@ -16,7 +16,7 @@ from temporalio import workflow
 from temporalio.openai_agents._invoke_model_activity import ActivityModelInput
 
 from course.lab.everything import workflows
-from course.lab.worker import PAYLOADS, Sandbox, agents_plugin
+from course.lab.running import PAYLOADS, Sandbox, lab_plugin
 from course.models import OfflineModel
 from course.models.wire import as_response
 
@@ -48,7 +48,7 @@ def read_a_model_call() -> None:
 
 async def try_workflows() -> None:
     """Otherwise every worker that is forked from here tries them all, for half a second."""
-    sandbox = agents_plugin(OpenAIProvider(api_key="none")).workflow_runner(Sandbox())
+    sandbox = lab_plugin(OpenAIProvider(api_key="none")).workflow_runner(Sandbox())
     for each in workflows():
         sandbox.prepare_workflow(workflow._Definition.must_from_class(each))
 

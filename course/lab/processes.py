@@ -23,7 +23,7 @@ from course.desk.services import Database, Mail, Services, Shop, Webhook
 from course.lab.errors import LabError
 from course.lab.moments import DyingRunner, KillAt, Moment
 from course.lab.outages import OutageInterceptor, OutageProvider, Outages
-from course.lab.running import RunningWorker, agents_plugin, runtime
+from course.lab.running import RunningWorker, lab_plugin, runtime
 from course.models import model_provider
 
 FORKS = multiprocessing.get_context("forkserver")
@@ -126,7 +126,7 @@ async def _work(settings: WorkerSettings, kill: Sequence[Moment], ready: Connect
     try:
         outages = Outages(settings.outages)
         _, provider = model_provider(settings.model)
-        plugin = agents_plugin(OutageProvider(provider, outages), settings.model_calls)
+        plugin = lab_plugin(OutageProvider(provider, outages), settings.model_calls)
         client = await Client.connect(settings.address, plugins=[plugin], runtime=runtime())
         kill_at = KillAt(kill) if kill else None
         worker = RunningWorker(

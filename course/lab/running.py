@@ -22,7 +22,6 @@ from agents import ModelProvider, set_trace_provider
 from agents.run import get_default_agent_runner, set_default_agent_runner
 from agents.tracing import get_trace_provider
 from temporalio.client import Client, ClientConfig
-from temporalio.common import RetryPolicy
 from temporalio.converter import DataConverter
 from temporalio.openai_agents import ModelActivityParameters, OpenAIAgentsPlugin, OpenAIPayloadConverter
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
@@ -31,18 +30,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from temporalio.workflow import UnfinishedSignalHandlersWarning, UnfinishedUpdateHandlersWarning
 
 from course.desk.heartbeats import Heartbeats, thread
-from course.models import keep_traces_here
-
-keep_traces_here()  # in every process that has a worker, before there is one
-
-# How a model call is run: the customer waits for it, so it is given up after ten minutes with an apology.
-MODEL_CALLS = ModelActivityParameters(
-    start_to_close_timeout=timedelta(seconds=60),
-    heartbeat_timeout=timedelta(seconds=3),  # as `A_WORKER_HAS_DIED` in the desk's policies
-    schedule_to_close_timeout=timedelta(minutes=10),
-    retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=30)),
-)
-
+from course.desk.plugin import MODEL_CALLS
 
 SILENCED = (
     "temporalio.activity",  # a traceback for every attempt that fails: the tables show the attempts
@@ -67,7 +55,7 @@ class AgentsPlugin(OpenAIAgentsPlugin):
         return ClientConfig(**super().configure_client(config) | {"data_converter": PAYLOADS})
 
 
-def agents_plugin(
+def lab_plugin(
     provider: ModelProvider, model_calls: ModelActivityParameters | None = None
 ) -> OpenAIAgentsPlugin:
     return AgentsPlugin(model_params=model_calls or MODEL_CALLS, model_provider=provider)
