@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from course import Lab, LabError, check, show_source
-from course.workflows import ConversationWorkflow
+from course.desk import ConversationWorkflow
 
 
 @pytest.fixture(scope="module")

@@ -10,19 +10,18 @@ import asyncio
 import httpx2
 import matplotlib.backends.backend_agg  # what a report is drawn with
 from agents import ModelSettings, ModelTracing, OpenAIProvider
-from agents.tracing import get_trace_provider
 from openai import AsyncOpenAI
 
 from course.checks import child, exercises
+from course.lab.everything import workflows
 from course.models import OfflineModel
 from course.models.wire import as_response
-from course.workflows import ALL
 
-__all__ = ["ALL", "child", "matplotlib"]
+__all__ = ["child", "matplotlib", "workflows"]
 
-for lesson in exercises.LESSONS:
-    exercises.load(lesson)
-get_trace_provider()  # otherwise made in every process, in a quarter of a second; it sends nothing
+for exercise in exercises.IDS:
+    exercises.load(exercise)
+workflows()
 
 
 async def ask_once() -> None:

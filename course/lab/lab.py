@@ -22,8 +22,9 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.openai_agents import ModelActivityParameters, OpenAIAgentsPlugin
 from temporalio.service import RPCError
 
-import course.activities
-import course.workflows
+from course.desk.answering import why
+from course.desk.services import Database, Mail, Services, Shop, Webhook
+from course.lab import everything
 from course.lab.approver import Approver
 from course.lab.awaiting import awaited
 from course.lab.clock import Clock
@@ -40,11 +41,10 @@ from course.lab.outages import (
 )
 from course.lab.persisting import Persisted
 from course.lab.processes import WorkerProcess, WorkerSettings
+from course.lab.receivers import Mailbox, WebhookReceiver
 from course.lab.server import Folder, Server, note_process, temporal_binary
 from course.lab.worker import RunningWorker, agents_plugin, runtime
 from course.models import model_provider
-from course.services import Database, Mail, Mailbox, Services, Shop, Webhook, WebhookReceiver
-from course.workflows.answering import why
 
 TASK_QUEUE = "juniper"
 
@@ -154,7 +154,7 @@ class Lab:
         persist: str | os.PathLike[str] | None,
         address: str | None,
     ) -> None:
-        self._workflows = course.workflows.ALL if workflows is None else workflows
+        self._workflows = everything.workflows() if workflows is None else workflows
         try:
             self.model, self._provider = model_provider(model)
         except (ValueError, TypeError) as error:
@@ -183,7 +183,7 @@ class Lab:
             self._plain = await self._connect()
         self.clock = Clock(self._plain)
         self.client = self.clock.client
-        self._activities = course.activities.ALL if activities is None else activities
+        self._activities = everything.activities() if activities is None else activities
         try:
             await self._start_worker()
         except Exception as error:
@@ -621,7 +621,7 @@ class Lab:
 
     def table(self, name: str) -> pd.DataFrame:
         """A table of the desk's database."""
-        from course.services.database import metadata
+        from course.desk.services.database import metadata
 
         if name not in metadata.tables:
             raise LabError(f"There is no table {name!r}. There are: {', '.join(metadata.tables)}.")

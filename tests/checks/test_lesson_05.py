@@ -1,0 +1,121 @@
+"""Answers to exercise 05, and what its check says to each."""
+
+from tests.checks.answers import *
+
+SAVE = "self.later(self.duty(activities.save_to_database, [self.key, record], RECORD))"
+MAIL = "self.later(self.duty(mail_the_team, [self.key, text], NOTICE))"
+BY_THE_HOUR = "maximum_interval=timedelta(hours=1)"
+BY_TEN_MINUTES = "RetryPolicy(maximum_interval=timedelta(minutes=10))"
+FIVE_DAYS = "    schedule_to_close_timeout=timedelta(days=5),\n"
+REFUSED = ', non_retryable_error_types=["Refused"]'
+
+STARTER = "got no reply: `turn` waits for save_to_database"
+
+WRONG = {
+    "the mail before the reply": (
+        "The mail server was down, and “Where do I put my palm?” got no reply: `turn` waits for mail_the_team",
+        (MAIL, MAIL.replace("self.later(", "await (")),
+    ),
+    "the record before the reply": (
+        "`turn` waits for save_to_database",
+        (SAVE, SAVE.replace("self.later(", "await (")),
+    ),
+    "the default's longest pause": (
+        "a night (8 hours) without database is 294 attempts for one message: its longest pause is 100 seconds",
+        (BY_TEN_MINUTES, "RetryPolicy()"),
+    ),
+    "pauses of a day": (
+        "2 hours after the mail server is back, mail_the_team may still wait: after a day (24 hours) without it the pause "
+        "between two attempts is",
+        (BY_THE_HOUR, "maximum_interval=timedelta(days=1)"),
+    ),
+    "ten attempts": (
+        "save_to_database was given up after 10 attempts, and nobody tries it again: maximum_attempts=10 ended it",
+        (BY_TEN_MINUTES, "RetryPolicy(maximum_attempts=10)"),
+    ),
+    "an hour for everything": (
+        "nobody tries it again: schedule_to_close_timeout, 1 hour, ended it",
+        (
+            BY_TEN_MINUTES,
+            BY_TEN_MINUTES + ",\n    schedule_to_close_timeout=timedelta(hours=1)",
+        ),
+    ),
+    "the wrong error is not retried": (
+        "mail_the_team was given up after 1 attempt, and nobody tries it again: non_retryable_error_types ended it",
+        ('["Refused"]', '["Refused", "SMTPRecipientsRefused"]'),
+    ),
+    "the record has a limit": (
+        "your RECORD ends after 2 days: a longer outage loses rows",
+        (
+            BY_TEN_MINUTES,
+            BY_TEN_MINUTES + ",\n    schedule_to_close_timeout=timedelta(days=2)",
+        ),
+    ),
+    "the mail has no limit": (
+        "What ends a mail that cannot be sent? With your NOTICE: nothing",
+        (FIVE_DAYS, ""),
+    ),
+    "half an hour is too late for the record": (
+        "15 minutes after the database is back, save_to_database may still wait",
+        (BY_TEN_MINUTES, "RetryPolicy(maximum_interval=timedelta(minutes=30))"),
+    ),
+    "the mail is given up when the server comes back": (
+        "The mail server was down for 1 day. mail_the_team was given up after 35 attempts",
+        ("timedelta(days=5)", "timedelta(days=1)"),
+    ),
+    "the record waits for the mail": (
+        "The mail server was down, and the record of “Where do I put my palm?” was not saved",
+        (SAVE, "self.later(self.both(record, text))"),
+        (f"        {MAIL}\n", ""),
+        (
+            "    async def turn(",
+            "    async def both(self, record: activities.TurnRecord, text: str) -> None:\n        key = self.key\n"
+            "        await self.duty(mail_the_team, [key, text], NOTICE)\n"
+            "        await self.duty(activities.save_to_database, [key, record], RECORD)\n\n    async def turn(",
+        ),
+    ),
+    "the bad address is tried again": ("SMTP 550), and mail_the_team is tried again", (REFUSED, "")),
+    "an attempt may hang": (
+        "One attempt of mail_the_team may take 5 minutes",
+        (
+            f"timedelta(seconds=10),\n{FIVE_DAYS}",
+            f"timedelta(minutes=5),\n{FIVE_DAYS}",
+        ),
+    ),
+    "ends before its duties": (
+        "`run` ended, and the mail was never sent",
+        ("await self.until_closed()", "await super(DutifulConversation, self).until_closed()"),
+    ),
+    "the mail is never sent": ("Messages: 1, mails: 0", (f"        {MAIL}\n", "")),
+}
+
+RIGHT = {
+    "the activity itself says what is final, and one duty follows the other": (
+        "Passed: ",
+        (REFUSED, ""),
+        (SAVE, "self.later(self.both(record, text))"),
+        (f"        {MAIL}\n", ""),
+        (
+            "    current_services().mail.send(task_id, subject=message, text=message)\n",
+            "    try:\n        current_services().mail.send(task_id, subject=message, text=message)\n"
+            "    except Refused as error:\n        raise ApplicationError(str(error), non_retryable=True) from error\n",
+        ),
+        ("import current_services", "import Refused, current_services"),
+        (
+            "from temporalio.workflow import",
+            "from temporalio.exceptions import ApplicationError\nfrom temporalio.workflow import",
+        ),
+        (
+            "    async def turn(",
+            "    async def both(self, record: activities.TurnRecord, text: str) -> None:\n        key = self.key\n"
+            "        await self.duty(activities.save_to_database, [key, record], RECORD)\n"
+            "        await self.duty(mail_the_team, [key, text], NOTICE)\n\n    async def turn(",
+        ),
+    )
+}
+
+SAMPLE = {
+    "the mail before the reply",
+    "the mail has no limit",
+    "the activity itself says what is final, and one duty follows the other",
+}
