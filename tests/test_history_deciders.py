@@ -1,5 +1,5 @@
-"""Who decided, held against what the workflows did: in the recordings as they are, and with a piece of the record
-taken away or changed.
+"""Who decided, held against what the workflows did: in the recordings as they are, and with a piece of the
+record taken away or changed.
 
 Nothing here looks at a label that `course.history` made up.
 """
@@ -218,7 +218,7 @@ def test_the_work_of_a_workflow_without_an_agent_is_its_own(name: str):
 def answer_of(
     result: Any, *, later: str = "record", given: Any = "x", encoding: str = "json/plain"
 ) -> list[str]:
-    """Who is said to have decided the two activities of a history, by what the first was given and returned."""
+    """Who is said to have decided two activities, by what the first was given and returned."""
     history = runs("own_loop")
     name, closed = "activityTaskScheduledEventAttributes", "activityTaskCompletedEventAttributes"
     first, second = events_of(history, name)[1:3]

@@ -30,12 +30,12 @@ Three more things in the record make the rule sharper:
   like the tool's came before it, that one was a hook's.
 - A call to a handoff is no call to a tool.
 
-**Scope.** All of this is about the OpenAI Agents SDK and its plugin (`temporalio-openai-agents`). Of an agent of
-any other framework, or of none, the record proves only that there is one (`foreign.py`: its model calls
-have a form that gives them away). From its first answer that calls a tool, nothing is called the workflow's:
-every row that is not the plugin's, and is not proved to be what an open call asks for, is `unknown`, and so
-are that agent's model calls before. A workflow without an agent has decided everything itself. Where an
-activity's result cannot be read, it may have been such an answer, and what comes after it is `unknown`.
+**Scope.** All of this is about the OpenAI Agents SDK and its plugin (`temporalio-openai-agents`). Of an
+agent of any other framework, or of none, the record proves only that there is one (`foreign.py`: its model
+calls have a form that gives them away). From its first answer that calls a tool, nothing is called the
+workflow's: every row that is not the plugin's, and is not proved to be what an open call asks for, is
+`unknown`, and so are that agent's model calls before. A workflow without an agent has decided everything
+itself. A result that cannot be read may have been such an answer: what comes after it is `unknown`.
 
 **What the record cannot prove**
 
@@ -55,10 +55,11 @@ activity's result cannot be read, it may have been such an answer, and what come
   since the Agents SDK asks again only when every call has its output; after any other model call they are
   in doubt. Local activities leave neither arguments nor a note, so they are never `agent`.
 - Hosted tools and function tools without activities leave nothing of their own.
-- A foreign agent is not seen if its model calls leave no activity with such a form: a graph whose node binds the
-  tools and whose next node runs them all under one name; a model call that is local, or in a child workflow,
-  and whose tools are not activities by their own names. Before its first call, what its framework does besides
-  model calls and listings of tools is said to be the workflow's.
+- A foreign agent is not seen if its model calls leave no activity with such a form: a graph whose node binds
+  the tools and whose next node runs them all under one name; a model call in a child workflow; a local one,
+  unless its tools are activities by their own names; an answer that is no call, and that the workflow's code
+  acts upon. Before the first call, what the framework does besides model calls and listings of tools is said
+  to be the workflow's.
 - Where results cannot be read, a foreign agent beside one of the plugin's is not seen: the note is believed.
 """
 
@@ -296,8 +297,10 @@ def _asks_for_mcp(call: Call, activity: Activity) -> bool | None:
 
 
 def _is_rather(activity: Activity, call: Call) -> bool:
-    """Whether the activity is the tool itself, where the one before was not: a run hook's, say. `activity_as_tool`
-    leaves the tool's description as the summary of its activity."""
+    """Whether the activity is the tool itself, where the one before was not: a run hook's, say.
+
+    `activity_as_tool` leaves the tool's description as the summary of its activity.
+    """
     return bool(call.description) and activity.summary == call.description != call.used_by.summary
 
 

@@ -1,9 +1,10 @@
 """Events from JSON, several times as fast as protobuf's own reader, and in a fraction of the memory.
 
-That one goes through every field that a message could have, for every message, and needs the whole JSON parsed:
-the tables of a long history would spend nineteen twentieths of their time there. This one works out once how
-each type of message is read, leaves the rest to the message's constructor, and takes one event of a text at a
-time. What it does not expect it does not guess at: it raises, and `reading.py` turns to the SDK's reader.
+That one goes through every field that a message could have, for every message, and needs the whole JSON
+parsed: the tables of a long history would spend nineteen twentieths of their time there. This one works out
+once how each type of message is read, leaves the rest to the message's constructor, and takes one event of a
+text at a time. It does not guess at what it does not expect: it raises, and `reading.py` turns to the SDK's
+reader.
 """
 
 import json
@@ -36,8 +37,8 @@ class Unexpected(ValueError):
 def read_events(history: str | Mapping[str, Any]) -> Sequence[HistoryEvent]:
     """The events of one run, from its JSON text or from that JSON parsed.
 
-    Raises ValueError, KeyError, TypeError or AttributeError for what `to_json()`, the command line and the Web UI
-    do not write.
+    Raises ValueError, KeyError, TypeError or AttributeError for what `to_json()`, the command line and the
+    Web UI do not write.
     """
     given = _one_by_one(history) if isinstance(history, str) else history["events"]
     read = _message(HistoryEvent.DESCRIPTOR)

@@ -53,8 +53,8 @@ def path_table(history: History, activity: str | None = None) -> pd.DataFrame:
     | `refused` | how many moves were proposed there and refused |
 
     A ticket has moved when an activity has completed that was given the move to record: an argument with
-    `from_state`, `to_state`, `by` and `outcome`. `activity` is the type of that activity; without it, all that
-    were given one count. A history without a move has no rows. Takes and raises what `activity_table` does.
+    `from_state`, `to_state`, `by` and `outcome`. `activity` is the type of that activity; without it, all
+    that were given one count. A history without a move has no rows. Takes and raises what `activity_table` does.
     """
     visits = _visits(runs_of(history), activity)
     return pd.DataFrame(

@@ -21,14 +21,14 @@ _HAND_IN = (
     "Hand in a temporalio.client.WorkflowHistory, its JSON text (from to_json(), `temporal workflow show "
     "--output json` or the Web UI's download), that JSON parsed, or a list of these, one a run."
 )
-# From the quick reader: an older tool's JSON, more than one run, or no history. The slow one of the SDK's decides.
+# From the quick reader: an older tool's JSON, more than one run, or no history. The SDK's reader decides.
 _NOT_SO = (ValueError, KeyError, TypeError, AttributeError)
 
 
 def runs_of(history: History) -> list[Run]:
     """The runs of one workflow, each a sequence of events in the order of their ids, the first run first.
 
-    The order in which they are handed in is nothing to go by: `temporal workflow show --reverse` begins with the
+    The order in which they are handed in says nothing: `temporal workflow show --reverse` begins with the
     newest event.
 
     Raises ValueError, in a sentence, for what is not a history.
