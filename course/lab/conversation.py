@@ -311,7 +311,8 @@ class Conversation:
     async def path(self) -> "Figure":
         """A figure of this ticket's path: its states, who moved it, and how long it was in each."""
         await self._quiet(say=True)
-        return path(await self._histories(), title=f"Ticket {self.id}: its path, and the time in each state")
+        title = f"Ticket {self.id}: its path, and the time in each state"
+        return path(await self._histories(), "record_move", title=title)
 
     async def growth(self) -> pd.DataFrame:
         """What each turn added to the history: `course.history.growth_table` of all runs of this conversation."""

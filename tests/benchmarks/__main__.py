@@ -233,6 +233,35 @@ def bench_tables() -> None:
     report("activity_table: cost an event at 50,000 ÷ at 5,000 events", growth, "at most 1.20", growth <= 1.2)
 
 
+def bench_histories() -> None:
+    """200,000 events as JSON text: the SDK's own reader, which the tables used to go through, is the baseline."""
+    from tests.benchmarks.history import long_history
+
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "history.json"
+        file.write_text(long_history(200_000).to_json())
+
+        def measured(what: str) -> tuple[float, float]:
+            command = [sys.executable, "-m", "tests.benchmarks.history", what, str(file)]
+            seconds, megabytes = subprocess.run(
+                command, check=True, capture_output=True, text=True
+            ).stdout.split()
+            return float(seconds), float(megabytes)
+
+        seconds, megabytes = measured("sdk")
+        for what, most in (("table", 0.5), ("events", 0.5), ("timeline", 1.4)):
+            ours, peak = measured(what)
+            name = {"table": "activity_table", "events": "event_table"}.get(what, "timeline, drawn")
+            ratio, target = ours / seconds, f"at most {most:.2f}"
+            report(
+                f"{name} of 200,000 events in JSON ÷ the SDK's reading it: CPU", ratio, target, ratio <= most
+            )
+            ratio = peak / megabytes
+            report(
+                f"{name} of 200,000 events in JSON ÷ the same: memory", ratio, "at most 0.50", ratio <= 0.5
+            )
+
+
 # Starting
 
 
@@ -434,6 +463,7 @@ BENCHES = {
     "turns": bench_turns,
     "throughput": bench_throughput,
     "tables": bench_tables,
+    "histories": bench_histories,
     "imports": bench_imports,
     "start": bench_start,
     "clock": bench_clock,
