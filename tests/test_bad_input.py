@@ -19,7 +19,7 @@ from temporalio.exceptions import ApplicationError
 
 from course import Lab, LabError
 from course.lab import replay
-from course.lab.conversation import Conversation
+from course.lab.chat import Conversation
 from course.lab.persisting import KNOWN
 from course.models import OfflineModel
 from course.models.offline import status_error
@@ -243,7 +243,7 @@ async def test_strange_names(lab: Lab, name: str) -> None:
 
 
 async def test_no_mail_server_then_one_again(lab: Lab, chat: Conversation) -> None:
-    await lab._mailbox.stop()
+    await lab.world.mailbox.stop()
     try:
         await works(chat)  # the customer does not wait for it
         waiting = await until(lambda: failed(chat, "send_notification"), "a failed attempt")
@@ -251,7 +251,7 @@ async def test_no_mail_server_then_one_again(lab: Lab, chat: Conversation) -> No
         assert "Connection refused" in waiting["last failure"]
         await works(chat)
     finally:
-        await lab._mailbox.start()
+        await lab.world.mailbox.start()
     await chat.fast_forward(timedelta(minutes=10))
     assert (await chat.pending()).empty
     mails = lab.inbox()
@@ -269,8 +269,8 @@ async def failed(chat: Conversation, activity: str) -> dict[str, Any] | None:
 
 async def test_no_database_then_one_again(lab: Lab, chat: Conversation) -> None:
     await works(chat)
-    kept = lab._folder.path / "desk.db"
-    engine = lab._services.database.engine
+    kept = lab.world.folder.path / "desk.db"
+    engine = lab.world.services.database.engine
     engine.dispose()
     away = kept.with_name("away")
     kept.rename(away)
@@ -309,7 +309,7 @@ async def test_a_model_that_is_away_is_named_with_what_to_do(
     with pytest.raises(
         LabError,
         match=r"No reply to 'Where is order 1042\?' after 2 s. Still pending: invoke_model_activity "
-        r"\(attempt \d+, last failure: .*overloaded\). Nothing is lost: Temporal goes on trying. Mend the cause",
+        r"\(attempt \d+, last failure: .*overloaded\). Nothing is lost: Temporal goes on trying. Fix the cause",
     ):
         await chat.send("Where is order 1042?", timeout=2)
     assert scheduled(await chat.history()) == ["invoke_model_activity"]

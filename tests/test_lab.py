@@ -84,7 +84,7 @@ async def test_a_stopped_lab_has_ended_and_says_so() -> None:
     async with await Lab.start(ui=False) as lab:
         assert lab.ui_url is None
         chat = await lab.converse(HelloWorkflow, "ada")
-        server, folder = lab._server.process.pid, lab._folder.path
+        server, folder = lab.temporal.server.process.pid, lab.world.folder.path
         assert psutil.Process(server).is_running()
     assert not psutil.pid_exists(server)
     assert not folder.exists()
@@ -244,7 +244,7 @@ async def test_a_persist_file_that_cannot_be_used(tmp_path: Path) -> None:
 
 async def test_a_second_lab_on_the_first_ones_server(lab: Lab) -> None:
     async with await Lab.start(
-        address=lab.address, workflows=lab._workflows, activities=lab._activities
+        address=lab.address, workflows=lab.workers.workflows, activities=lab.workers.serves.activities
     ) as guest:
         assert (guest.address, guest.ui_url) == (lab.address, None)
         chat = await guest.converse(ConversationWorkflow, "guest")
@@ -534,13 +534,13 @@ async def test_a_move_that_makes_no_sense(lab: Lab, duration: Any, says: str) ->
 async def test_a_conversation_that_ends_while_its_clock_is_about_to_move(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    chat, move = await lab.converse(ToolsWorkflow, "move"), lab.clock.move
+    chat, move = await lab.converse(ToolsWorkflow, "move"), lab.temporal.clock.move
 
     async def close_and_move(*arguments: Any) -> None:
         await chat.close()
         await move(*arguments)
 
-    monkeypatch.setattr(lab.clock, "move", close_and_move)
+    monkeypatch.setattr(lab.temporal.clock, "move", close_and_move)
     with pytest.raises(LabError, match=f"{chat.id} has ended"):
         await chat.fast_forward(HOUR)
 

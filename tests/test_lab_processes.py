@@ -119,7 +119,7 @@ lab = await Lab.start()
 chat = await lab.converse(ConversationWorkflow, "ada")
 process = await lab.worker_process()
 print(await chat.send("Where is order 1042?"))
-print("SERVER", lab._server.process.pid)
+print("SERVER", lab.temporal.server.process.pid)
 """
 
 
@@ -200,7 +200,7 @@ async def test_a_killed_kernels_lab_is_ended_by_the_next_and_nothing_else_is(
             assert not dead.exists()
             assert not (place / "lab-empty").exists()
             assert bystander.poll() is None
-            assert set(lab_folders(place)) == {mine, next_one._folder.path}
+            assert set(lab_folders(place)) == {mine, next_one.world.folder.path}
             chat = await living.converse(ConversationWorkflow, "ada")
             assert "1042" in await chat.send("Where is order 1042?")
     finally:

@@ -263,12 +263,12 @@ async def test_a_server_without_a_file_is_not_restarted(lab: Lab) -> None:
 async def test_the_worker_as_a_program(own_lab: Lab, tmp_path: Path) -> None:
     lab = own_lab
     chat = await talk(lab)
-    await lab._worker.stop()
+    await lab.workers.kernel.stop()
     environment = {
         **os.environ,
         "TEMPORAL_ADDRESS": lab.address,
         "DATABASE_URL": f"sqlite:///{tmp_path / 'desk.db'}",
-        "SMTP_ADDRESS": f"127.0.0.1:{lab._mailbox.port}",
+        "SMTP_ADDRESS": f"127.0.0.1:{lab.world.mailbox.port}",
         "REPORTS": str(tmp_path / "reports"),
     }
     command = [sys.executable, "-m", "course.worker"]

@@ -26,6 +26,7 @@ from course.checks.talking import (
 )
 from course.checks.verdict import NotYet
 from course.lab import Conversation, Lab
+from course.lab.compat import activity_definition
 from course.services import database
 from course.workflows.answering import APOLOGY
 
@@ -207,7 +208,7 @@ async def _reply(chat: Conversation, message: str, module: Any) -> str:
 
 def _the_activity(module: Any) -> Callable[..., Any]:
     cancel = getattr(module, "cancel_order", None)
-    if cancel is None or activity._Definition.from_callable(cancel) is None:
+    if cancel is None or activity_definition(cancel) is None:
         raise NotYet(
             "There is no activity cancel_order in your cell: a function with @activity.defn above it."
         )
@@ -227,7 +228,7 @@ class LosesReport:
         """The report that never arrived."""
 
     def activity(self) -> Callable[..., Any]:
-        name = activity._Definition.must_from_callable(self._cancel).name
+        name = activity_definition(self._cancel).name
 
         @activity.defn(name=name)
         async def in_the_loop(order_id: str) -> str:
@@ -258,7 +259,7 @@ def _new_orders(lab: Lab) -> None:
     ]
     for number, status in orders:
         row = {"order_id": number, "plant": "Pothos", "quantity": 2, "paid_cents": 2400, "status": status}
-        lab._services.database.insert_once(database.orders, row)
+        lab.world.services.database.insert_once(database.orders, row)
 
 
 def _status(lab: Lab, order: str) -> str:

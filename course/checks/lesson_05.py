@@ -12,6 +12,7 @@ import course.activities
 from course.checks.talking import NoReply, Scenes, lab_for, quoted, say, workflow_class
 from course.checks.verdict import NotYet
 from course.lab import Conversation, Lab
+from course.lab.compat import activity_definition
 
 TITLE = "Policies for the bad days"
 
@@ -119,7 +120,7 @@ BAD_ADDRESS, LAST = "Do you sell pots?", "Thank you, that is all."
 async def check(module: Any) -> str:
     desk = workflow_class(module, "PatientDesk")
     mail = getattr(module, NOTICE.activity, None)
-    if not hasattr(mail, "__temporal_activity_definition"):
+    if activity_definition(mail) is None:
         raise NotYet(
             "There is no activity mail_the_team in your cell. Leave it as it is: the check looks for it."
         )

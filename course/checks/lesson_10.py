@@ -5,7 +5,7 @@ import builtins
 from datetime import timedelta
 from typing import Any
 
-from temporalio import activity, workflow
+from temporalio import activity
 from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
@@ -14,6 +14,7 @@ from course.checks.complaints import meaning
 from course.checks.talking import lab_for, own_part, stop_if_stuck
 from course.checks.verdict import NotYet, shortened
 from course.lab import Conversation, Lab, LabError
+from course.lab.compat import workflow_definition
 from course.models import OfflineModel
 from course.workflows.answering import why
 
@@ -125,7 +126,7 @@ def _approval(module: Any) -> type:
     found = getattr(module, "Approval", None)
     if not isinstance(found, type):
         raise NotYet("There is no class Approval in your cell. Keep the name: the check looks for it.")
-    definition = workflow._Definition.from_class(found)
+    definition = workflow_definition(found)
     if definition is None:
         raise NotYet(
             "Approval is an ordinary class, so Temporal cannot run it: @workflow.defn is missing above it."
@@ -140,7 +141,7 @@ class Case:
 
     def __init__(self, lab: Lab, approval: type, module: Any) -> None:
         self.lab, self._class, self._module = lab, approval, module
-        self._type = workflow._Definition.must_from_class(approval).name
+        self._type = workflow_definition(approval).name
 
     async def ask(self, number: str, order_id: str, amount_cents: int) -> Conversation:
         request = {"number": number, "order_id": order_id, "amount_cents": amount_cents}

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from agents import Model, ModelResponse
-from temporalio import activity, workflow
+from temporalio import activity
 from temporalio.client import WorkflowExecutionStatus
 
 from course.checks.complaints import meaning, own_words, raised
 from course.checks.verdict import NotYet, shortened
 from course.lab import Conversation, Lab, LabError
+from course.lab.compat import workflow_definition
 from course.models import OfflineModel
 from course.models.offline import status_error
 
@@ -87,7 +88,7 @@ def workflow_class(module: Any, name: str) -> type:
     found = getattr(module, name, None)
     if not isinstance(found, type):
         raise NotYet(f"There is no class {name} in your cell. Keep the name: the check looks for it.")
-    definition = workflow._Definition.from_class(found)
+    definition = workflow_definition(found)
     if definition is None:
         raise NotYet(
             f"{name} is an ordinary class, so Temporal cannot run it: @workflow.defn is missing above it."

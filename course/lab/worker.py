@@ -28,6 +28,7 @@ from temporalio.worker import Interceptor, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from temporalio.workflow import UnfinishedSignalHandlersWarning, UnfinishedUpdateHandlersWarning
 
+from course.lab import compat
 from course.lab.heartbeats import Heartbeats
 
 # How a model call is run: the customer waits for it, so it is given up after ten minutes with an apology.
@@ -45,18 +46,18 @@ SILENCED = (
     "temporalio.activity",  # a traceback for every attempt that fails: the tables show the attempts
     "temporalio.workflow",
     "temporalio.worker.workflow_sandbox",  # a line beside the error that it raises
-    "temporalio.worker._workflow_instance",  # a traceback for every time that a frozen workflow is tried again
+    compat.WORKFLOW_LOGGER,  # a traceback for every time that a frozen workflow is tried again
     "openai.agents",
 )
 
-SHUTDOWN_PATIENCE = 15
-"""Seconds. An activity that hangs in a blocking call cannot be ended; the lab does not wait for it."""
+SHUTDOWN_SECONDS = 15
+"""An activity that hangs in a blocking call cannot be ended; the lab does not wait for it."""
 
 
 def agents_plugin(
-    provider: ModelProvider, model_calls: ModelActivityParameters | None = None
+    provider: ModelProvider, model_calls: ModelActivityParameters | None = None, **options: Any
 ) -> OpenAIAgentsPlugin:
-    return OpenAIAgentsPlugin(model_params=model_calls or MODEL_CALLS, model_provider=provider)
+    return OpenAIAgentsPlugin(model_params=model_calls or MODEL_CALLS, model_provider=provider, **options)
 
 
 @functools.cache
@@ -162,9 +163,8 @@ class RunningWorker:
             await asyncio.sleep(0)  # the worker has noticed, too,
             task.cancel()  # and goes no further
             await asyncio.wait([task])
-            native = self._worker._bridge_worker
+            native, parts = compat.native_parts(self._worker)
             native.initiate_shutdown()
-            parts = filter(None, (self._worker._activity_worker, self._worker._workflow_worker))
             drains = asyncio.gather(*(part.drain_poll_queue() for part in parts))
             await asyncio.wait([drains], timeout=5)  # a task that was lost on its way here never comes
             if drains.done():
@@ -185,7 +185,7 @@ class RunningWorker:
         RunningWorker._running.remove(self)
         if not self._task.done():
             shutdown = asyncio.create_task(self._worker.shutdown())
-            await asyncio.wait([self._task, shutdown], timeout=SHUTDOWN_PATIENCE)
+            await asyncio.wait([self._task, shutdown], timeout=SHUTDOWN_SECONDS)
             shutdown.cancel()
         self._task.cancel()
         await asyncio.wait([self._task], timeout=1)
