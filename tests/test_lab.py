@@ -100,6 +100,8 @@ async def test_a_stopped_lab_has_ended_and_says_so() -> None:
             chat.pending,
             lambda: chat.fast_forward(HOUR),
             lambda: asyncio.to_thread(lab.table, "turns"),
+            lambda: asyncio.to_thread(lab.inbox),
+            lambda: asyncio.to_thread(lab.outages),
         ):
             with pytest.raises(LabError, match=r"This lab has been stopped. Start another"):
                 await action()
@@ -571,6 +573,19 @@ async def test_the_end_of_a_conversation(lab: Lab) -> None:
     with pytest.raises(LabError, match="knows no workflow 'nobody-9'"):
         await lab.conversation("nobody-9").send("Hello")
     assert (await lab.converse(ToolsWorkflow, "end")).id == "end-2"
+
+
+async def test_a_workflow_that_nothing_ends_says_so_at_once(lab: Lab) -> None:
+    chat = await lab.converse(ToolsWorkflow, "end", close="finish")
+    with (
+        anyio.fail_after(5),
+        pytest.raises(
+            LabError,
+            match=r"was not asked to end: ToolsWorkflow has no signal or update 'finish' \(it has: close, send\)",
+        ),
+    ):
+        await chat.close()
+    assert (await lab.conversation(chat.id).handle.describe()).status == WorkflowExecutionStatus.RUNNING
 
 
 async def test_a_conversation_that_failed_says_why(lab: Lab) -> None:

@@ -241,7 +241,7 @@ async def endpoint() -> AsyncIterator[ModelEndpoint]:
 async def lab(endpoint: ModelEndpoint, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Lab]:
     monkeypatch.setenv("OPENAI_BASE_URL", endpoint.url)
     monkeypatch.setenv("OPENAI_API_KEY", "none")
-    async with await Lab.start(model="offline-by-http", ui=False) as lab:
+    async with await Lab.start(model="offline-by-http", namespace="garden", ui=False) as lab:
         yield lab
 
 

@@ -109,10 +109,8 @@ class Lab:
             LabError: Something could not be started. The message says what to do; nothing is left running.
         """
         if compat.reads_its_parents_script():
-            raise SystemExit(  # not an Exception: nothing of the script may go on
-                "A process that the lab has started reads your script again, and must not run it again: put what it does "
-                "under `if __name__ == '__main__':`."
-            )
+            # Not an Exception: nothing of the script may go on. What to do, its parent says.
+            raise SystemExit("A script that is only being read must not start a lab.")
         _must_make_sense(address, persist, namespace, task_queue)
         prepare_python()
         lab = cls(life := Life())

@@ -113,7 +113,10 @@ def _script() -> str:
     """What a script has to do that a notebook has not."""
     if not hasattr(sys.modules["__main__"], "__file__"):
         return ""
-    return " It reads your script again: what that does has to stand under `if __name__ == '__main__':`."
+    return (
+        " A process that a script starts reads the script again: put what yours does under "
+        "`if __name__ == '__main__':`."
+    )
 
 
 def _main(
