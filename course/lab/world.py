@@ -77,10 +77,7 @@ class World:
             )
         self._life.stack.callback(database.close)
         try:
-            try:
-                self._make_tables(database)
-            except SQLAlchemyError:  # another lab may have been making them at the same moment
-                self._make_tables(database)
+            self._make_tables(database)
         except OperationalError as error:
             raise LabError(
                 f"The database {database.name} cannot be used: {why(error)} Start it, or correct the URL."
@@ -92,11 +89,18 @@ class World:
             ) from None
         return database
 
-    def _make_tables(self, database: Database) -> None:
-        database.create()
-        Shop(database).open()
-        if self._shared:
-            claims.metadata.create_all(database.engine)
+    def _make_tables(self, database: Database, tries: int = 10) -> None:
+        """Makes what is missing. Of labs that start at the same moment one makes it; the others look again."""
+        try:
+            database.create()
+            Shop(database).open()
+            if self._shared:
+                claims.metadata.create_all(database.engine)
+        except SQLAlchemyError as error:
+            lost = isinstance(error, IntegrityError) or "already exists" in str(error)
+            if not lost or tries == 1:
+                raise
+            self._make_tables(database, tries - 1)
 
     # Whose a conversation is
 
