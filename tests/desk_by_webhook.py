@@ -2,11 +2,12 @@
 
 from temporalio import workflow
 
-from course.workflows.conversation import ConversationWorkflow, Summary, Turn
+from course.desk import ConversationWorkflow
+from course.desk.conversation import Summary, Turn
 
 with workflow.unsafe.imports_passed_through():
-    from course import activities
-    from course.workflows.policies import BACKGROUND
+    from course.desk import activities
+    from course.desk.policies import BACKGROUND
 
 
 @workflow.defn

@@ -3,7 +3,8 @@
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from course.workflows.conversation import Carried, ConversationWorkflow, Summary, Turn
+    from course.desk import ConversationWorkflow
+    from course.desk.conversation import Carried, Summary, Turn
     from tests.gap import GAP
 
 

@@ -9,7 +9,7 @@ from agents import Agent, Runner
 from temporalio import activity, workflow
 from temporalio.common import RetryPolicy
 
-from course.workflows.answering import ask
+from course.desk.answering import ask
 
 let_go = threading.Event()
 """What `hang` waits for."""

@@ -16,15 +16,15 @@ from agents import Agent, Runner, function_tool
 from temporalio import activity, workflow
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
-from course import Lab, LabError, activities
-from course.lab import Conversation
+from course import Lab, LabError
+from course.desk import ConversationWorkflow, activities
+from course.desk.conversation import INSTRUCTIONS
+from course.desk.policies import BACKGROUND
+from course.lab import Conversation, everything
 from course.lab.outages import OutageInterceptor
 from course.lab.worker import MODEL_CALLS, RunningWorker
+from course.lessons.plain_conversation import PlainConversation
 from course.models import OfflineModel
-from course.workflows import ConversationWorkflow
-from course.workflows.conversation import INSTRUCTIONS
-from course.workflows.plain import PlainConversation
-from course.workflows.policies import BACKGROUND
 from tests.lab_helpers import attempts
 
 MODEL = "invoke_model_activity"
@@ -161,7 +161,7 @@ async def talk(lab: FailingLab, customer: str, plan: Plan) -> Talked:
 # How often the model is asked
 
 
-class NaiveTurns:
+class WholeTurns:
     """A turn in one piece: what failed in it before, by conversation, turn and step."""
 
     def __init__(self, model: OfflineModel) -> None:
@@ -205,7 +205,7 @@ class NaiveTurns:
 
 
 @workflow.defn(sandboxed=False)  # a test's workflow, in a file that imports the lab
-class NaiveWholeTurnWorkflow(PlainConversation):
+class WholeTurnWorkflow(PlainConversation):
     @workflow.init
     def __init__(self, customer: str) -> None:
         super().__init__(Agent(name="nobody"))
@@ -225,16 +225,16 @@ async def model_calls_of(plan: Plan) -> tuple[int, int]:
         plan: What fails, and how often in each turn: tools, `save_to_database`, `send_notification`.
     """
     model = OfflineModel()
-    naive = NaiveTurns(model)
+    naive = WholeTurns(model)
     async with await FailingLab.start(
-        workflows=[ConversationWorkflow, NaiveWholeTurnWorkflow],
-        activities=[*activities.ALL, naive.whole_turn],
+        workflows=[ConversationWorkflow, WholeTurnWorkflow],
+        activities=[*everything.activities(), naive.whole_turn],
         model=model,
         ui=False,
     ) as lab:
         ours = await talk(lab, "ada", plan)
         before = model.attempts
-        chat = await lab.converse(NaiveWholeTurnWorkflow, "ada")
+        chat = await lab.converse(WholeTurnWorkflow, "ada")
         naive.plans[chat.id] = plan
         for text in MESSAGES:
             await until_there(chat, asyncio.ensure_future(chat.begin(text, timeout=120)))

@@ -3,7 +3,7 @@
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from course.workflows.reminding import Ended, RemindingWorkflow
+    from course.lessons.lesson_13 import Ended, RemindingWorkflow
 
 
 @workflow.defn

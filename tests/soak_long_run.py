@@ -6,9 +6,10 @@ import pytest
 from temporalio.service import RPCError
 
 from course import Lab
+from course.desk import ConversationWorkflow
+from course.desk.renewal import EVENTS
 from course.lab import Conversation, LabError
-from course.workflows import BoundedWorkflow, ConversationWorkflow
-from course.workflows.renewal import EVENTS
+from course.lessons.lesson_12 import BoundedWorkflow
 from tests.lab_helpers import until
 from tests.test_long_run import model_inputs
 

@@ -18,15 +18,17 @@ from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
 from course import Lab, LabError
+from course.desk import ConversationWorkflow
+from course.desk.answering import APOLOGY
+from course.desk.messages import MAX_MESSAGE, check_message
+from course.desk.services.mail import one_line
 from course.lab import replay
 from course.lab.chat import Conversation
 from course.lab.persisting import KNOWN
+from course.lab.receivers import Mailbox
+from course.lessons.lesson_02 import ToolsWorkflow
 from course.models import OfflineModel
 from course.models.offline import status_error
-from course.services.mail import Mailbox, one_line
-from course.workflows import ConversationWorkflow, ToolsWorkflow
-from course.workflows.answering import APOLOGY
-from course.workflows.messages import MAX_MESSAGE, check_message
 from tests.lab_helpers import attempts, scheduled, until
 from tests.tools.server_tables import tables_today
 
@@ -180,7 +182,7 @@ async def test_no_header_is_made_of_a_message() -> None:
             assert envelope.rcpt_tos == ["team@juniper.example"]
             return await super().handle_DATA(server, session, envelope)
 
-    from course.services import Mail
+    from course.desk.services import Mail
 
     mailbox = Keeps()
     await mailbox.start()

@@ -81,8 +81,8 @@ WRONG = [
         "imports `ask`, which has all of it ready",
         (
             (
-                "from course.workflows.naive",
-                "from course.workflows.answering import ask\nfrom course.workflows.naive",
+                "from course.lessons.lesson_06",
+                "from course.desk.answering import ask\nfrom course.lessons.lesson_06",
             ),
         ),
     ),

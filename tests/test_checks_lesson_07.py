@@ -53,7 +53,7 @@ async def test_another_right_answer_passes() -> None:
         .STARTER.replace("TODO", "done")
         .replace(
             'return "Not yet."',
-            "return await workflow.execute_activity(activities.issue_refund, args=[return_number, order_id, amount_cents], **PAYMENT)",
+            "return await workflow.execute_activity(money.issue_refund, args=[return_number, order_id, amount_cents], **PAYMENT)",
         ),
     )
     verdict = await check("07")

@@ -18,8 +18,8 @@ SAVE = "        await self.save(text, answer)\n"
 
 TWO = 'if workflow.patched("statistics") or workflow.patched(f"statistics-{self.key}"):'
 IMPORT = (
-    "from course.workflows.growing",
-    "with workflow.unsafe.imports_passed_through():\n    from course import activities\nfrom course.workflows.growing",
+    "from course.lessons.lesson_09",
+    "with workflow.unsafe.imports_passed_through():\n    from course.desk import activities\nfrom course.lessons.lesson_09",
 )
 
 WRONG = [

@@ -30,7 +30,7 @@ FLAG = (
     + "        if self._closing or self.turns != turns:\n            return\n"
 )
 SENDS = "        await self.duty("
-IMPORTS = "from course.workflows.policies import BACKGROUND\n"
+IMPORTS = "from course.desk.policies import BACKGROUND\n"
 
 WRONG = [
     Changed("13", "never cancelled", "was reminded all the same", ((IN_TURN, "        answer"),)),
@@ -85,7 +85,7 @@ WRONG = [
         "after questions only",
         "asks nothing, the customer was silent for two days after it, and was not reminded",
         (
-            (IMPORTS, IMPORTS + "from course.workflows.questioning import asks\n"),
+            (IMPORTS, IMPORTS + "from course.lessons.lesson_13 import asks\n"),
             ("if not self._closing:", "if asks(answer.text) and not self._closing:"),
         ),
     ),

@@ -91,8 +91,8 @@ NAIVE_RUN = (
     'from agents import Runner\n        result = await Runner.run(self.agent, text)\n        answer = Answer(result.final_output, [], "answered")',
 )
 ANSWER_IMPORT = (
-    "from course.workflows.plain",
-    "from course.workflows.answering import Answer\nfrom course.workflows.plain",
+    "from course.lessons.plain_conversation",
+    "from course.desk.answering import Answer\nfrom course.lessons.plain_conversation",
 )
 
 WRONG = [

@@ -13,7 +13,7 @@ import pytest
 from temporalio.worker import _workflow_instance
 
 from course.lab import compat
-from course.workflows import HelloWorkflow
+from course.lessons.lesson_01 import HelloWorkflow
 
 COURSE = Path(compat.__file__).parents[1]
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from course import Lab
-from course.services import Database, KeyReused, RefundRefused, Refused, Shop
-from course.services.database import turns
-from course.services.shop import StockRefused
-from course.workflows import DutyAsStepWorkflow
+from course.desk.services import Database, KeyReused, RefundRefused, Refused, Shop
+from course.desk.services.database import turns
+from course.desk.services.shop import StockRefused
+from course.lessons.lesson_04 import DutyAsStepWorkflow
 
 
 @pytest.fixture

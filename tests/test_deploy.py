@@ -3,7 +3,7 @@
 import pytest
 
 from course import Lab, LabError
-from course.workflows import HelloWorkflow
+from course.lessons.lesson_01 import HelloWorkflow
 from tests.lab_helpers import until
 from tests.lab_invalid_version import Invalid
 from tests.lab_versions import Broken

@@ -17,28 +17,29 @@ from temporalio.openai_agents import OpenAIAgentsPlugin
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import Replayer
 
-from course import Lab, LabError, activities, workflows
-from course.lab.chat import Conversation
-from course.models import OfflineModel, ToolCall
-from course.models.offline import status_error
-from course.services import (
+from course import Lab, LabError
+from course.desk import ConversationWorkflow, activities
+from course.desk.answering import APOLOGY
+from course.desk.memory import NOTES
+from course.desk.services import (
     Database,
     KeyReused,
     Mail,
-    Mailbox,
     RefundRefused,
     Services,
     Shop,
     Webhook,
-    WebhookReceiver,
     _current,
     database,
 )
-from course.services.insight import learn_from
-from course.services.report import write_report
-from course.workflows import ConversationWorkflow
-from course.workflows.answering import APOLOGY
-from course.workflows.memory import NOTES
+from course.desk.services.insight import learn_from
+from course.desk.services.report import write_report
+from course.lab import everything
+from course.lab.chat import Conversation
+from course.lab.receivers import Mailbox, WebhookReceiver
+from course.lessons import money, records
+from course.models import OfflineModel, ToolCall
+from course.models.offline import status_error
 from tests.lab_helpers import count, scheduled, until
 from tests.lab_strangers import AsksOnce
 
@@ -58,7 +59,9 @@ class Switched(Model):
 
 @pytest.fixture(scope="module")
 async def lab() -> AsyncIterator[Lab]:
-    async with await Lab.start(workflows=[*workflows.ALL, AsksOnce], model=Switched(), ui=False) as lab:
+    async with await Lab.start(
+        workflows=[*everything.workflows(), AsksOnce], model=Switched(), ui=False
+    ) as lab:
         yield lab
 
 
@@ -419,11 +422,11 @@ async def test_services_that_are_not_there_raise_what_is_retried(services: Any) 
     [
         (activities.save_to_database, ["k", {"message": "a", "turn": 1}], ["k", {"message": "b", "turn": 1}], "turns"),
         (activities.save_to_database, ["k", {"mood": "glad"}], ["k", {"mood": "sad"}], "turns"),
-        (activities.record_tool_call, ["k", "t", "{}"], ["k", "t", '{"a": 1}'], "tool_calls"),
+        (records.record_tool_call, ["k", "t", "{}"], ["k", "t", '{"a": 1}'], "tool_calls"),
         (activities.process_batch, ["k", ["order 1042?"], 1], ["k", ["order 1043?"], 1], "batches"),
         (activities.generate_report, ["k", {"turns": []}], ["k", {"turns": [{"turn": 1}]}], "reports"),
-        (activities.issue_refund, ["k", "1042", 100], ["k", "1042", 200], "refunds"),
-        (activities.put_back, ["k", "1043"], ["k", "1046"], "stock_moves"),
+        (money.issue_refund, ["k", "1042", 100], ["k", "1042", 200], "refunds"),
+        (money.put_back, ["k", "1043"], ["k", "1046"], "stock_moves"),
     ],
 )  # fmt: skip
 async def test_the_same_key_once_and_changed_content_refused(
@@ -450,21 +453,21 @@ async def test_the_same_key_once_and_changed_content_refused(
 )
 async def test_a_refund_that_the_rules_refuse(services: Any, order: str, amount: int, says: str) -> None:
     with pytest.raises(ApplicationError, match=says) as refused:
-        await run(activities.issue_refund, "r-1", order, amount)
+        await run(money.issue_refund, "r-1", order, amount)
     assert (refused.value.type, refused.value.non_retryable) == ("RefundRefused", True)
     assert services.database.rows("refunds") == []
 
 
 async def test_refunds_of_one_order_never_exceed_what_was_paid(services: Any) -> None:
-    assert "of 20.00 EUR for order 1042 is paid" in await run(activities.issue_refund, "r-1", "1042", 2000)
+    assert "of 20.00 EUR for order 1042 is paid" in await run(money.issue_refund, "r-1", "1042", 2000)
     with pytest.raises(ApplicationError, match="would be more"):
-        await run(activities.issue_refund, "r-2", "1042", 1401)
-    await run(activities.issue_refund, "r-3", "1042", 1400)
+        await run(money.issue_refund, "r-2", "1042", 1401)
+    await run(money.issue_refund, "r-3", "1042", 1400)
     results: list[str] = []
 
     async def pay(number: int) -> None:
         try:
-            results.append(await run(activities.issue_refund, f"p-{number}", "1045", 2700))
+            results.append(await run(money.issue_refund, f"p-{number}", "1045", 2700))
         except ApplicationError as error:
             assert "would be more" in str(error)  # noqa: PT017
 
@@ -543,8 +546,8 @@ CANCELLED = """
 import contextvars, sys, threading
 from pathlib import Path
 from temporalio.testing import ActivityEnvironment
-from course import activities, services
-from course.services import Database, Services
+from course.desk import activities, services
+from course.desk.services import Database, Services
 
 database = Database("sqlite:///desk.db")
 database.create()

@@ -8,9 +8,9 @@ import pytest
 from temporalio.client import WorkflowExecutionStatus
 
 from course import Lab, LabError
-from course.services import Database, KeyReused, database
-from course.workflows import ConversationWorkflow
-from course.workflows.memory import Memory
+from course.desk import ConversationWorkflow
+from course.desk.memory import Memory
+from course.desk.services import Database, KeyReused, database
 from tests.desk_with_a_slip import MendedDesk, SlipDesk
 from tests.lab_helpers import count
 
@@ -87,7 +87,7 @@ async def test_notes_are_taken_one_after_the_other(monkeypatch: pytest.MonkeyPat
         asked.append(text)
         return type("Answer", (), {"outcome": "answered", "text": await answers.get()})
 
-    monkeypatch.setattr("course.workflows.memory.ask", slow)
+    monkeypatch.setattr("course.desk.memory.ask", slow)
     memory = Memory(kept=2)
 
     def say(first: int, last: int) -> None:

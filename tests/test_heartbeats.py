@@ -7,7 +7,7 @@ from temporalio.api.enums.v1 import EventType, TimeoutType
 from temporalio.client import WorkflowHistory
 
 from course import Lab
-from course.workflows import ConversationWorkflow
+from course.desk import ConversationWorkflow
 from tests.lab_helpers import attempts
 from tests.lab_strangers import Slow, take_time, take_time_async
 

@@ -19,13 +19,12 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 
 # From the bottom of the house to its top: a part imports only from parts below it.
 MAY_IMPORT = {
-    "services": set(),
     "models": set(),
     "history": set(),
-    "activities": {"services"},
-    "workflows": {"activities"},
-    "lab": {"services", "activities", "workflows", "models", "history"},
-    "checks": {"services", "activities", "workflows", "models", "history", "lab"},
+    "desk": {"models"},
+    "lessons": {"desk"},
+    "lab": {"desk", "lessons", "models", "history"},
+    "checks": {"desk", "lessons", "models", "history", "lab"},
 }
 
 

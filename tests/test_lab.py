@@ -23,8 +23,11 @@ from temporalio.client import WorkflowExecutionStatus
 
 import course.lab.server
 from course import Lab, LabError
+from course.desk import ConversationWorkflow
+from course.lab import everything
+from course.lessons.lesson_01 import HelloWorkflow
+from course.lessons.lesson_02 import ToolsWorkflow
 from course.models import OfflineModel
-from course.workflows import ConversationWorkflow, HelloWorkflow, ToolsWorkflow
 from tests import lab_strangers
 from tests.lab_helpers import attempts, count, scheduled, until
 
@@ -53,7 +56,7 @@ async def test_labs_side_by_side_stop_in_any_order() -> None:
 async def lab() -> AsyncIterator[Lab]:
     async with await Lab.start(
         workflows=[ConversationWorkflow, ToolsWorkflow, *lab_strangers.WORKFLOWS],
-        activities=[*course.activities.ALL, *lab_strangers.ACTIVITIES],
+        activities=[*everything.activities(), *lab_strangers.ACTIVITIES],
     ) as lab:
         yield lab
 

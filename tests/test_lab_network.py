@@ -15,9 +15,9 @@ import pytest
 from temporalio.api.enums.v1 import EventType
 
 from course import Lab
+from course.desk import ConversationWorkflow
+from course.desk.answering import APOLOGY
 from course.models import OfflineModel
-from course.workflows import ConversationWorkflow
-from course.workflows.answering import APOLOGY
 from tests.lab_helpers import attempts
 
 KEY = "sk-proj-NeverOnRecord-0123456789abcdef"
@@ -56,7 +56,9 @@ WATCHED = """
     threading.Thread(target=watch, daemon=True).start()
     from agents.tracing.processors import default_processor
     from course import Lab
-    from course.workflows import ConversationWorkflow, DutyAsToolWorkflow, ToolsWorkflow
+    from course.desk import ConversationWorkflow
+    from course.lessons.lesson_02 import ToolsWorkflow
+    from course.lessons.lesson_04 import DutyAsToolWorkflow
 
     async def main():
         async with await Lab.start() as lab:

@@ -17,9 +17,9 @@ import pytest
 from jupyter_client.manager import AsyncKernelManager
 
 from course import Lab, LabError
+from course.desk import ConversationWorkflow
 from course.lab.server import end_what_dead_labs_left
 from course.models import ModelEndpoint, OfflineModel
-from course.workflows import ConversationWorkflow
 from tests.lab_helpers import attempts, count, until
 
 
@@ -52,7 +52,7 @@ def alive(pid: int) -> bool:
 LEAVING = """
     import asyncio, gc, json, os, sys
     from course import Lab
-    from course.workflows import ConversationWorkflow
+    from course.desk import ConversationWorkflow
     import course.lab.processes
 
     async def use(way):
@@ -114,7 +114,7 @@ def test_leaving_python_is_clean_every_time(place: Path) -> None:
 
 CELL = """
 from course import Lab
-from course.workflows import ConversationWorkflow
+from course.desk import ConversationWorkflow
 lab = await Lab.start()
 chat = await lab.converse(ConversationWorkflow, "ada")
 process = await lab.worker_process()

@@ -12,9 +12,9 @@ from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from temporalio import workflow
 
 from course import Lab, LabError
-from course.activities import TurnRecord, save_to_database, send_notification
-from course.services import database
-from course.workflows import HelloWorkflow
+from course.desk.activities import TurnRecord, save_to_database, send_notification
+from course.desk.services import database
+from course.lessons.lesson_01 import HelloWorkflow
 
 LEARNERS = 30
 

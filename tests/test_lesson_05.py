@@ -10,10 +10,11 @@ import pytest
 from agents import ModelSettings, ModelTracing
 from temporalio.openai_agents import ModelActivityParameters
 
-from course import Lab, LabError, workflows
+from course import Lab, LabError
+from course.desk import ConversationWorkflow
 from course.lab import Conversation
+from course.lessons.lesson_05 import DutiesFirstWorkflow, TimeoutsWorkflow
 from course.models import ModelEndpoint, OfflineModel
-from course.workflows import ConversationWorkflow, NaiveDutiesFirstWorkflow, TimeoutsWorkflow
 
 MINUTE = timedelta(minutes=1)
 OPTIONS = {
@@ -31,7 +32,7 @@ OPTIONS = {
 
 @pytest.fixture(scope="module")
 async def lab() -> AsyncIterator[Lab]:
-    async with await Lab.start(workflows=workflows.ALL, ui=False) as lab:
+    async with await Lab.start(ui=False) as lab:
         yield lab
 
 
@@ -62,7 +63,7 @@ async def test_a_message_that_was_begun_is_on_record_before_the_clock_moves(
 
 async def test_one_slow_duty_holds_up_the_messages_behind_it(lab: Lab) -> None:
     """The naive desk: its lock covers an outage, so the second message has not reached the model."""
-    chat = await lab.converse(NaiveDutiesFirstWorkflow, "fay")
+    chat = await lab.converse(DutiesFirstWorkflow, "fay")
     with await lab.outage("mail"):
         replies = [chat.begin("Hello!"), chat.begin("Thanks!")]
         record = await chat.activities()

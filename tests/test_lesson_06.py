@@ -8,9 +8,8 @@ import pytest
 from temporalio.client import WorkflowExecutionStatus
 
 from course import Lab, LabError
+from course.lessons.lesson_06 import ApologisingLoopWorkflow, GuardedWorkflow, OneLoopWorkflow
 from course.models import Mistakes
-from course.workflows import GuardedWorkflow, NaiveUncaughtWorkflow
-from course.workflows.caught import CaughtWorkflow
 from tests.lab_helpers import count, until
 
 QUESTION = "Where is order 1042?"
@@ -24,7 +23,7 @@ async def lab() -> AsyncIterator[Lab]:
 
 @pytest.fixture(autouse=True)
 async def the_naive_code(lab: Lab) -> None:
-    await lab.deploy(NaiveUncaughtWorkflow)
+    await lab.deploy(OneLoopWorkflow)
 
 
 async def task_failures(lab: Lab, id: str) -> set[str]:
@@ -39,7 +38,7 @@ async def task_failures(lab: Lab, id: str) -> set[str]:
 @pytest.mark.parametrize("mistake", ["refuse", "time_out", "malformed"])
 async def test_what_temporal_takes_for_a_failure_ends_the_naive_desk(lab: Lab, mistake: str) -> None:
     lab.model.mistakes = Mistakes(**{mistake: 1})
-    chat = await lab.converse(NaiveUncaughtWorkflow, mistake)
+    chat = await lab.converse(OneLoopWorkflow, mistake)
     chat.begin(QUESTION)
     if mistake == "time_out":
         await chat.fast_forward(timedelta(minutes=15))
@@ -59,7 +58,7 @@ async def test_what_temporal_takes_for_a_failure_ends_the_naive_desk(lab: Lab, m
 async def test_what_temporal_takes_for_a_bug_freezes_it_and_mended_code_thaws_it(
     lab: Lab, mistake: str
 ) -> None:
-    chat = await lab.converse(NaiveUncaughtWorkflow, mistake)
+    chat = await lab.converse(OneLoopWorkflow, mistake)
     lab.model.mistakes = Mistakes()
     await chat.send("How much light does a Monstera need?")
     lab.model.mistakes = Mistakes(**{mistake: 1})
@@ -79,7 +78,7 @@ async def test_what_temporal_takes_for_a_bug_freezes_it_and_mended_code_thaws_it
     assert frozen["save_to_database"] == 1
 
     lab.model.mistakes = Mistakes()
-    await lab.deploy(CaughtWorkflow)
+    await lab.deploy(ApologisingLoopWorkflow)
     assert "I am sorry" in await waiting
     thawed = count(await chat.history())
     assert thawed == frozen + Counter(save_to_database=1)  # nothing was done again, nothing left out

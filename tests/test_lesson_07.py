@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from course import Lab, LabError
-from course.activities import ALL
+from course.lab import everything
 from course.lab.moments import KillAt, Moment
-from course.workflows import IntentKeyWorkflow, NaiveNoWayBackWorkflow, NaiveRandomKeyWorkflow, SagaWorkflow
+from course.lessons.lesson_07 import IntentKeyWorkflow, MoneyFirstWorkflow, RandomKeyWorkflow, SagaWorkflow
 from tests.lab_helpers import attempts, scheduled
 
 
@@ -29,12 +29,12 @@ def paid(lab: Lab, order: str) -> list[int]:
 
 
 async def test_a_reset_goes_back_behind_an_activity_and_keeps_the_messages_after_it(lab: Lab) -> None:
-    chat = await lab.converse(NaiveRandomKeyWorkflow, "ada")
+    chat = await lab.converse(RandomKeyWorkflow, "ada")
     await chat.send("Hello!")
     await chat.send("Please refund 5 EUR for order 1042.")
     await chat.send("Thanks!")
     before, run, calls = await chat.history(), (await chat.handle.describe()).run_id, lab.model.calls
-    await chat.reset(before="naive_random_key")
+    await chat.reset(before="refund_by_random_key")
     await chat.activities()
     after = await chat.history()
     assert (await chat.handle.describe()).run_id != run
@@ -51,15 +51,15 @@ async def test_there_is_no_way_back_behind_what_never_was(lab: Lab) -> None:
 
 
 async def test_one_kill_cuts_off_several_activities_that_wait_for_each_other(lab: Lab) -> None:
-    chats = [await lab.converse(NaiveRandomKeyWorkflow, name) for name in ("ben", "cleo")]
-    process = await lab.worker_process(kill=["after naive_random_key"] * 2)
+    chats = [await lab.converse(RandomKeyWorkflow, name) for name in ("ben", "cleo")]
+    process = await lab.worker_process(kill=["after refund_by_random_key"] * 2)
     replies = [chat.begin("Please refund 1 EUR for order 1046.") for chat in chats]
     assert await process.died() == -9
     assert paid(lab, "1046") == [100, 100]
     for reply in replies:
         await reply
     for chat in chats:
-        assert ("naive_random_key", 2) in attempts(await chat.history())
+        assert ("refund_by_random_key", 2) in attempts(await chat.history())
     assert paid(lab, "1046") == [100] * 4
 
 
@@ -75,14 +75,14 @@ def test_what_came_to_its_moment_waits_there() -> None:
 
 
 def test_a_moment_that_is_named_twice_is_the_next_one() -> None:
-    assert Moment.read_all(["after issue_refund"] * 2, ALL) == [
+    assert Moment.read_all(["after issue_refund"] * 2, everything.activities()) == [
         Moment("after issue_refund", 1),
         Moment("after issue_refund", 2),
     ]
 
 
 async def test_the_naive_order_of_steps_pays_and_keeps_nothing(lab: Lab) -> None:
-    chat = await lab.converse(NaiveNoWayBackWorkflow, "dora")
+    chat = await lab.converse(MoneyFirstWorkflow, "dora")
     reply = await chat.send("Please refund 6 EUR for order 1044.")
     assert "The shop refused the refund" in reply
     assert paid(lab, "1044") == [600]

@@ -4,8 +4,9 @@ import pytest
 from temporalio.workflow import NondeterminismError
 
 from course import Lab
+from course.desk import ConversationWorkflow
 from course.lab import watch_replay
-from course.workflows import BothHandsWorkflow, ConversationWorkflow
+from course.lessons.lesson_04 import BothHandsWorkflow
 from tests.lab_helpers import scheduled, until
 
 

@@ -17,12 +17,12 @@ from temporalio.worker import Replayer
 from course import Lab, LabError
 from course.lab import replay
 from course.lab.worker import runtime
-from course.workflows import (
+from course.lessons.lesson_09 import (
     GrowingPatchedWorkflow,
     GrowingPerTurnWorkflow,
     GrowingRewordedWorkflow,
+    GrowingWithNoticeWorkflow,
     GrowingWorkflow,
-    NaiveGrowingWorkflow,
 )
 from tests.lab_helpers import scheduled
 from tests.replay import edits
@@ -75,7 +75,7 @@ async def test_a_conversation_that_has_not_asked_yet_takes_the_new_branch() -> N
 async def test_patched_versions_fit_the_histories_of_the_first(version: type) -> None:
     assert "2 runs replay clean" in await replay(runs("growing"), version)
     with pytest.raises(LabError, match="UpdateAccepted .* of turn 2"):
-        await replay(runs("growing"), NaiveGrowingWorkflow)
+        await replay(runs("growing"), GrowingWithNoticeWorkflow)
 
 
 async def test_a_patch_is_deprecated_when_no_run_from_before_it_is_left() -> None:
@@ -101,7 +101,10 @@ async def test_the_lessons_own_test_works_as_it_stands(tmp_path: Path) -> None:
         return Replayer(**options, runtime=runtime())
 
     names = {"pytest": pytest, "Path": Path, "WorkflowHistory": WorkflowHistory, "Replayer": replayer}
-    for code_of, expected in ((GrowingPatchedWorkflow, None), (NaiveGrowingWorkflow, "NondeterminismError")):
+    for code_of, expected in (
+        (GrowingPatchedWorkflow, None),
+        (GrowingWithNoticeWorkflow, "NondeterminismError"),
+    ):
         space = names | {"OpenAIAgentsPlugin": OpenAIAgentsPlugin, "WORKFLOWS": [code_of]}
         exec(code, space)
         if expected is None:

@@ -10,10 +10,12 @@ from temporalio.client import Client, WorkflowExecutionStatus, WorkflowUpdateFai
 from temporalio.service import RetryConfig
 
 from course import Lab, LabError
+from course.desk.services import database
 from course.lab import Conversation, approver
+from course.lessons.lesson_10.asking import AskingWorkflow
+from course.lessons.lesson_10.needs_approval import NeedsApprovalWorkflow
+from course.lessons.lesson_10.waiting_in_turn import WaitingInTurnWorkflow
 from course.models import OfflineModel, ToolCall
-from course.services import database
-from course.workflows import AskingWorkflow, NaiveWaitingWorkflow, NeedsApprovalWorkflow
 from tests.lab_helpers import attempts, scheduled, until
 
 MONSTERA, FICUS = "Please refund 34 EUR for order 1042.", "Please refund 58 EUR for order 1043."
@@ -467,7 +469,7 @@ async def test_the_sdks_conversation_stays_open_while_somebody_is_waited_for(lab
 
 
 async def test_the_naive_desk_is_closed_while_a_person_thinks(lab: Lab) -> None:
-    chat, _ = await ask(lab, NaiveWaitingWorkflow)
+    chat, _ = await ask(lab, WaitingInTurnWorkflow)
     asked = chat.begin("Please refund 20.60 EUR for order 1042 and 20.70 EUR for order 1043.")
     await chat.activities()  # which of two at once comes first is chance
     other = chat.begin(LIGHT)

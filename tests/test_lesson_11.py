@@ -18,19 +18,19 @@ from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.client import WorkflowUpdateFailedError
 
 from course import Lab, LabError
-from course.activities import look_up_order
+from course.desk.activities import look_up_order
+from course.desk.answering import APOLOGY
+from course.desk.services.database import storable
 from course.history import path, path_table
 from course.history.activities import activities_of
 from course.lab import Conversation
 from course.lab.drawing import draw_machine
+from course.lessons.lesson_11.machine import Move, State
+from course.lessons.lesson_11.one_agent import OneAgentWorkflow
+from course.lessons.lesson_11.ticket import MOVES, STATES, TICKET, TicketWorkflow, agent_of
 from course.models import Defiant, Fails, OfflineModel, ToolCall
 from course.models.filling import choices
 from course.models.offline import status_error
-from course.services.database import storable
-from course.workflows import NaiveOneAgentWorkflow, TicketWorkflow
-from course.workflows.answering import APOLOGY
-from course.workflows.machine import Move, State
-from course.workflows.ticket import MOVES, STATES, TICKET, agent_of
 from tests.replay.record import RECORDED
 
 SOAK = bool(os.environ.get("SOAK"))
@@ -109,7 +109,7 @@ class Desk:
 
 
 async def start() -> Lab:
-    return await Lab.start(ui=False, workflows=[TicketWorkflow, NaiveOneAgentWorkflow])
+    return await Lab.start(ui=False, workflows=[TicketWorkflow, OneAgentWorkflow])
 
 
 @pytest.fixture(scope="module")
@@ -247,7 +247,7 @@ def test_nor_when_the_worker_is_killed(
 def test_the_judge_sees_what_the_naive_desk_does(desk: Desk) -> None:
     async def naive(*script: Any) -> str:
         scripted(desk.lab, *script)
-        chat = await desk.lab.converse(NaiveOneAgentWorkflow, "ben")
+        chat = await desk.lab.converse(OneAgentWorkflow, "ben")
         await chat.send("Please refund 1 EUR for order 1045.")
         return judge(await chat.history())
 

@@ -16,15 +16,18 @@ from temporalio.service import RPCError, RPCStatusCode
 from course import Lab
 from course.history import growth, growth_table
 from course.lab import LabError
-from course.workflows import (
+from course.lessons.lesson_12 import (
+    TURNS_A_RUN,
+    WINDOW,
     BoundedWorkflow,
-    NaiveEndlessWorkflow,
-    NaiveNoInitWorkflow,
+    Carried,
+    LastTurnWorkflow,
     OnlyNewRunsWorkflow,
     OnlyWindowWorkflow,
-    ThawedEndlessWorkflow,
+    UnpackedInRunWorkflow,
+    WholeMemoryWorkflow,
+    last_turns,
 )
-from course.workflows.long_runs import TURNS_A_RUN, WINDOW, Carried, last_turns
 from tests.lab_helpers import until
 
 FAILED_STATE = RPCError(
@@ -35,7 +38,7 @@ FAILED_STATE = RPCError(
 """What the server says to a message when a workflow task has failed three times, which takes a while."""
 
 STRANGERS = sorted((Path(__file__).parent / "histories" / "recorded").glob("*.json"))
-DESKS = (NaiveEndlessWorkflow, OnlyNewRunsWorkflow, OnlyWindowWorkflow, BoundedWorkflow)
+DESKS = (WholeMemoryWorkflow, OnlyNewRunsWorkflow, OnlyWindowWorkflow, BoundedWorkflow)
 ORDER = "Where is order 1042?"
 
 
@@ -138,7 +141,7 @@ async def test_no_message_is_lost_where_runs_change(lab: Lab) -> None:
 
 async def test_without_init_the_first_message_of_a_run_writes_over_what_was_carried(lab: Lab) -> None:
     carried = Carried(1, [{"role": "user", "content": "My cactus is called Spike."}])
-    for desk, known in ((NaiveNoInitWorkflow, False), (OnlyNewRunsWorkflow, True)):
+    for desk, known in ((UnpackedInRunWorkflow, False), (OnlyNewRunsWorkflow, True)):
         id = f"begins-with-a-message-{known}"
         start = WithStartWorkflowOperation(
             desk.__name__,
@@ -183,10 +186,10 @@ def test_a_window_never_cuts_a_turn() -> None:
 
 async def test_a_conversation_that_was_frozen_by_its_size_replays_with_a_window(lab: Lab) -> None:
     """Commands are compared, and not what they carry: the mended code fits, and its next inputs are small."""
-    chat = await lab.converse(NaiveEndlessWorkflow, "ada")
+    chat = await lab.converse(WholeMemoryWorkflow, "ada")
     for _ in range(3):
         await chat.handle.execute_update("send", "Hello! " + 50_000 * ".")
-    assert "clean" in await chat.replay(ThawedEndlessWorkflow)
+    assert "clean" in await chat.replay(LastTurnWorkflow)
 
 
 SEEN: list[int] = []

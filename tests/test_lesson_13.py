@@ -17,15 +17,9 @@ from temporalio.client import (
 )
 
 from course import Lab, LabError
+from course.desk.jobs import CleanupWorkflow, WeeklyReportWorkflow
 from course.lab import Conversation, runs_of_schedule
-from course.workflows import (
-    CleanupWorkflow,
-    NaiveSweepWorkflow,
-    NaiveSweptWorkflow,
-    NaiveTimerWorkflow,
-    RemindingWorkflow,
-    WeeklyReportWorkflow,
-)
+from course.lessons.lesson_13 import ProcessTimerWorkflow, RemindingWorkflow, SweepWorkflow, SweptWorkflow
 from tests.lab_helpers import attempts, scheduled, until
 from tests.reminding_with_a_slip import SlipReminders
 
@@ -216,28 +210,28 @@ async def test_the_crm_is_told_once_though_the_worker_died_after_telling(lab: La
 
 
 async def test_a_timer_in_the_process_dies_with_it_and_knows_no_answer(lab: Lab) -> None:
-    answered = await lab.converse(NaiveTimerWorkflow, "hana")
+    answered = await lab.converse(ProcessTimerWorkflow, "hana")
     await answered.send(ASK)
     await answered.send(ANSWER)
     await until(lambda: reminders(lab, "hana"), "the timer in this process")
 
-    chat = await lab.converse(NaiveTimerWorkflow, "ira")
+    chat = await lab.converse(ProcessTimerWorkflow, "ira")
     process = await lab.worker_process(kill="before reply")
     reply = chat.begin(ASK)
     assert await process.died() == -9
     await reply
     record = (await chat.activities()).set_index("activity")
-    assert (record.status["naive_remind_later"], record.attempts["naive_remind_later"]) == ("completed", 1)
+    assert (record.status["remind_from_process"], record.attempts["remind_from_process"]) == ("completed", 1)
     assert reminders(lab, "ira") == 0
 
 
 async def test_a_sweep_reminds_who_has_answered_while_the_answer_is_not_in_the_table(lab: Lab) -> None:
-    chat = await lab.converse(NaiveSweptWorkflow, "jon")
+    chat = await lab.converse(SweptWorkflow, "jon")
     await chat.send(ASK)
     with await lab.outage("model"):
         reply = chat.begin(ANSWER)
         await until(lambda: _accepted(chat, 2), "the answer is on record")
-        await lab.client.execute_workflow(NaiveSweepWorkflow.run, id="sweep", task_queue=lab.task_queue)
+        await lab.client.execute_workflow(SweepWorkflow.run, id="sweep", task_queue=lab.task_queue)
     assert reminders(lab, "jon") == 1
     await chat.fast_forward(MINUTE)
     await reply

@@ -14,17 +14,17 @@ from typing import Any
 import pytest
 from temporalio.client import WorkflowExecutionStatus, WorkflowHistory
 
-from course import Lab, LabError, workflows
-from course.lab import Conversation
+from course import Lab, LabError
+from course.desk import renewal
+from course.desk.conversation import Turn
+from course.desk.memory import KEPT, MAX_SUMMARY, MOST, NOTES, Memory, note_taker
+from course.desk.messages import MAX_MESSAGE
+from course.desk.renewal import MOST_CARRIED, newest
+from course.desk.services.report import write_report
+from course.lab import Conversation, everything
 from course.lab.chat import Reply
 from course.models import OfflineModel
 from course.models.offline import status_error
-from course.services.report import write_report
-from course.workflows import renewal
-from course.workflows.conversation import Turn
-from course.workflows.memory import KEPT, MAX_SUMMARY, MOST, NOTES, Memory, note_taker
-from course.workflows.messages import MAX_MESSAGE
-from course.workflows.renewal import MOST_CARRIED, newest
 from tests.desk_short_runs import GapDesk, LingeringNoticeDesk, ShortRunsDesk
 from tests.gap import GAP
 from tests.lab_helpers import count, until
@@ -53,7 +53,7 @@ class MoodyModel(OfflineModel):
 
 @pytest.fixture(scope="module")
 async def lab() -> AsyncIterator[Lab]:
-    desks = [*workflows.ALL, ShortRunsDesk, LingeringNoticeDesk, GapDesk]
+    desks = [*everything.workflows(), ShortRunsDesk, LingeringNoticeDesk, GapDesk]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(renewal, "PATIENCE", 1)
         async with await Lab.start(workflows=desks, model=MoodyModel(), ui=False) as lab:

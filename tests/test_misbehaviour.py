@@ -19,13 +19,13 @@ from hypothesis.strategies import SearchStrategy
 from temporalio.api.enums.v1 import EventType
 
 from course import Lab
+from course.desk import ConversationWorkflow
+from course.desk.services import database
+from course.desk.services.shop import ORDERS
 from course.lab import Conversation
+from course.lessons.lesson_04 import LIMIT_CENTS, ProposalWorkflow
 from course.models import Fails, OfflineModel, ToolCall
 from course.models.offline import Step, status_error
-from course.services import database
-from course.services.shop import ORDERS
-from course.workflows import ConversationWorkflow, ProposalWorkflow
-from course.workflows.proposal import LIMIT_CENTS
 
 EXAMPLES = 300 if os.environ.get("SOAK") else 8
 swept = settings(

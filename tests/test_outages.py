@@ -14,9 +14,9 @@ import pandas as pd
 import pytest
 
 from course import Lab, LabError
+from course.desk import ConversationWorkflow
 from course.lab import Conversation
 from course.lab.outages import OutageUnderWay
-from course.workflows import ConversationWorkflow
 
 HOURS = timedelta(hours=1)
 
@@ -271,7 +271,7 @@ async def test_the_worker_as_a_program(own_lab: Lab, tmp_path: Path) -> None:
         "SMTP_ADDRESS": f"127.0.0.1:{lab.world.mailbox.port}",
         "REPORTS": str(tmp_path / "reports"),
     }
-    command = [sys.executable, "-m", "course.worker"]
+    command = [sys.executable, "-m", "course.desk.worker"]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as worker:
         try:
             assert "Serving 'juniper' at" in await asyncio.to_thread(worker.stdout.readline)
@@ -291,7 +291,7 @@ def test_the_worker_without_a_server_says_so(tmp_path: Path) -> None:
         "DATABASE_URL": f"sqlite:///{tmp_path / 'desk.db'}",
         "REPORTS": str(tmp_path / "reports"),
     }
-    command = [sys.executable, "-m", "course.worker"]
+    command = [sys.executable, "-m", "course.desk.worker"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr.startswith("The worker did not start: there is no Temporal server to serve")

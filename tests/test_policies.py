@@ -15,11 +15,13 @@ import pytest
 import sqlalchemy as sql
 from temporalio.api.enums.v1 import EventType
 
-from course import Lab, workflows
-from course.lab import Conversation
-from course.services import database
-from course.workflows import ConversationWorkflow, ProposalWorkflow, ToolsWorkflow
-from course.workflows.answering import APOLOGY
+from course import Lab
+from course.desk import ConversationWorkflow
+from course.desk.answering import APOLOGY
+from course.desk.services import database
+from course.lab import Conversation, everything
+from course.lessons.lesson_02 import ToolsWorkflow
+from course.lessons.lesson_04 import ProposalWorkflow
 from tests.desk_by_webhook import WebhookDesk
 
 SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=1)
@@ -27,7 +29,7 @@ SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days
 
 @pytest.fixture(scope="module")
 async def lab() -> AsyncIterator[Lab]:
-    async with await Lab.start(workflows=[*workflows.ALL, WebhookDesk], ui=False) as lab:
+    async with await Lab.start(workflows=[*everything.workflows(), WebhookDesk], ui=False) as lab:
         yield lab
 
 

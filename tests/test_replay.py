@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-import course.workflows
 from course.lab import LabError, replay
+from course.lessons import lesson_01, lesson_09
 from tests.replay import edits
-from tests.replay.record import EXEMPT, RECORDED, SCENARIOS, without_recording
+from tests.replay.record import CODE, EXEMPT, RECORDED, SCENARIOS, without_recording
 
 FILES = sorted(RECORDED.glob("*.json"))
 
@@ -33,7 +33,7 @@ async def fits(path: Path, *workflows: type) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 async def test_todays_workflow_fits_a_recorded_history(path: Path) -> None:
-    await fits(path, getattr(course.workflows, recorded(path)["workflow"]))
+    await fits(path, CODE[recorded(path)["workflow"]])
 
 
 def test_every_workflow_has_a_recording() -> None:
@@ -97,16 +97,14 @@ async def refused(history: Any, *workflows: type) -> str:
 
 
 async def test_what_cannot_be_replayed_gets_a_sentence() -> None:
-    code = course.workflows.GrowingPerTurnWorkflow
+    code = lesson_09.GrowingPerTurnWorkflow
     whole = history()
     assert "1 run replays clean" in await replay(json.dumps(whole), code)
     assert "This cannot be replayed" in await refused("no JSON", code)
     assert "This cannot be replayed" in await refused([], code)
-    assert "there is code for HelloWorkflow" in await refused(whole, course.workflows.HelloWorkflow)
+    assert "there is code for HelloWorkflow" in await refused(whole, lesson_01.HelloWorkflow)
     assert "there is code for nothing" in await refused(whole)
     assert "is not whole" in await refused({"events": whole["events"][5:]}, code)
     assert "is not whole" in await refused({"events": whole["events"][:9] + whole["events"][12:]}, code)
     assert "is not whole" in await refused({"events": []}, code)
-    assert "it took the patch 'tell-the-team/turn-2'" in await refused(
-        whole, course.workflows.GrowingWorkflow
-    )
+    assert "it took the patch 'tell-the-team/turn-2'" in await refused(whole, lesson_09.GrowingWorkflow)

@@ -17,12 +17,12 @@ import pytest
 from temporalio.api.enums.v1 import PendingActivityState, PendingWorkflowTaskState
 from temporalio.worker import CustomSlotSupplier, FixedSizeSlotSupplier, SlotPermit, Worker, WorkerTuner
 
-from course import Lab, LabError, activities
-from course.lab import Conversation
-from course.lab.heartbeats import Heartbeats
+from course import Lab, LabError
+from course.desk import ConversationWorkflow
+from course.desk.heartbeats import Heartbeats
+from course.desk.services import ServicesInterceptor
+from course.lab import Conversation, everything
 from course.lab.moments import DyingRunner, KillAt, Moment
-from course.services import ServicesInterceptor
-from course.workflows import ConversationWorkflow
 from tests.lab_helpers import count, until
 
 MESSAGE = "Where is order 1042?"
@@ -104,7 +104,7 @@ async def working(lab: Lab, hook: KillAt | None = None, **options: Any) -> Async
             lab.client,
             task_queue=lab.task_queue,
             workflows=[ConversationWorkflow],
-            activities=activities.ALL,
+            activities=everything.activities(),
             activity_executor=threads,
             max_concurrent_activities=None if "tuner" in options else THREADS,
             interceptors=interceptors,
@@ -130,7 +130,7 @@ async def with_server_killed(
             await asyncio.wait_for(died.wait(), 20)
             await lab.restart_server()
 
-        async with working(lab, KillAt([Moment.read(event, activities.ALL)], kill)):
+        async with working(lab, KillAt([Moment.read(event, everything.activities())], kill)):
             yield restarted
         return
 

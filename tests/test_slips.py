@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from course import Lab, LabError, check, show_source
-from course.workflows import ConversationWorkflow
+from course.desk import ConversationWorkflow
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +105,7 @@ async def test_mistakes_of_a_live_model(monkeypatch: pytest.MonkeyPatch) -> None
 SCRIPT = """
     import asyncio
     from course import Lab, LabError
-    from course.workflows import ConversationWorkflow
+    from course.desk import ConversationWorkflow
 
     async def main():
         lab = await Lab.start(workflows=[ConversationWorkflow], ui=False)

@@ -28,12 +28,12 @@ MEANINGS = [
     (
         r"Provided tool is not a tool type",
         "The agent's list of tools holds a plain function. Make it a tool: `activity_as_tool(cancel_order, **TOOL)`, "
-        "which comes from temporalio.openai_agents.workflow, and TOOL from course.workflows.policies.",
+        "which comes from temporalio.openai_agents.workflow, and TOOL from course.desk.policies.",
     ),
     (
         r"start_to_close_timeout or schedule_to_close_timeout",
         "An activity is called without a timeout, and Temporal starts none without: it could not tell a lost attempt "
-        "from a slow one. **TOOL and **RECORD have one; they are in course.workflows.policies.",
+        "from a slow one. **TOOL and **RECORD have one; they are in course.desk.policies.",
     ),
     (
         r"TMPRL1101",

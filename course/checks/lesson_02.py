@@ -13,7 +13,6 @@ import pandas as pd
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-import course.activities
 from course.checks.talking import (
     NoReply,
     Scenes,
@@ -25,10 +24,10 @@ from course.checks.talking import (
     workflow_class,
 )
 from course.checks.verdict import NotYet
-from course.lab import Conversation, Lab
+from course.desk.answering import APOLOGY
+from course.desk.services import database
+from course.lab import Conversation, Lab, everything
 from course.lab.compat import activity_definition
-from course.services import database
-from course.workflows.answering import APOLOGY
 
 TITLE = "A new tool"
 
@@ -37,9 +36,9 @@ from agents import Agent
 from temporalio import activity, workflow
 
 with workflow.unsafe.imports_passed_through():
-    from course.services import current_services
-    from course.services.database import orders
-from course.workflows.plain import INSTRUCTIONS, PlainConversation
+    from course.desk.services import current_services
+    from course.desk.services.database import orders
+from course.lessons.plain_conversation import INSTRUCTIONS, PlainConversation
 
 
 @activity.defn
@@ -64,7 +63,7 @@ class CancelDesk(PlainConversation):
 
 HINTS = (
     "activity_as_tool(cancel_order, **TOOL), from temporalio.openai_agents.workflow, makes the activity a tool; TOOL "
-    "is in course.workflows.policies. The docstring is what the model reads.",
+    "is in course.desk.policies. The docstring is what the model reads.",
     "Read the order's status first, in the same transaction: "
     "connection.execute(sql.select(orders.c.status).where(…)).scalar(), with `import sqlalchemy as sql` beside "
     "the other passed-through imports. It is None for an unknown order.",
@@ -81,7 +80,7 @@ SAYS_WHY = re.compile(r"shipp|packed|packing|sent|dispatch|on its way|has left",
 async def check(module: Any) -> str:
     desk = workflow_class(module, "CancelDesk")
     cancel = _the_activity(module)
-    others = [one for one in course.activities.ALL if one.__name__ != "cancel_order"]
+    others = [one for one in everything.activities() if one.__name__ != "cancel_order"]
     model = Scenes()
     lossy = LosesReport(cancel, AGAIN)
     async with lab_for(module, [desk], model, [*others, lossy.activity()]) as lab:
@@ -125,7 +124,7 @@ async def _cancels(lab: Lab, chat: Conversation, module: Any) -> None:
     if rows.empty and (line := _without_a_timeout(module)):
         raise NotYet(
             f"{quoted(message)} left no row of cancel_order: in line {line} the activity has no timeout, and Temporal "
-            "starts none without. Write activity_as_tool(cancel_order, **TOOL); TOOL, from course.workflows.policies, "
+            "starts none without. Write activity_as_tool(cancel_order, **TOOL); TOOL, from course.desk.policies, "
             "holds the timeouts."
         )
     if rows.empty:

@@ -27,9 +27,9 @@ from temporalio import workflow
 from temporalio.openai_agents.workflow import activity_as_tool
 
 with workflow.unsafe.imports_passed_through():
-    from course import activities
-from course.workflows.plain import INSTRUCTIONS, PlainConversation
-from course.workflows.policies import RECORD, TOOL
+    from course.desk import activities
+from course.lessons.plain_conversation import INSTRUCTIONS, PlainConversation
+from course.desk.policies import RECORD, TOOL
 
 
 @workflow.defn
@@ -54,7 +54,7 @@ HINTS = (
     "Two things must hold whatever the model does: the customer gets a reply, and the row is written. So first "
     "come to a reply in any case, then write the row, then return.",
     "`answer = await self.answer(text)` runs the agent and ends in an apology when it fails; look into "
-    "course/workflows/answering.py for what it catches, and what it lets through. answer.outcome says which it was.",
+    "course/desk/answering.py for what it catches, and what it lets through. answer.outcome says which it was.",
     "save_to_database(task_id, data): the key is self.key, which names the conversation and the turn; data is an "
     "activities.TurnRecord with at least message, answer, turn (self.turns) and outcome.",
 )

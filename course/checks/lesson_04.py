@@ -11,15 +11,11 @@ from agents import Model
 
 from course.checks.talking import MODEL_CALL, Scenes, lab_for, say
 from course.checks.verdict import NotYet, shortened
+from course.desk import ConversationWorkflow
 from course.lab import Conversation
+from course.lessons.lesson_02 import RefundByFunctionWorkflow
+from course.lessons.lesson_04 import BothHandsWorkflow, DutyAsStepWorkflow, DutyAsToolWorkflow
 from course.models import Mistakes, OfflineModel, ToolCall
-from course.workflows import (
-    BothHandsWorkflow,
-    ConversationWorkflow,
-    DutyAsStepWorkflow,
-    DutyAsToolWorkflow,
-    RefundByFunctionWorkflow,
-)
 
 TITLE = "Place the operations"
 

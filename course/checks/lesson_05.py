@@ -8,10 +8,9 @@ import pandas as pd
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowExecutionStatus
 
-import course.activities
 from course.checks.talking import NoReply, Scenes, lab_for, quoted, say, workflow_class
 from course.checks.verdict import NotYet
-from course.lab import Conversation, Lab
+from course.lab import Conversation, Lab, everything
 from course.lab.compat import activity_definition
 
 TITLE = "Policies for the bad days"
@@ -25,10 +24,9 @@ from temporalio.common import RetryPolicy
 from temporalio.workflow import ActivityConfig
 
 with workflow.unsafe.imports_passed_through():
-    from course import activities
-    from course.services import current_services
-from course.workflows.duties import DutifulConversation
-from course.workflows.plain import INSTRUCTIONS
+    from course.desk import activities
+    from course.desk.services import current_services
+from course.lessons.plain_conversation import INSTRUCTIONS, DutifulConversation
 
 # TODO: one policy each
 RECORD = NOTICE = ActivityConfig(
@@ -124,7 +122,7 @@ async def check(module: Any) -> str:
         raise NotYet(
             "There is no activity mail_the_team in your cell. Leave it as it is: the check looks for it."
         )
-    async with lab_for(module, [desk], Scenes(), [*course.activities.ALL, mail]) as lab:
+    async with lab_for(module, [desk], Scenes(), [*everything.activities(), mail]) as lab:
         chat = await lab.converse(desk, "ada")
         await say(chat, GOOD, module)
         await _is_done(lab, chat, 1, "Nothing was down")

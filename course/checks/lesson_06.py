@@ -33,11 +33,11 @@ STARTER = """\
 from agents import Runner
 from temporalio import workflow
 
-from course.workflows.naive_uncaught import NaiveUncaughtWorkflow
+from course.lessons.lesson_06 import OneLoopWorkflow
 
 
 @workflow.defn
-class SturdyDesk(NaiveUncaughtWorkflow):
+class SturdyDesk(OneLoopWorkflow):
     @workflow.init
     def __init__(self, customer: str) -> None:
         super().__init__(customer)

@@ -9,10 +9,10 @@ from agents import Model, ModelResponse
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from course import activities
 from course.checks.talking import MODEL_CALL, close, lab_for, quoted, say, workflow_class
 from course.checks.verdict import NotYet, shortened
-from course.lab import Conversation, Lab
+from course.lab import Conversation, Lab, everything
+from course.lessons import money
 from course.models import OfflineModel, ToolCall
 
 TITLE = "A key that names the intent"
@@ -22,10 +22,10 @@ from agents import Agent, function_tool
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from course import activities
-from course.workflows.plain import PlainConversation
-from course.workflows.policies import PAYMENT
-from course.workflows.refunds import INSTRUCTIONS
+    from course.lessons import money
+from course.lessons.plain_conversation import PlainConversation
+from course.desk.policies import PAYMENT
+from course.lessons.lesson_07 import INSTRUCTIONS
 
 
 @workflow.defn
@@ -46,12 +46,12 @@ class ReturnsDesk(PlainConversation):
             order_id: The order's number, such as 1042.
             amount_cents: How much, in cents.
         """
-        # TODO: pay through activities.issue_refund(refund_id, order_id, amount_cents), with **PAYMENT
+        # TODO: pay through money.issue_refund(refund_id, order_id, amount_cents), with **PAYMENT
         return "Not yet."
 '''
 
 HINTS = (
-    "The tool is workflow code: `return await workflow.execute_activity(activities.issue_refund, args=[key, order_id, "
+    "The tool is workflow code: `return await workflow.execute_activity(money.issue_refund, args=[key, order_id, "
     "amount_cents], **PAYMENT)`. What is left to decide is the key.",
     "Go through the boxes of the lesson's picture from the inside: attempt, activity, run, message. A key with something "
     "of one of them in it is a new key as soon as that begins anew. A customer may also begin a new conversation.",
@@ -108,7 +108,7 @@ class Asking(Model):
 @activity.defn(name="issue_refund")
 def issue_refund(refund_id: str, order_id: str, amount_cents: int) -> str:
     """The real one. Of order 1042, the first answer is lost on its way, after the payment."""
-    paid = activities.issue_refund(refund_id, order_id, amount_cents)
+    paid = money.issue_refund(refund_id, order_id, amount_cents)
     if order_id == "1042" and activity.info().attempt == 1:
         raise ApplicationError("The answer was lost.", next_retry_delay=timedelta(milliseconds=20))
     return paid
@@ -116,7 +116,7 @@ def issue_refund(refund_id: str, order_id: str, amount_cents: int) -> str:
 
 async def check(module: Any) -> str:
     desk = workflow_class(module, "ReturnsDesk")
-    others = [one for one in activities.ALL if one is not activities.issue_refund]
+    others = [one for one in everything.activities() if one is not money.issue_refund]
     async with lab_for(module, [desk], Asking(), [*others, issue_refund]) as lab:
         ada = await lab.converse(desk, "ada")
         await say(ada, PLAIN, module)

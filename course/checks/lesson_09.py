@@ -7,15 +7,15 @@ from course.checks.talking import Stuck, file_of, lab_for, quoted, say, workflow
 from course.checks.verdict import NotYet
 from course.lab import Conversation, Lab, LabError
 from course.lab.compat import workflow_definition
+from course.lessons.lesson_09 import GrowingPatchedWorkflow, GrowingWorkflow
 from course.models import OfflineModel
-from course.workflows import GrowingPatchedWorkflow, GrowingWorkflow
 
 TITLE = "A new step for conversations under way"
 
 STARTER = '''\
 from temporalio import workflow
 
-from course.workflows.growing import Carried, GrowingDesk
+from course.lessons.lesson_09 import Carried, GrowingDesk
 
 
 @workflow.defn(name="GrowingWorkflow")

@@ -9,14 +9,14 @@ from temporalio import activity
 from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
-from course import activities
 from course.checks.complaints import meaning
 from course.checks.talking import lab_for, own_part, stop_if_stuck
 from course.checks.verdict import NotYet, shortened
-from course.lab import Conversation, Lab, LabError
+from course.desk.answering import why
+from course.lab import Conversation, Lab, LabError, everything
 from course.lab.compat import workflow_definition
+from course.lessons import money
 from course.models import OfflineModel
-from course.workflows.answering import why
 
 TITLE = "Rejected, or unanswered"
 
@@ -27,8 +27,8 @@ from datetime import timedelta
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from course import activities
-from course.workflows.policies import RECORD
+    from course.lessons import money
+from course.desk.policies import RECORD
 
 THREE_DAYS = timedelta(days=3)
 
@@ -60,7 +60,7 @@ class Approval:
         await workflow.wait_condition(lambda: self.decision is not None)
         # TODO: the request is rejected
         return await workflow.execute_activity(
-            activities.issue_refund,
+            money.issue_refund,
             args=[request.number, request.order_id, request.amount_cents],
             **RECORD,
         )
@@ -98,12 +98,12 @@ def issue_refund(refund_id: str, order_id: str, amount_cents: int) -> str:
     """The real one. For one order the shop is away for an hour, so that the payment waits."""
     if order_id == HELD_UP and activity.info().attempt == 1:
         raise ApplicationError("The shop is away.", next_retry_delay=timedelta(hours=1))
-    return activities.issue_refund(refund_id, order_id, amount_cents)
+    return money.issue_refund(refund_id, order_id, amount_cents)
 
 
 async def check(module: Any) -> str:
     approval = _approval(module)
-    others = [one for one in activities.ALL if one is not activities.issue_refund]
+    others = [one for one in everything.activities() if one is not money.issue_refund]
     async with lab_for(module, [approval], OfflineModel(), [*others, issue_refund]) as lab:
         case = Case(lab, approval, module)
         await _approved(case)

@@ -14,10 +14,10 @@ from course.checks.talking import lab_for, quoted, say, workflow_class
 from course.checks.verdict import NotYet
 from course.history import path_table
 from course.lab import Conversation
+from course.lessons.lesson_11.machine import Machine, Move, State
+from course.lessons.lesson_11.ticket import MOVES, STATES, TICKET
 from course.models import OfflineModel, ToolCall
 from course.models.offline import Step
-from course.workflows.machine import Machine, Move, State
-from course.workflows.ticket import MOVES, STATES, TICKET
 
 TITLE = "A state more"
 
@@ -27,8 +27,8 @@ from datetime import timedelta
 
 from temporalio import workflow
 
-from course.workflows.machine import Move, State
-from course.workflows.ticket import MOVES, STATES, TICKET, TicketDesk
+from course.lessons.lesson_11.machine import Move, State
+from course.lessons.lesson_11.ticket import MOVES, STATES, TICKET, TicketDesk
 
 MACHINE = replace(
     TICKET,

@@ -30,10 +30,9 @@ from agents import Agent
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from course.workflows.answering import ask
-    from course.workflows.duties import DutifulConversation
-    from course.workflows.memory import Memory
-    from course.workflows.plain import INSTRUCTIONS
+    from course.desk.answering import ask
+    from course.desk.memory import Memory
+    from course.lessons.plain_conversation import INSTRUCTIONS, DutifulConversation
 
 TURNS_A_RUN = 5
 

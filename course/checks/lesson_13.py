@@ -31,10 +31,9 @@ from agents import Agent
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from course import activities
-from course.workflows.duties import DutifulConversation
-from course.workflows.plain import INSTRUCTIONS
-from course.workflows.policies import BACKGROUND
+    from course.desk import activities
+from course.lessons.plain_conversation import INSTRUCTIONS, DutifulConversation
+from course.desk.policies import BACKGROUND
 
 PATIENCE = timedelta(days=2)
 

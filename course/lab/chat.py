@@ -23,6 +23,8 @@ from temporalio.client import (
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
+from course.desk.answering import why
+from course.desk.messages import check_message
 from course.history import activity_table, event_table, growth_table, path, timeline, transcript_table
 from course.lab.awaiting import awaited
 from course.lab.errors import LabError, MessageRefused
@@ -31,8 +33,6 @@ from course.lab.record import Record, in_flight
 from course.lab.replaying import replay
 from course.lab.temporal import Temporal
 from course.lab.workers import Workers
-from course.workflows.answering import why
-from course.workflows.messages import check_message
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from course.history.path import FAINT, INK, MOVERS, draw_legend
-from course.workflows.machine import Machine
+from course.lessons.lesson_11.machine import Machine
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,38 +11,36 @@ from typing import Any
 
 from course.lab import compat
 
-PLACES = ("course.workflows.naive_uncaught", "course.workflows", "course.activities")
-"""Packages and modules. The first of two workflows with the same type is served."""
+PLACES = ("course.desk", "course.lessons")
 
 
-def all_workflows() -> list[type]:
-    """One class for each workflow type.
-
-    Other versions of it, which stand below it in its module, are for `lab.deploy`.
-    """
-    found: dict[str | None, type] = {}
-    for code in _defined_in_the_course():
-        if definition := compat.workflow_definition(code):
-            found.setdefault(definition.name, code)
-    return list(found.values())
-
-
-def all_activities() -> list[Callable[..., Any]]:
-    return [code for code in _defined_in_the_course() if compat.activity_definition(code)]
-
-
-def _defined_in_the_course() -> Iterator[Any]:
-    """What each module defines itself, in the order of its lines."""
-    for module in _modules():
-        yield from (
-            code for code in vars(module).values() if getattr(code, "__module__", None) == module.__name__
-        )
-
-
-def _modules() -> Iterator[ModuleType]:
+def modules() -> Iterator[ModuleType]:
+    """The desk's modules, then the lessons', in the order of their names."""
     for place in PLACES:
-        module = import_module(place)
-        yield module
-        for info in pkgutil.walk_packages(getattr(module, "__path__", ()), f"{place}."):
-            if not info.name.endswith(".__main__"):
-                yield import_module(info.name)
+        for found in pkgutil.walk_packages(import_module(place).__path__, f"{place}."):
+            if not found.name.endswith(".__main__"):
+                yield import_module(found.name)
+
+
+def versions() -> list[type]:
+    """Every workflow class, and with it those that only `lab.deploy` brings to a worker."""
+    return [one for one in _defined() if compat.workflow_definition(one)]
+
+
+def workflows() -> list[type]:
+    """One class for each workflow type: of several versions in a module, the first."""
+    first: dict[str, type] = {}
+    for one in versions():
+        first.setdefault(compat.workflow_definition(one).name, one)
+    return list(first.values())
+
+
+def activities() -> list[Callable[..., Any]]:
+    """Every activity, each once."""
+    return [one for one in _defined() if compat.activity_definition(one)]
+
+
+def _defined() -> Iterator[Any]:
+    """What each module defines itself, in the order of its lines."""
+    for module in modules():
+        yield from (one for one in vars(module).values() if getattr(one, "__module__", "") == module.__name__)

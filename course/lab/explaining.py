@@ -2,11 +2,11 @@
 
 from typing import Any
 
+from course.desk.answering import why
 from course.lab.errors import LabError
 from course.lab.record import TOO_BIG, Record
 from course.lab.temporal import Temporal
 from course.lab.workers import Workers
-from course.workflows.answering import why
 
 
 async def no_reply(

@@ -14,23 +14,22 @@ from IPython import get_ipython
 from temporalio.client import Client
 from temporalio.openai_agents import ModelActivityParameters, SandboxClientProvider
 
-from course.lab import compat
+from course.lab import compat, everything
 from course.lab.approver import Approver
 from course.lab.awaiting import awaited
 from course.lab.beginning import Beginnings
 from course.lab.chat import Conversation
 from course.lab.errors import LabError
-from course.lab.everything import all_activities, all_workflows
 from course.lab.failures import Failures
 from course.lab.life import Life, silence_what_is_let_go
 from course.lab.live_model import chosen_model
 from course.lab.outages import OutageProvider, OutageUnderWay
 from course.lab.processes import WorkerProcess
+from course.lab.receivers import WebhookReceiver
 from course.lab.temporal import Temporal
 from course.lab.worker import agents_plugin, runtime
 from course.lab.workers import Serves, Workers
 from course.lab.world import World
-from course.services import WebhookReceiver
 
 TASK_QUEUE = "juniper"
 
@@ -134,13 +133,13 @@ class Lab:
                 await starting
             serves = Serves(
                 task_queue or (f"{TASK_QUEUE}-{uuid4().hex[:8]}" if address else TASK_QUEUE),
-                all_activities() if activities is None else activities,
+                everything.activities() if activities is None else activities,
                 lab.model,
                 model_calls,
                 options,
             )
             lab.world.owner = f"{lab.temporal.namespace_id}/{serves.task_queue}"
-            served = all_workflows() if workflows is None else workflows
+            served = everything.workflows() if workflows is None else workflows
             lab.workers = Workers(lab.temporal, lab.world, lab.failures, serves, served)
             life.stack.push_async_callback(lab.workers.stop)
             life.stop_worker = lab.workers.stop_kernels

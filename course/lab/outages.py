@@ -24,7 +24,7 @@ from agents import Model, ModelProvider, OpenAIProvider
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from temporalio import activity
 
-from course.services import Database, Services, ServicesInterceptor, Shop, Webhook
+from course.desk.services import Database, Services, ServicesInterceptor, Shop, Webhook
 
 SERVICES = ("database", "mail", "model", "webhook")
 

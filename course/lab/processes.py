@@ -20,12 +20,12 @@ from agents import Model
 from temporalio.client import Client
 from temporalio.openai_agents import ModelActivityParameters
 
+from course.desk.services import Database, Mail, Services, Shop, Webhook
 from course.lab.errors import LabError
 from course.lab.moments import DyingRunner, KillAt, Moment
 from course.lab.outages import OutageInterceptor, OutageProvider, Outages
 from course.lab.worker import RunningWorker, agents_plugin, runtime
 from course.models import model_provider
-from course.services import Database, Mail, Services, Shop, Webhook
 
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["course.checks.preloaded"])  # one helper for these and for the checks

@@ -8,6 +8,7 @@ from typing import Any
 from agents import Model
 from temporalio.openai_agents import ModelActivityParameters
 
+from course.desk.answering import why
 from course.lab import compat
 from course.lab.errors import LabError
 from course.lab.failures import Failures
@@ -17,7 +18,6 @@ from course.lab.server import note_process
 from course.lab.temporal import Temporal
 from course.lab.worker import RunningWorker
 from course.lab.world import World
-from course.workflows.answering import why
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,13 @@ import pandas as pd
 import sqlalchemy as sql
 from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 
+from course.desk.answering import why
+from course.desk.services import Database, Mail, Services, Shop, Webhook
+from course.desk.services.database import metadata
 from course.lab.errors import LabError
 from course.lab.life import Life
+from course.lab.receivers import Mailbox, WebhookReceiver
 from course.lab.server import Folder
-from course.services import Database, Mail, Mailbox, Services, Shop, Webhook, WebhookReceiver
-from course.services.database import metadata
-from course.workflows.answering import why
 
 TRIED = "The course has been tried on SQLite and PostgreSQL"
 

@@ -7,10 +7,10 @@ from temporalio.openai_agents.workflow import activity_as_tool
 with workflow.unsafe.imports_passed_through():
     import sqlalchemy as sql
 
-    from course.services import current_services
-    from course.services.database import orders
-from course.workflows.plain import INSTRUCTIONS, PlainConversation
-from course.workflows.policies import TOOL
+    from course.desk.services import current_services
+    from course.desk.services.database import orders
+from course.desk.policies import TOOL
+from course.lessons.plain_conversation import INSTRUCTIONS, PlainConversation
 
 
 @activity.defn

@@ -5,9 +5,9 @@ from temporalio import workflow
 from temporalio.openai_agents.workflow import activity_as_tool
 
 with workflow.unsafe.imports_passed_through():
-    from course import activities
-from course.workflows.plain import INSTRUCTIONS, PlainConversation
-from course.workflows.policies import RECORD, TOOL
+    from course.desk import activities
+from course.desk.policies import RECORD, TOOL
+from course.lessons.plain_conversation import INSTRUCTIONS, PlainConversation
 
 
 @workflow.defn

@@ -8,10 +8,9 @@ from temporalio.common import RetryPolicy
 from temporalio.workflow import ActivityConfig
 
 with workflow.unsafe.imports_passed_through():
-    from course import activities
-    from course.services import current_services
-from course.workflows.duties import DutifulConversation
-from course.workflows.plain import INSTRUCTIONS
+    from course.desk import activities
+    from course.desk.services import current_services
+from course.lessons.plain_conversation import INSTRUCTIONS, DutifulConversation
 
 # Never given up.
 RECORD = ActivityConfig(

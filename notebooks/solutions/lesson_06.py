@@ -6,13 +6,13 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 from temporalio.openai_agents import AgentsWorkflowError
 
-from course.workflows.naive_uncaught import NaiveUncaughtWorkflow
+from course.lessons.lesson_06 import OneLoopWorkflow
 
 SORRY = "I am sorry, I could not find an answer. Please try again, or ask for a colleague."
 
 
 @workflow.defn
-class SturdyDesk(NaiveUncaughtWorkflow):
+class SturdyDesk(OneLoopWorkflow):
     """A desk that replies to every message, whatever the model does."""
 
     @workflow.init

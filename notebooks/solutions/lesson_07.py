@@ -4,10 +4,10 @@ from agents import Agent, function_tool
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from course import activities
-from course.workflows.plain import PlainConversation
-from course.workflows.policies import PAYMENT
-from course.workflows.refunds import INSTRUCTIONS
+    from course.lessons import money
+from course.desk.policies import PAYMENT
+from course.lessons.lesson_07 import INSTRUCTIONS
+from course.lessons.plain_conversation import PlainConversation
 
 
 @workflow.defn
@@ -33,5 +33,5 @@ class ReturnsDesk(PlainConversation):
         """
         key = f"return-{return_number}"  # given once, when the case was reported
         return await workflow.execute_activity(
-            activities.issue_refund, args=[key, order_id, amount_cents], **PAYMENT
+            money.issue_refund, args=[key, order_id, amount_cents], **PAYMENT
         )

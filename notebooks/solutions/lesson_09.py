@@ -2,7 +2,7 @@
 
 from temporalio import workflow
 
-from course.workflows.growing import Carried, GrowingDesk
+from course.lessons.lesson_09 import Carried, GrowingDesk
 
 
 @workflow.defn(name="GrowingWorkflow")

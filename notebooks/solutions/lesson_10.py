@@ -7,8 +7,8 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from course import activities
-from course.workflows.policies import RECORD
+    from course.lessons import money
+from course.desk.policies import RECORD
 
 THREE_DAYS = timedelta(days=3)
 
@@ -46,7 +46,7 @@ class Approval:
         if not self.decision.approved:
             return f"Your refund is not paid. {self.decision.reason}"
         return await workflow.execute_activity(
-            activities.issue_refund,
+            money.issue_refund,
             args=[request.number, request.order_id, request.amount_cents],
             **RECORD,
         )

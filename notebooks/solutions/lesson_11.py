@@ -5,8 +5,8 @@ from datetime import timedelta
 
 from temporalio import workflow
 
-from course.workflows.machine import Move, State
-from course.workflows.ticket import MOVES, STATES, TICKET, TicketDesk
+from course.lessons.lesson_11.machine import Move, State
+from course.lessons.lesson_11.ticket import MOVES, STATES, TICKET, TicketDesk
 
 MACHINE = replace(
     TICKET,

@@ -7,10 +7,9 @@ from agents import Agent
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from course import activities
-from course.workflows.duties import DutifulConversation
-from course.workflows.plain import INSTRUCTIONS
-from course.workflows.policies import BACKGROUND
+    from course.desk import activities
+from course.desk.policies import BACKGROUND
+from course.lessons.plain_conversation import INSTRUCTIONS, DutifulConversation
 
 PATIENCE = timedelta(days=2)
 

@@ -24,10 +24,11 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from course import Lab
+from course.desk import ConversationWorkflow, policies
+from course.lab.receivers import Mailbox
 from course.lab.server import Server
+from course.lessons.lesson_05 import DutiesFirstWorkflow
 from course.models import OfflineModel
-from course.services import Mailbox
-from course.workflows import ConversationWorkflow, NaiveDutiesFirstWorkflow, policies
 from tests.benchmarks import plain, slow
 from tests.outage_sweep import model_calls_saved
 
@@ -363,7 +364,7 @@ async def bench_mail_down() -> None:
     async with await Lab.start(ui=False) as lab:
         await lab.outage("mail", hours=6)
         behind = statistics.median([await seconds(lab, ConversationWorkflow) for _ in range(5)])
-        before = await seconds(lab, NaiveDutiesFirstWorkflow)
+        before = await seconds(lab, DutiesFirstWorkflow)
     report("mail down for 6 hours: seconds to the reply, notice behind it", behind, "(report)", None)
     report(
         "mail down for 6 hours: seconds to the reply, notice before it (virtual)", before, "(report)", None

@@ -5,8 +5,9 @@ from typing import Any, ClassVar
 from temporalio.client import WorkflowHistory
 
 from course import Lab, LabError
-from course.services import database
-from course.workflows import ApprovalWorkflow, AskingWorkflow
+from course.desk.services import database
+from course.lessons.lesson_10.approval import ApprovalWorkflow
+from course.lessons.lesson_10.asking import AskingWorkflow
 from tests.crash.sweep import CrashSweep, Found, Scenario, keys
 from tests.lab_helpers import until
 

@@ -3,7 +3,7 @@
 from typing import Any, ClassVar
 
 from course import Lab
-from course.workflows import ConversationWorkflow
+from course.desk import ConversationWorkflow
 from tests.crash.sweep import CrashSweep, Found, Scenario, keys
 
 MESSAGES = ("Hello!", "Where is order 1042?", "Thank you.")

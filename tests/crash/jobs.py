@@ -13,9 +13,9 @@ from temporalio.client import (
 )
 
 from course import Lab, LabError
+from course.desk.jobs import CleanupWorkflow, WeeklyReportWorkflow
+from course.desk.services import database
 from course.lab import runs_of_schedule
-from course.services import database
-from course.workflows import CleanupWorkflow, WeeklyReportWorkflow
 from tests.crash.sweep import CrashSweep, Found, Scenario, keys
 
 JOBS: dict[str, tuple[Any, list[Any]]] = {

@@ -3,7 +3,7 @@
 from typing import Any, ClassVar
 
 from course import Lab
-from course.workflows import TicketWorkflow
+from course.lessons.lesson_11.ticket import TicketWorkflow
 from tests.crash.sweep import CrashSweep, Found, Scenario
 
 MESSAGES = ("Where is order 1042?", "Thank you!")

@@ -4,8 +4,9 @@ import asyncio
 
 from temporalio import workflow
 
-from course.workflows.conversation import ConversationWorkflow, Summary, Turn
-from course.workflows.growing import Carried, GrowingDesk
+from course.desk import ConversationWorkflow
+from course.desk.conversation import Summary, Turn
+from course.lessons.lesson_09 import Carried, GrowingDesk
 
 
 @workflow.defn(name="ConversationWorkflow")

@@ -19,8 +19,8 @@ from typing import Any
 
 from temporalio.client import Schedule, ScheduleActionStartWorkflow, ScheduleSpec
 
-import course.workflows
-from course.lab import Conversation, Lab, runs_of_schedule
+from course.lab import Conversation, Lab, everything, runs_of_schedule
+from course.lessons import lesson_09
 from course.models import Mistakes
 from tests.histories.record import scrub
 from tests.suggesting import suggesting_server
@@ -29,15 +29,18 @@ RECORDED = Path(__file__).parent / "recorded"
 
 # Workflows that need no recording, and why.
 EXEMPT = {
-    "NaiveUnrepeatableWorkflow": "its very point is that it does not replay",
+    "ClockAndSetWorkflow": "its very point is that it does not replay",
 }
 
 ASKED_BY = {"ApprovalWorkflow": "AskingWorkflow"}
 """Workflows that nobody talks to, and the one that begins them. Their scenarios return what is to be recorded."""
 
+CODE = {one.__name__: one for one in everything.versions()}
+"""Every workflow class of the course, by its name."""
+
 Play = Callable[["Stage"], Awaitable[Conversation | None]]
 SCENARIOS: dict[str, tuple[str, Play | tuple[Any, ...]]] = {}
-"""By name: the workflow's class in `course.workflows`, and what happens in the conversation, or what a schedule hands it."""
+"""By name: the workflow's class and what happens in the conversation, or what a schedule hands it."""
 
 
 @dataclass
@@ -151,32 +154,32 @@ ORDER, LIGHT, REFUND = (
     "Please refund order 1042.",
 )
 talk("HelloWorkflow", "hello", "Hello!", LIGHT)
-talk("NaiveForgetfulWorkflow", "forgetful", "Hello!", LIGHT)
+talk("MessageAloneWorkflow", "forgetful", "Hello!", LIGHT)
 talk("ToolsWorkflow", "tools", ORDER, LIGHT, "Do you have a Ficus, and where is order 1043?")
 talk("RefundByFunctionWorkflow", "refund_by_function", REFUND, REFUND)
 talk("RefundWithOwnWordsWorkflow", "refund_with_own_words", REFUND, REFUND)
 talk("RefundByActivityWorkflow", "refund_by_activity", REFUND, REFUND)
-talk("NaiveNoLockWorkflow", "no_lock", ORDER, LIGHT, "Thanks!")
+talk("TurnsAtOnceWorkflow", "no_lock", ORDER, LIGHT, "Thanks!")
 talk("AuditedWorkflow", "audited", ORDER, LIGHT)
 talk("DutyAsToolWorkflow", "duty_as_tool", ORDER, "Please don't record this.")
 talk("DutyAsStepWorkflow", "duty_as_step", ORDER, "Please don't record this.")
 talk("BothHandsWorkflow", "both_hands", ORDER)
 talk("ProposalWorkflow", "proposal", REFUND, "Please refund order 1044, all of it.")
-talk("NaiveDutiesFirstWorkflow", "duties_first", ORDER, LIGHT)
-talk("NaiveThreeAttemptsWorkflow", "three_attempts", LIGHT)
+talk("DutiesFirstWorkflow", "duties_first", ORDER, LIGHT)
+talk("ThreeAttemptsWorkflow", "three_attempts", LIGHT)
 talk("TimeoutsWorkflow", "timeouts", "start_to_close", "heartbeat", "schedule_to_close")
-talk("NaiveUncaughtWorkflow", "uncaught", ORDER, LIGHT)
+talk("OneLoopWorkflow", "uncaught", ORDER, LIGHT)
 talk("GuardedWorkflow", "guarded", "My card is 4111 1111 1111 1111. Where is order 1042?", ORDER)
 PAY = "Please refund 5 EUR for order 1042."
 talk("IntentKeyWorkflow", "intent_key", PAY, LIGHT)
-talk("NaiveRandomKeyWorkflow", "random_key", PAY)
-talk("NaiveRunKeyWorkflow", "run_key", PAY)
-talk("NaiveTurnKeyWorkflow", "turn_key", PAY)
+talk("RandomKeyWorkflow", "random_key", PAY)
+talk("RunKeyWorkflow", "run_key", PAY)
+talk("TurnKeyWorkflow", "turn_key", PAY)
 talk("EffectsByIntentWorkflow", "effects", PAY)
-talk("NaiveFineEffectsWorkflow", "fine_effects", PAY)
-talk("NaiveCoarseEffectsWorkflow", "coarse_effects", PAY)
+talk("EffectsByRandomKeyWorkflow", "fine_effects", PAY)
+talk("EffectsByConversationWorkflow", "coarse_effects", PAY)
 talk("SagaWorkflow", "saga", PAY, "Please refund 60 EUR for order 1043.")
-talk("NaiveNoWayBackWorkflow", "no_way_back", PAY)
+talk("MoneyFirstWorkflow", "no_way_back", PAY)
 
 
 DAY = timedelta(days=1)
@@ -200,8 +203,8 @@ async def reminding_closed(stage: Stage) -> None:
     await stage.chat.close()
 
 
-talk("NaiveTimerWorkflow", "naive_timer", "Where is my order?", ORDER)
-talk("NaiveSweptWorkflow", "naive_swept", "Where is my order?", ORDER)
+talk("ProcessTimerWorkflow", "timer", "Where is my order?", ORDER)
+talk("SweptWorkflow", "swept", "Where is my order?", ORDER)
 
 
 def on_schedule(workflow_class: str, name: str, *arguments: Any) -> None:
@@ -209,7 +212,7 @@ def on_schedule(workflow_class: str, name: str, *arguments: Any) -> None:
     SCENARIOS[name] = workflow_class, arguments
 
 
-on_schedule("NaiveSweepWorkflow", "naive_sweep")
+on_schedule("SweepWorkflow", "sweep")
 on_schedule("WeeklyReportWorkflow", "weekly_report")
 on_schedule("CleanupWorkflow", "cleanup", 90)
 
@@ -231,9 +234,9 @@ async def growing_patched(stage: Stage) -> None:
 @scenario("GrowingPerTurnWorkflow")
 async def growing_per_turn(stage: Stage) -> None:
     """Begun with the first version, and patched from its second turn on."""
-    await stage.lab.deploy(course.workflows.GrowingWorkflow)
+    await stage.lab.deploy(lesson_09.GrowingWorkflow)
     await stage.say(ORDER)
-    await stage.lab.deploy(course.workflows.GrowingPerTurnWorkflow)
+    await stage.lab.deploy(lesson_09.GrowingPerTurnWorkflow)
     await stage.say(LIGHT)
 
 
@@ -259,7 +262,7 @@ async def ticket_refuses(stage: Stage) -> None:
     await stage.say(ORDER)
 
 
-talk("NaiveOneAgentWorkflow", "one_agent", PAY)
+talk("OneAgentWorkflow", "one_agent", PAY)
 MONSTERA, FICUS = "Please refund 34 EUR for order 1042.", "Please refund 58 EUR for order 1043."
 VERDICTS = [
     {"decision": "approve", "by": "Bea", "reason": "Sorry!"},
@@ -276,7 +279,7 @@ async def asking(stage: Stage) -> None:
     await stage.say("Please refund 5 EUR for order 1044.", "Please refund 26 EUR for order 1044.")
 
 
-@scenario("NaiveWaitingWorkflow")
+@scenario("WaitingInTurnWorkflow")
 async def waiting(stage: Stage) -> None:
     reply = stage.chat.begin(MONSTERA)
     await stage.chat.activities()  # it waits
@@ -326,11 +329,11 @@ async def approval_unanswered(stage: Stage) -> Conversation:
     return approval
 
 
-talk("NaiveEndlessWorkflow", "endless", ORDER, LIGHT)
+talk("WholeMemoryWorkflow", "endless", ORDER, LIGHT)
 talk("OnlyNewRunsWorkflow", "only_new_runs", ORDER, LIGHT, "Thanks!", "What did I ask first?")
 talk("OnlyWindowWorkflow", "only_window", ORDER, LIGHT, "Thanks!", "Hello!", "What did I ask first?")
 talk("BoundedWorkflow", "bounded", ORDER, LIGHT, "Thanks!", "Hello!", "What did I ask first?")
-talk("NaiveNoInitWorkflow", "no_init", "Hello!", LIGHT, "Thanks!", "Hello!")
+talk("UnpackedInRunWorkflow", "no_init", "Hello!", LIGHT, "Thanks!", "Hello!")
 
 
 # Recording
@@ -339,9 +342,9 @@ talk("NaiveNoInitWorkflow", "no_init", "Hello!", LIGHT, "Thanks!", "Hello!")
 async def record(lab: Lab, workflow_class: str, play: Play | tuple[Any, ...]) -> list[dict[str, Any]]:
     """The runs of one conversation, the first first; or the run that a schedule started."""
     if isinstance(play, tuple):
-        return [await record_scheduled(lab, getattr(course.workflows, workflow_class), play)]
-    code = getattr(course.workflows, ASKED_BY.get(workflow_class, workflow_class))
-    if code not in course.workflows.ALL:
+        return [await record_scheduled(lab, CODE[workflow_class], play)]
+    code = CODE[ASKED_BY.get(workflow_class, workflow_class)]
+    if code not in everything.workflows():
         await lab.deploy(code)
     chat = await lab.converse(code, "ada")
     played = await play(Stage(lab, chat)) or chat
@@ -372,7 +375,7 @@ def write(name: str, workflow_class: str, runs: list[dict[str, Any]]) -> None:
 def without_recording() -> list[str]:
     """The workflows that have neither a scenario nor a reason for having none."""
     recorded = {workflow_class for workflow_class, _ in SCENARIOS.values()}
-    return [one.__name__ for one in course.workflows.ALL if one.__name__ not in recorded | set(EXEMPT)]
+    return [one.__name__ for one in everything.workflows() if one.__name__ not in recorded | set(EXEMPT)]
 
 
 async def main(names: list[str]) -> None:

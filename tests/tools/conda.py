@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 TURN = """
 import asyncio
 from course import Lab
-from course.workflows import ConversationWorkflow
+from course.desk import ConversationWorkflow
 
 async def main():
     async with await Lab.start() as lab:

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from course import Lab
+from course.desk import ConversationWorkflow
 from course.history import event_table
 from course.models import ModelEndpoint, OfflineModel
-from course.workflows import ConversationWorkflow
 
 FILE = Path(__file__).parents[2] / "course" / "checks" / "lesson_08.json"
 CONVERSATIONS = [

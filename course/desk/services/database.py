@@ -1,0 +1,213 @@
+"""The desk's database: SQLAlchemy Core, so that SQLite and PostgreSQL are one URL apart.
+
+Every row that a duty writes has a primary key that names the intent. Inserting the same key again
+changes nothing; inserting it with other content is refused. That makes a retried activity harmless.
+"""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+import sqlalchemy as sql
+from sqlalchemy.engine import make_url
+
+from .refusals import KeyReused, Refused
+
+metadata = sql.MetaData()
+
+turns = sql.Table(
+    "turns",
+    metadata,
+    sql.Column("task_id", sql.String, primary_key=True),
+    sql.Column("conversation", sql.String),
+    sql.Column("turn", sql.Integer),
+    sql.Column("customer", sql.String),
+    sql.Column("message", sql.Text),
+    sql.Column("answer", sql.Text),
+    sql.Column("outcome", sql.String),
+    sql.Column("details", sql.JSON),
+)
+batches = sql.Table(
+    "batches",
+    metadata,
+    sql.Column("task_id", sql.String, primary_key=True),
+    sql.Column("batch_num", sql.Integer),
+    sql.Column("messages", sql.Integer),
+    sql.Column("questions", sql.Integer),
+    sql.Column("topics", sql.String),
+    sql.Column("orders", sql.String),
+)
+reports = sql.Table(
+    "reports",
+    metadata,
+    sql.Column("task_id", sql.String, primary_key=True),
+    sql.Column("turns", sql.Integer),
+    sql.Column("answered", sql.Integer),
+    sql.Column("file", sql.String),
+)
+refunds = sql.Table(
+    "refunds",
+    metadata,
+    sql.Column("refund_id", sql.String, primary_key=True),
+    sql.Column("order_id", sql.String),
+    sql.Column("amount_cents", sql.Integer),
+)
+orders = sql.Table(
+    "orders",
+    metadata,
+    sql.Column("order_id", sql.String, primary_key=True),
+    sql.Column("plant", sql.String),
+    sql.Column("quantity", sql.Integer),
+    sql.Column("paid_cents", sql.Integer),
+    sql.Column("status", sql.String),
+)
+stock = sql.Table(
+    "stock",
+    metadata,
+    sql.Column("plant", sql.String, primary_key=True),
+    sql.Column("quantity", sql.Integer),
+    sql.Column("price_cents", sql.Integer),
+)
+stock_moves = sql.Table(
+    "stock_moves",
+    metadata,
+    sql.Column("task_id", sql.String, primary_key=True),
+    sql.Column("plant", sql.String),
+    sql.Column("quantity", sql.Integer),
+)
+
+
+said_at = turns.c.details["at"].as_string()
+"""When a turn was: ISO 8601, so that text compares as time does. A desk that does not record it has rows that no
+weekly report counts and no cleanup ever takes."""
+
+
+def timeless(value: Any) -> Any:
+    """A value without the time at which it was written: a workflow that was reset writes the same row later."""
+    if isinstance(value, dict):
+        return {name: part for name, part in value.items() if name != "at"} or None
+    return value
+
+
+def storable(value: Any) -> Any:
+    """A value as every database can keep it: PostgreSQL has no text with a NUL in it."""
+    return value.replace("\0", "\N{REPLACEMENT CHARACTER}") if isinstance(value, str) else value
+
+
+class Database:
+    """A connection pool on one database, with the desk's tables in it.
+
+    `url` is any SQLAlchemy URL: `sqlite:///desk.db`, `postgresql+psycopg://user:password@host/name`.
+    `patience` is how many seconds SQLite waits for another writer.
+    """
+
+    def __init__(self, url: str, patience: float = 2) -> None:
+        self.url = url
+        options: dict[str, Any] = {"hide_parameters": True}  # what a customer wrote stays out of error texts
+        if make_url(url).get_backend_name() == "sqlite":
+            options["connect_args"] = {"timeout": patience}
+        self.engine = sql.create_engine(url, **options)
+
+    @property
+    def name(self) -> str:
+        """The URL with its password hidden."""
+        return self.engine.url.render_as_string(hide_password=True)
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether it is gone with its connection."""
+        return self.engine.dialect.name == "sqlite" and self.engine.url.database in (None, "", ":memory:")
+
+    def create(self) -> None:
+        """Creates the tables that are missing. Raises `sqlalchemy.exc.SQLAlchemyError` when it cannot."""
+        if self.engine.dialect.name == "sqlite":
+            with self.engine.connect() as connection:
+                connection.execute(sql.text("PRAGMA journal_mode=WAL"))  # readers do not wait for a writer
+        metadata.create_all(self.engine)
+
+    def insert_once(self, table: sql.Table, row: Mapping[str, Any]) -> bool:
+        """Inserts a row unless its primary key is there already; returns whether it was new.
+
+        Raises `KeyReused` when the row that is there differs, and `Refused` for a value that no column can hold.
+        """
+        row = {name: storable(value) for name, value in row.items()}
+        with self.engine.connect() as connection:
+            try:
+                connection.execute(table.insert().values(**row))
+                connection.commit()
+                return True
+            except sql.exc.IntegrityError:
+                connection.rollback()
+            except (sql.exc.DataError, OverflowError) as error:
+                raise Refused(f"The database cannot hold this row of {table.name}: {error}.") from error
+        self.check_repeat(table, row)
+        return False
+
+    def check_repeat(self, table: sql.Table, row: Mapping[str, Any]) -> None:
+        """Compares with the row of the same key, which is there. Raises `KeyReused` when it differs."""
+        key = list(table.primary_key)
+        same_key = sql.and_(*(column == row[column.name] for column in key))
+        with self.engine.connect() as connection:
+            kept = connection.execute(sql.select(table).where(same_key)).mappings().one()
+        changed = [name for name, value in row.items() if timeless(kept[name]) != timeless(value)]
+        if changed:
+            raise KeyReused(
+                f"{table.name} already holds {row[key[0].name]!r} with another {', '.join(changed)}. "
+                "Nothing was changed."
+            )
+
+    def turns_between(self, start: date, end: date) -> list[dict[str, Any]]:
+        """How much was said from a day on, before another: `conversation`, `messages`, `answered`, in order."""
+        answered = sql.func.sum(sql.case((turns.c.outcome == "answered", 1), else_=0))
+        query = (
+            sql.select(turns.c.conversation, sql.func.count().label("messages"), answered.label("answered"))
+            .where(said_at >= start.isoformat(), said_at < end.isoformat())
+            .group_by(turns.c.conversation)
+            .order_by(turns.c.conversation)
+        )
+        with self.engine.connect() as connection:
+            return [dict(row) for row in connection.execute(query).mappings()]
+
+    def forget_words(self, before: date) -> int:
+        """Blanks who wrote what in turns before a day; returns how many turns these are."""
+        blank = (
+            turns.update()
+            .where(said_at < before.isoformat())
+            .values(customer=None, message=None, answer=None)
+        )
+        with self.engine.begin() as connection:
+            return connection.execute(blank).rowcount
+
+    def reports_about(self, before: date) -> list[str]:
+        """The files of reports on conversations with turns before a day."""
+        old = sql.select(turns.c.conversation).where(said_at < before.isoformat())
+        with self.engine.connect() as connection:
+            return list(
+                connection.execute(sql.select(reports.c.file).where(reports.c.task_id.in_(old))).scalars()
+            )
+
+    def knows(self, task_id: str) -> bool:
+        """Whether any row's key is `task_id`, or begins with it and a slash."""
+        keyed = [table for table in metadata.sorted_tables if "task_id" in table.columns]
+        with self.engine.connect() as connection:
+            return any(
+                connection.execute(
+                    sql.select(table.c.task_id)
+                    .where(
+                        (table.c.task_id == task_id)
+                        | table.c.task_id.startswith(f"{task_id}/", autoescape=True)
+                    )
+                    .limit(1)
+                ).first()
+                for table in keyed
+            )
+
+    def rows(self, table: sql.Table | str) -> list[dict[str, Any]]:
+        """All rows of a table, in the order they were written. Raises `KeyError` for an unknown name."""
+        if isinstance(table, str):
+            table = metadata.tables[table]
+        with self.engine.connect() as connection:
+            return [dict(row) for row in connection.execute(sql.select(table)).mappings()]
+
+    def close(self) -> None:
+        self.engine.dispose()

@@ -1,0 +1,30 @@
+"""Webhooks: an HTTP POST that says what happened, which is what Slack and Discord take."""
+
+import json
+from dataclasses import dataclass
+
+import httpx2
+
+from .refusals import Refused
+
+
+@dataclass(frozen=True)
+class Webhook:
+    url: str
+
+    def post(self, key: str, text: str) -> None:
+        """Posts `{"text": …}`. `key` goes along as the `Idempotency-Key`, by which a receiver knows a repeat.
+
+        Raises `Refused` when the receiver refuses for good (HTTP 4xx, but for 408 and 429), `httpx2.HTTPError`
+        when it refuses for now or is not there.
+        """
+        reply = httpx2.post(
+            self.url,
+            json={"text": text},
+            headers={"Idempotency-Key": json.dumps(key)},
+            timeout=5,
+            trust_env=False,
+        )
+        if reply.is_client_error and reply.status_code not in (408, 429):
+            raise Refused(f"The webhook's receiver refuses for good: HTTP {reply.status_code}.")
+        reply.raise_for_status()

@@ -1,0 +1,90 @@
+"""Lesson 01: an agent, made durable; one that is given each message alone; and one whose code does not do the same twice."""
+
+import re
+import time
+
+from agents import Agent, Runner, TResponseInputItem
+from temporalio import workflow
+
+
+@workflow.defn
+class HelloWorkflow:
+    @workflow.init
+    def __init__(self, customer: str) -> None:
+        self._agent = Agent(
+            name="Juniper",
+            instructions="You are the support agent of Juniper, a plant shop.",
+        )
+        self._memory: list[TResponseInputItem] = []
+        self._closing = False
+
+    @workflow.run
+    async def run(self, customer: str) -> int:
+        await workflow.wait_condition(
+            lambda: self._closing and workflow.all_handlers_finished()
+        )
+        return len(self._memory)
+
+    @workflow.update
+    async def send(self, text: str) -> str:
+        result = await Runner.run(
+            self._agent, [*self._memory, {"role": "user", "content": text}]
+        )
+        self._memory = result.to_input_list()
+        return str(result.final_output)
+
+    @workflow.signal
+    def close(self) -> None:
+        self._closing = True
+
+
+@workflow.defn
+class MessageAloneWorkflow:
+    @workflow.init
+    def __init__(self, customer: str) -> None:
+        self._agent = Agent(
+            name="Juniper",
+            instructions="You are the support agent of Juniper, a plant shop.",
+        )
+        self._closing = False
+
+    @workflow.run
+    async def run(self, customer: str) -> None:
+        await workflow.wait_condition(
+            lambda: self._closing and workflow.all_handlers_finished()
+        )
+
+    @workflow.update
+    async def send(self, text: str) -> str:
+        result = await Runner.run(
+            self._agent, text
+        )  # and result.to_input_list() is thrown away
+        return str(result.final_output)
+
+    @workflow.signal
+    def close(self) -> None:
+        self._closing = True
+
+
+# Without failure_exception_types= such a mistake fails nothing: the workflow waits for mended code (lesson 06).
+@workflow.defn(failure_exception_types=[workflow.NondeterminismError])
+class ClockAndSetWorkflow:
+    @workflow.init
+    def __init__(self, customer: str) -> None:
+        self._closing = False
+
+    @workflow.run
+    async def run(self, customer: str) -> None:
+        await workflow.wait_condition(
+            lambda: self._closing and workflow.all_handlers_finished()
+        )
+
+    @workflow.update
+    async def send(self, text: str) -> str:
+        if "time" in text:
+            return f"It is {time.ctime(time.time())}."  # a replay would read another time
+        return " ".join(set(re.findall(r"\d{4}", text)))  # each order once; in which order?
+
+    @workflow.signal
+    def close(self) -> None:
+        self._closing = True

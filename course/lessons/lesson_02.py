@@ -1,0 +1,98 @@
+"""Lesson 02: activities as tools. The agent decides whether they run, and with what.
+
+The same refund is wrapped as a tool in three ways: where its error ends up differs.
+"""
+
+from typing import Any
+
+from agents import Agent, Tool, function_tool
+from temporalio import workflow
+from temporalio.openai_agents.workflow import activity_as_tool
+
+with workflow.unsafe.imports_passed_through():
+    from course.desk import activities
+    from course.desk.policies import TOOL
+    from course.lessons import money
+
+from course.lessons.plain_conversation import INSTRUCTIONS, PlainConversation
+from course.lessons.telling import tell_the_model
+
+
+@workflow.defn
+class ToolsWorkflow(PlainConversation):
+    @workflow.init
+    def __init__(self, customer: str) -> None:
+        super().__init__(
+            Agent(
+                name="Juniper",
+                instructions=INSTRUCTIONS,
+                tools=[
+                    activity_as_tool(activities.look_up_order, **TOOL),
+                    activity_as_tool(activities.check_stock, **TOOL),
+                ],
+            )
+        )
+
+    @workflow.run
+    async def run(self, customer: str) -> int:
+        return await self.until_closed()
+
+
+def refund_agent(tool: Tool) -> Agent[Any]:
+    return Agent(
+        name="Juniper",
+        instructions="You are the support agent of Juniper, a plant shop. You may refund an order.",
+        tools=[tool],
+    )
+
+
+# 1. The activity is the tool. An error that is not retried fails the agent's run: the model never sees it.
+
+
+@workflow.defn
+class RefundByActivityWorkflow(PlainConversation):
+    @workflow.init
+    def __init__(self, customer: str) -> None:
+        tool = activity_as_tool(money.issue_refund, **TOOL)
+        super().__init__(refund_agent(tool))
+
+    @workflow.run
+    async def run(self, customer: str) -> int:
+        return await self.until_closed()
+
+
+# 2. A function tool runs the activity. The model is handed an error text, and goes on.
+
+
+async def issue_refund(refund_id: str, order_id: str, amount_cents: int) -> str:
+    """Pay money back for an order."""
+    return await workflow.execute_activity(
+        money.issue_refund, args=[refund_id, order_id, amount_cents], **TOOL
+    )
+
+
+@workflow.defn
+class RefundByFunctionWorkflow(PlainConversation):
+    @workflow.init
+    def __init__(self, customer: str) -> None:
+        tool = function_tool(issue_refund)
+        super().__init__(refund_agent(tool))
+
+    @workflow.run
+    async def run(self, customer: str) -> int:
+        return await self.until_closed()
+
+
+# 3. The same, with words of our own for the model.
+
+
+@workflow.defn
+class RefundWithOwnWordsWorkflow(PlainConversation):
+    @workflow.init
+    def __init__(self, customer: str) -> None:
+        tool = function_tool(issue_refund, failure_error_function=tell_the_model)
+        super().__init__(refund_agent(tool))
+
+    @workflow.run
+    async def run(self, customer: str) -> int:
+        return await self.until_closed()

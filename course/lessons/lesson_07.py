@@ -1,0 +1,205 @@
+"""Lesson 07: one refund under keys of several kinds, four effects of one refund, and an order that is taken back in two steps."""
+
+from typing import Any
+from uuid import uuid4
+
+from agents import Agent, function_tool
+from temporalio import activity, workflow
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+
+with workflow.unsafe.imports_passed_through():
+    from course.desk import activities
+    from course.desk.answering import why
+    from course.desk.policies import PAYMENT, RECORD
+    from course.lessons import money
+
+from course.lessons.plain_conversation import PlainConversation
+from course.lessons.telling import tell_the_model
+
+INSTRUCTIONS = (
+    "You are the support agent of Juniper, a plant shop. You may refund an order."
+)
+
+
+class RefundDesk(PlainConversation):
+    """A desk with one tool. Which key a refund is paid under, each desk decides in `pay`."""
+
+    def __init__(self) -> None:
+        tool = function_tool(self.refund, failure_error_function=tell_the_model)
+        super().__init__(Agent(name="Juniper", instructions=INSTRUCTIONS, tools=[tool]))
+
+    async def refund(self, order_id: str, amount_cents: int) -> str:
+        """Pay money back for an order.
+
+        Args:
+            order_id: The order's number, such as 1042.
+            amount_cents: How much, in cents.
+        """
+        return await self.pay(order_id, amount_cents)
+
+    async def pay(self, order_id: str, amount_cents: int) -> str:
+        raise NotImplementedError
+
+
+@workflow.defn
+class IntentKeyWorkflow(RefundDesk):
+    @workflow.run
+    async def run(self, customer: str) -> int:
+        return await self.until_closed()
+
+    async def pay(self, order_id: str, amount_cents: int) -> str:
+        key = f"order-{order_id}"  # Juniper refunds an order once, whoever asks how often
+        return await workflow.execute_activity(
+            money.issue_refund, args=[key, order_id, amount_cents], **PAYMENT
+        )
+
+
+# Two activities that make the key themselves.
+
+
+@activity.defn
+def refund_by_random_key(order_id: str, amount_cents: int) -> str:
+    """Pay money back for an order, under a key that no second attempt will find again."""
+    return money.issue_refund(str(uuid4()), order_id, amount_cents)
+
+
+@activity.defn
+def refund_by_run_key(order_id: str, amount_cents: int) -> str:
+    """Pay money back for an order, under a key that every attempt of this activity finds again."""
+    info = activity.info()
+    key = f"{info.workflow_run_id}/{info.activity_id}"
+    return money.issue_refund(key, order_id, amount_cents)
+
+
+@workflow.defn
+class RandomKeyWorkflow(RefundDesk):
+    @workflow.run
+    async def run(self, customer: str) -> int:
+        return await self.until_closed()
+
+    async def pay(self, order_id: str, amount_cents: int) -> str:
+        return await workflow.execute_activity(
+            refund_by_random_key, args=[order_id, amount_cents], **PAYMENT
+        )
+
+
+@workflow.defn
+class RunKeyWorkflow(RefundDesk):
+    @workflow.run
+    async def run(self, customer: str) -> int:
+        return await self.until_closed()
+
+    async def pay(self, order_id: str, amount_cents: int) -> str:
+        return await workflow.execute_activity(
+            refund_by_run_key, args=[order_id, amount_cents], **PAYMENT
+        )
+
+
+@workflow.defn
+class TurnKeyWorkflow(RefundDesk):
+    @workflow.run
+    async def run(self, customer: str) -> int:
+        return await self.until_closed()
+
+    async def pay(self, order_id: str, amount_cents: int) -> str:
+        return await workflow.execute_activity(
+            money.issue_refund, args=[self.key, order_id, amount_cents], **PAYMENT
+        )
+
+
+class EffectsDesk(RefundDesk):
+    """Pays a refund, keeps a row of it, tells the team by mail and the bookkeeping by webhook."""
+
+    async def pay(self, order_id: str, amount_cents: int) -> str:
+        key, refund = self.name_of(order_id), f"{amount_cents} cents for order {order_id}"
+        record = activities.TurnRecord(message=refund)
+        paid = await self.do(money.issue_refund, key, order_id, amount_cents)
+        await self.do(activities.save_to_database, key, record)
+        await self.do(activities.send_notification, key, refund, "email")
+        await self.do(activities.send_notification, key, refund, "webhook")
+        return paid
+
+    async def do(self, effect: Any, *args: Any) -> str:
+        try:
+            return await workflow.execute_activity(effect, args=list(args), **PAYMENT)
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            return why(error)  # what was refused for good costs the other effects nothing
+
+    def name_of(self, order_id: str) -> str:
+        raise NotImplementedError
+
+
+@workflow.defn
+class EffectsByIntentWorkflow(EffectsDesk):
+    @workflow.run
+    async def run(self, customer: str) -> int:
+        return await self.until_closed()
+
+    def name_of(self, order_id: str) -> str:
+        return f"order-{order_id}/refund"
+
+
+@workflow.defn
+class EffectsByRandomKeyWorkflow(EffectsDesk):
+    @workflow.run
+    async def run(self, customer: str) -> int:
+        return await self.until_closed()
+
+    def name_of(self, order_id: str) -> str:
+        return str(workflow.uuid4())
+
+
+@workflow.defn
+class EffectsByConversationWorkflow(EffectsDesk):
+    @workflow.run
+    async def run(self, customer: str) -> int:
+        return await self.until_closed()
+
+    def name_of(self, order_id: str) -> str:
+        return workflow.info().workflow_id
+
+
+@workflow.defn
+class SagaWorkflow(RefundDesk):
+    @workflow.run
+    async def run(self, customer: str) -> int:
+        return await self.until_closed()
+
+    async def pay(self, order_id: str, amount_cents: int) -> str:
+        name = f"order-{order_id}/{amount_cents}"  # another amount is another try
+        await workflow.execute_activity(
+            money.put_back, args=[f"{name}/back", order_id], **PAYMENT
+        )
+        try:  # last, since nobody can take it back
+            return await workflow.execute_activity(
+                money.issue_refund,
+                args=[f"order-{order_id}", order_id, amount_cents],
+                **PAYMENT,
+            )
+        except ActivityError as error:
+            # Refused, so nothing was paid. After a timeout nobody knows: that is for a colleague.
+            if isinstance(error.cause, ApplicationError) and error.cause.non_retryable:
+                # The compensation has a key too, and is never given up.
+                await workflow.execute_activity(
+                    money.take_out, args=[f"{name}/out", order_id], **RECORD
+                )
+            raise
+
+
+@workflow.defn
+class MoneyFirstWorkflow(RefundDesk):
+    @workflow.run
+    async def run(self, customer: str) -> int:
+        return await self.until_closed()
+
+    async def pay(self, order_id: str, amount_cents: int) -> str:
+        key = f"order-{order_id}"
+        paid = await workflow.execute_activity(
+            money.issue_refund, args=[key, order_id, amount_cents], **PAYMENT
+        )
+        await workflow.execute_activity(
+            money.put_back, args=[f"{key}/back", order_id], **PAYMENT
+        )
+        return paid

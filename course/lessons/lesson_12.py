@@ -1,0 +1,176 @@
+"""Lesson 12: one run for ever; two ways to keep a conversation small, each alone and both together; and what a new
+run takes along, unpacked too late.
+
+A new run (continue-as-new) begins an empty history. A window lets the agent forget.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from agents import Agent, Runner, TResponseInputItem
+from temporalio import workflow
+from temporalio.openai_agents.workflow import activity_as_tool
+
+with workflow.unsafe.imports_passed_through():
+    from course.desk import activities
+    from course.desk.policies import TOOL
+
+from course.lessons.plain_conversation import INSTRUCTIONS, PlainConversation
+
+
+@workflow.defn
+class WholeMemoryWorkflow:
+    @workflow.init
+    def __init__(self, customer: str) -> None:
+        tools = [activity_as_tool(activities.look_up_order, **TOOL)]
+        self._agent = Agent(name="Juniper", instructions=INSTRUCTIONS, tools=tools)
+        self._memory: list[TResponseInputItem] = []
+        self._turns = 0
+        self._closing = False
+
+    @workflow.run
+    async def run(self, customer: str) -> int:
+        return await self.until_closed()
+
+    async def until_closed(self) -> int:
+        await workflow.wait_condition(
+            lambda: self._closing and workflow.all_handlers_finished()
+        )
+        return self._turns
+
+    @workflow.update
+    async def send(self, text: str) -> str:
+        self._turns += 1
+        conversation = [*self.remembered(), {"role": "user", "content": text}]
+        result = await Runner.run(self._agent, conversation)
+        self._memory = result.to_input_list()
+        return str(result.final_output)
+
+    def remembered(self) -> list[TResponseInputItem]:
+        return self._memory
+
+    @workflow.signal
+    def close(self) -> None:
+        self._closing = True
+
+
+TURNS_A_RUN = 3
+"""After so many turns a new run begins. Small, so that a lesson sees it happen."""
+
+WINDOW = 3
+"""The turns that the agent is given word for word."""
+
+
+@dataclass
+class Carried:
+    """What a conversation takes along into a new run."""
+
+    turns: int = 0
+    memory: list[dict[str, Any]] = field(default_factory=list)
+
+
+def last_turns(memory: list[TResponseInputItem], turns: int) -> list[TResponseInputItem]:
+    """The last turns of a conversation. A turn begins with the customer's message, and is never cut."""
+    begins = [at for at, item in enumerate(memory) if item.get("role") == "user"]
+    return memory[begins[-turns] :] if len(begins) > turns else memory
+
+
+class LongConversation(PlainConversation):
+    """What the three have in common. `begins_anew` and `forgets` make the difference."""
+
+    begins_anew = True
+    forgets = True
+
+    def __init__(self, customer: str, carried: Carried | None) -> None:
+        tools = [activity_as_tool(activities.look_up_order, **TOOL)]
+        super().__init__(Agent(name="Juniper", instructions=INSTRUCTIONS, tools=tools))
+        self.customer = customer
+        if carried:
+            self.turns, self._memory = carried.turns, carried.memory
+        self._turns_before = self.turns
+
+    async def until_closed(self) -> int:
+        await workflow.wait_condition(lambda: self._closing or self._is_full())
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        if not self._closing:
+            carried = Carried(self.turns, self._memory)
+            workflow.continue_as_new(args=[self.customer, carried])
+        return self.turns
+
+    async def turn(self, text: str) -> str:
+        answer = await self.answer(text)
+        if self.forgets:
+            self._memory = last_turns(self._memory, WINDOW)
+        return answer.text
+
+    def _is_full(self) -> bool:
+        return self.begins_anew and self.turns - self._turns_before >= TURNS_A_RUN
+
+
+@workflow.defn
+class OnlyNewRunsWorkflow(LongConversation):
+    forgets = False
+
+    @workflow.init
+    def __init__(self, customer: str, carried: Carried | None = None) -> None:
+        super().__init__(customer, carried)
+
+    @workflow.run
+    async def run(self, customer: str, carried: Carried | None = None) -> int:
+        return await self.until_closed()
+
+
+@workflow.defn
+class OnlyWindowWorkflow(LongConversation):
+    begins_anew = False
+
+    @workflow.init
+    def __init__(self, customer: str, carried: Carried | None = None) -> None:
+        super().__init__(customer, carried)
+
+    @workflow.run
+    async def run(self, customer: str, carried: Carried | None = None) -> int:
+        return await self.until_closed()
+
+
+@workflow.defn
+class BoundedWorkflow(LongConversation):
+    @workflow.init
+    def __init__(self, customer: str, carried: Carried | None = None) -> None:
+        super().__init__(customer, carried)
+
+    @workflow.run
+    async def run(self, customer: str, carried: Carried | None = None) -> int:
+        return await self.until_closed()
+
+
+@workflow.defn
+class UnpackedInRunWorkflow(PlainConversation):
+    def __init__(self) -> None:
+        super().__init__(Agent(name="Juniper", instructions=INSTRUCTIONS))
+
+    @workflow.run
+    async def run(self, customer: str, carried: Carried | None = None) -> int:
+        if carried:
+            self.turns, self._memory = carried.turns, carried.memory
+        full = self.turns + TURNS_A_RUN
+        await workflow.wait_condition(lambda: self._closing or self.turns >= full)
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        if not self._closing:
+            carried = Carried(self.turns, self._memory)
+            workflow.continue_as_new(args=[customer, carried])
+        return self.turns
+
+
+@workflow.defn(name="WholeMemoryWorkflow")
+class LastTurnWorkflow(WholeMemoryWorkflow):
+    @workflow.init
+    def __init__(self, customer: str) -> None:
+        super().__init__(customer)
+
+    @workflow.run
+    async def run(self, customer: str) -> int:
+        return await self.until_closed()
+
+    def remembered(self) -> list[TResponseInputItem]:
+        return last_turns(self._memory, 1)

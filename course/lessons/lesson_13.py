@@ -1,0 +1,231 @@
+"""Lesson 13: deadlines. Reminders that an answer cancels, and an end for a conversation that nobody goes on with;
+and two other ways to remind: a timer in the process, and a job that sweeps the table.
+"""
+
+import asyncio
+import threading
+from dataclasses import dataclass
+from datetime import timedelta
+
+from agents import Agent
+from temporalio import activity, workflow
+from temporalio.exceptions import ActivityError, is_cancelled_exception
+from temporalio.openai_agents.workflow import activity_as_tool
+
+with workflow.unsafe.imports_passed_through():
+    from course.desk import activities
+    from course.desk.answering import Answer, why
+    from course.desk.policies import BACKGROUND, RECORD, REPORT, TOOL
+    from course.desk.services import current_services
+    from course.desk.services.database import turns
+
+from course.lessons.plain_conversation import DutifulConversation
+
+ANYTHING_ELSE = "Is there anything else I can do for you?"
+INSTRUCTIONS = f"""You are the support agent of Juniper, a shop for house plants. Look up what you do not
+know, and ask for what you need. When nothing is open, end with: {ANYTHING_ELSE}"""
+
+
+def asks(reply: str) -> bool:
+    """Whether a reply waits for an answer. A rule of the desk's: no model decides when it reminds."""
+    return "?" in reply.replace(ANYTHING_ELSE, "")
+
+
+class QuestioningDesk(DutifulConversation):
+    def __init__(self, customer: str) -> None:
+        tools = [activity_as_tool(activities.look_up_order, **TOOL)]
+        super().__init__(Agent(name="Juniper", instructions=INSTRUCTIONS, tools=tools))
+        self.customer = customer
+        self.record: list[activities.TurnRecord] = []
+
+    async def answer_and_save(self, text: str) -> Answer:
+        answer = await self.answer(text)
+        row = activities.TurnRecord(
+            conversation=workflow.info().workflow_id,
+            turn=self.turns,
+            customer=self.customer,
+            message=text,
+            answer=answer.text,
+            outcome=self.outcome_of(answer),
+            at=workflow.now().isoformat(timespec="seconds"),
+        )
+        self.record.append(row)
+        await workflow.execute_activity(
+            activities.save_to_database, args=[self.key, row], **RECORD
+        )
+        return answer
+
+    def outcome_of(self, answer: Answer) -> str:
+        return answer.outcome
+
+
+REMINDERS = (timedelta(days=1), timedelta(days=2))
+"""How long nobody answers until a reminder: the first a day after the question, the second two days later."""
+IDLE = timedelta(days=30)
+"""How long nobody writes until the conversation ends itself."""
+
+
+@dataclass
+class Ended:
+    """The workflow's result."""
+
+    turns: int
+    report: str | None
+    ending: str
+    """What whoever comes late is told."""
+
+
+@workflow.defn
+class RemindingWorkflow(QuestioningDesk):
+    @workflow.init
+    def __init__(self, customer: str) -> None:
+        super().__init__(customer)
+        self.heard_at = workflow.now()
+        self.reminding: asyncio.Task[None] | None = None
+
+    @workflow.run
+    async def run(self, customer: str) -> Ended:
+        ending = await self.until_the_end()
+        self.closing_words = f"{ending} This conversation takes no more messages."
+        self._closing = True
+        self.stop_reminding()
+        turns = await self.until_closed()  # what is under way comes to its end
+        report = await self.write_report()
+        ending += f" Its report: {report}." if report else " Its report failed."
+        await self.tell_the_crm(ending)
+        return Ended(turns, report, ending)
+
+    # A turn, and the reminders after it
+
+    async def turn(self, text: str) -> str:
+        self.heard_at = workflow.now()
+        self.stop_reminding()
+        answer = await self.answer_and_save(text)
+        if asks(answer.text) and not self._closing:
+            self.reminding = self.later(self.remind(self.key, answer.text))
+        return answer.text
+
+    async def remind(self, key: str, question: str) -> None:
+        for number, delay in enumerate(REMINDERS, 1):
+            await workflow.sleep(delay)
+            reminder = f"Reminder to {self.customer}: {question}"
+            args = [f"{key}/reminder-{number}", reminder, "email"]
+            await self.duty(activities.send_notification, args, BACKGROUND)
+
+    def stop_reminding(self) -> None:
+        """Cancels the timer that is under way, or the mail that is tried again and again."""
+        if self.reminding:
+            self.reminding.cancel()
+
+    # The end
+
+    async def until_the_end(self) -> str:
+        """Waits until somebody closes, or nobody has written for 30 days; returns which it was."""
+        while (left := self.heard_at + IDLE - workflow.now()) > timedelta(0):
+            try:
+                await workflow.wait_condition(self.is_over, timeout=left)
+                return "It was closed."
+            except TimeoutError:  # somebody may have written since this timer began
+                continue
+        return f"Nobody wrote for {IDLE.days} days, so it ended itself."
+
+    def is_over(self) -> bool:
+        self.raise_bug()
+        return self._closing
+
+    async def write_report(self) -> str | None:
+        summary = {"customer": self.customer, "turns": self.record}
+        try:
+            return await workflow.execute_activity(
+                activities.generate_report,
+                args=[workflow.info().workflow_id, summary],
+                **REPORT,
+            )
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            workflow.logger.warning("No report: %s", why(error))
+            return None
+
+    async def tell_the_crm(self, ending: str) -> None:
+        id = workflow.info().workflow_id
+        args = [f"{id}/ended", f"Conversation {id}: {ending}", "webhook"]
+        await self.duty(activities.send_notification, args, BACKGROUND)
+
+
+# Other ways: a deadline that lives in a process, and one that a job reads off the table.
+
+REMINDER_DELAY = timedelta(seconds=2)
+"""A day would be right. Nobody could wait for it, in a lesson or in a test."""
+
+
+@activity.defn
+def remind_from_process(task_id: str, message: str) -> str:
+    """Send a reminder by and by, with a timer of this process."""
+    mail = current_services().mail
+    args = (f"{task_id}/email", message, message)
+    timer = threading.Timer(REMINDER_DELAY.total_seconds(), mail.send, args)
+    timer.daemon = True
+    timer.start()
+    return "will remind"
+
+
+@activity.defn
+def remind_from_table() -> int:
+    """Remind everyone whose last recorded turn waits for an answer."""
+    services, last = current_services(), {}
+    for turn in services.database.rows(turns):
+        last[turn["conversation"]] = turn
+    due = [turn for turn in last.values() if turn["outcome"] == "waiting"]
+    for turn in due:
+        reminder = f"Reminder to {turn['customer']}: {turn['answer']}"
+        services.mail.send(f"{turn['task_id']}/reminder", reminder, reminder)
+    return len(due)
+
+
+@workflow.defn
+class ProcessTimerWorkflow(QuestioningDesk):
+    """Leaves the deadline to a timer of the worker's process."""
+
+    @workflow.init
+    def __init__(self, customer: str) -> None:
+        super().__init__(customer)
+
+    @workflow.run
+    async def run(self, customer: str) -> int:
+        return await self.until_closed()
+
+    async def turn(self, text: str) -> str:
+        answer = await self.answer_and_save(text)
+        if asks(answer.text):
+            args = [self.key, f"Reminder to {self.customer}: {answer.text}"]
+            await workflow.execute_activity(remind_from_process, args=args, **BACKGROUND)
+        return answer.text
+
+
+@workflow.defn
+class SweptWorkflow(QuestioningDesk):
+    """Notes in the table that it waits. A job beside it reads that, once a day."""
+
+    @workflow.init
+    def __init__(self, customer: str) -> None:
+        super().__init__(customer)
+
+    @workflow.run
+    async def run(self, customer: str) -> int:
+        return await self.until_closed()
+
+    async def turn(self, text: str) -> str:
+        return (await self.answer_and_save(text)).text
+
+    def outcome_of(self, answer: Answer) -> str:
+        return "waiting" if asks(answer.text) else answer.outcome
+
+
+@workflow.defn
+class SweepWorkflow:
+    """The job."""
+
+    @workflow.run
+    async def run(self) -> int:
+        return await workflow.execute_activity(remind_from_table, **BACKGROUND)
