@@ -68,7 +68,7 @@ class FailingLab(Lab):
         workers = lab.workers
         await workers.stop_kernels()
         workers.kernel = RunningWorker(
-            lab.client, lab.task_queue, workers.workflows, workers.serves.activities, [outages]
+            lab.client, lab.task_queue, workers.settings.workflows, workers.settings.activities, [outages]
         )
         await workers.kernel.start()
         return lab

@@ -249,7 +249,9 @@ async def test_a_persist_file_that_cannot_be_used(tmp_path: Path) -> None:
 
 async def test_a_second_lab_on_the_first_ones_server(lab: Lab) -> None:
     async with await Lab.start(
-        address=lab.address, workflows=lab.workers.workflows, activities=lab.workers.serves.activities
+        address=lab.address,
+        workflows=lab.workers.settings.workflows,
+        activities=lab.workers.settings.activities,
     ) as guest:
         assert (guest.address, guest.ui_url) == (lab.address, None)
         chat = await guest.converse(ConversationWorkflow, "guest")

@@ -1,6 +1,7 @@
 """Labs that share a server or a database: nobody is mixed up, and who finds a backend away is told so."""
 
 import asyncio
+import threading
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from temporalio import workflow
 from course import Lab, LabError
 from course.desk.activities import TurnRecord, save_to_database, send_notification
 from course.desk.services import database
+from course.lab.life import Life
+from course.lab.world import World
 from course.lessons.lesson_01 import HelloWorkflow
 
 LEARNERS = 30
@@ -149,6 +152,21 @@ async def test_a_table_of_a_database_that_is_away(tmp_path: Path) -> None:
         away.rename(file)
         assert lab.table("orders")["order_id"][0] == "1042"
         assert (await lab.converse(HelloWorkflow, "ada")).id == "ada-1"
+
+
+async def test_labs_that_open_a_new_database_at_the_same_moment(tmp_path: Path) -> None:
+    life, together = Life(), threading.Barrier(4, timeout=20)
+
+    def open_it(world: World) -> int:
+        together.wait()
+        return len(world.open(f"sqlite:///{tmp_path / 'new.db'}").rows("orders"))
+
+    try:
+        worlds = [World(life) for _ in range(4)]
+        opened = await asyncio.gather(*(asyncio.to_thread(open_it, world) for world in worlds))
+    finally:
+        await life.stack.aclose()
+    assert opened == [5] * 4
 
 
 class WantsLengths(SQLiteDialect_pysqlite):

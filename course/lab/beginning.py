@@ -69,7 +69,7 @@ class Beginnings:
                 definition.name,
                 customer,
                 id=id,
-                task_queue=self._workers.serves.task_queue,
+                task_queue=self._workers.settings.task_queue,
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                 id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
                 # How long a workflow task may be in the hands of a worker that has died.

@@ -28,7 +28,7 @@ from course.lab.processes import WorkerProcess
 from course.lab.receivers import WebhookReceiver
 from course.lab.temporal import Temporal
 from course.lab.worker import agents_plugin, runtime
-from course.lab.workers import Serves, Workers
+from course.lab.workers import Workers
 from course.lab.world import World
 
 TASK_QUEUE = "juniper"
@@ -46,21 +46,32 @@ class Lab:
     """Everything that a lesson needs, started with `await Lab.start()` and ended with `await lab.stop()`.
 
     Attributes:
+        address: host:port of the Temporal server.
+        ui_url: The URL of its Web UI, or None.
+        task_queue: The queue of the lab's worker.
         model: The model that was handed in, or the lab's own offline model.
-        temporal, world, workers, failures: What it is made of: the server and its client, the services, who does
+        reports: The folder with the reports that were written.
+        webhooks: The receiver of webhooks; `.posts` is what came.
+        temporal, world, workers, failures: What the lab is made of: the server and its client, the services, who does
             the work, the outages on purpose.
     """
+
+    address: str
+    ui_url: str | None
+    task_queue: str
+    model: Any
+    reports: Path
+    webhooks: WebhookReceiver
+    temporal: Temporal
+    world: World
+    workers: Workers
+    failures: Failures
+    _beginnings: Beginnings
 
     def __init__(self, life: Life | None = None) -> None:
         if life is None:
             raise LabError("A lab is started, and not made: lab = await Lab.start()")
         self._life = life
-        self.model: Any
-        self.temporal: Temporal
-        self.world: World
-        self.workers: Workers
-        self.failures: Failures
-        self._beginnings: Beginnings
 
     def __repr__(self) -> str:
         return f"<Lab at {self.address}{', stopped' if self.stopped else ''}>"
@@ -131,16 +142,21 @@ class Lab:
                 await lab.world.start(database_url)
             finally:
                 await starting
-            serves = Serves(
-                task_queue or (f"{TASK_QUEUE}-{uuid4().hex[:8]}" if address else TASK_QUEUE),
-                everything.activities() if activities is None else activities,
-                lab.model,
-                model_calls,
-                options,
+            lab.address, lab.ui_url = lab.temporal.address, lab.temporal.ui_url
+            lab.reports, lab.webhooks = lab.world.services.reports, lab.world.webhooks
+            lab.workers = Workers(
+                lab.temporal,
+                lab.world,
+                lab.failures,
+                task_queue=task_queue or (f"{TASK_QUEUE}-{uuid4().hex[:8]}" if address else TASK_QUEUE),
+                workflows=everything.workflows() if workflows is None else workflows,
+                activities=everything.activities() if activities is None else activities,
+                model=lab.model,
+                model_calls=model_calls,
+                plugin_options=options,
             )
-            lab.world.owner = f"{lab.temporal.namespace_id}/{serves.task_queue}"
-            served = everything.workflows() if workflows is None else workflows
-            lab.workers = Workers(lab.temporal, lab.world, lab.failures, serves, served)
+            lab.task_queue = lab.workers.settings.task_queue
+            lab.world.owner = f"{lab.temporal.namespace_id}/{lab.task_queue}"
             life.stack.push_async_callback(lab.workers.stop)
             life.stop_worker = lab.workers.stop_kernels
             life.stack.push_async_callback(lab.failures.stop)
@@ -152,34 +168,9 @@ class Lab:
         return lab
 
     @property
-    def address(self) -> str:
-        """host:port of the Temporal server."""
-        return self.temporal.address
-
-    @property
-    def ui_url(self) -> str | None:
-        """The URL of its Web UI, or None."""
-        return self.temporal.ui_url
-
-    @property
     def client(self) -> Client:
         """A `temporalio.client.Client` with the Agents plugin on it."""
         return self.temporal.client
-
-    @property
-    def task_queue(self) -> str:
-        """The queue of the lab's worker."""
-        return self.workers.serves.task_queue
-
-    @property
-    def reports(self) -> Path:
-        """The folder with the reports that were written."""
-        return self.world.services.reports
-
-    @property
-    def webhooks(self) -> WebhookReceiver:
-        """The receiver of webhooks; `.posts` is what came."""
-        return self.world.webhooks
 
     @property
     def stopped(self) -> bool:

@@ -1,12 +1,9 @@
 """Who does a lab's work: the worker in the kernel, or one in a process of its own for as long as that lives."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
-
-from agents import Model
-from temporalio.openai_agents import ModelActivityParameters
 
 from course.desk.answering import why
 from course.lab import compat
@@ -20,31 +17,29 @@ from course.lab.worker import RunningWorker
 from course.lab.world import World
 
 
-@dataclass(frozen=True)
-class Serves:
-    """What the workers of a lab are made with, beside its world."""
-
-    task_queue: str
-    activities: Sequence[Callable[..., Any]]
-    model: Model | str | None
-    model_calls: ModelActivityParameters | None
-    plugin_options: Mapping[str, Any]
-
-
 class Workers:
     """The workers of one lab, which serve its queue.
 
     Attributes:
-        workflows: The classes that they run. `deploy` changes them.
+        settings: What they serve, and where everything is. `deploy` changes the workflows.
         kernel: The worker in the kernel.
     """
 
-    def __init__(
-        self, temporal: Temporal, world: World, failures: Failures, serves: Serves, workflows: Sequence[type]
-    ) -> None:
-        self.serves, self.workflows = serves, workflows
+    def __init__(self, temporal: Temporal, world: World, failures: Failures, **served: Any) -> None:
+        """`served`: the fields of `WorkerSettings` that say what is served, and not where something is."""
+        self.settings = WorkerSettings(
+            address=temporal.address,
+            namespace=temporal.namespace,
+            database_url=world.services.database.url,
+            mail_port=world.mailbox.port,
+            webhook_url=world.webhooks.url,
+            reports=world.services.reports,
+            outages=failures.outages.file,
+            **served,
+        )
         self.kernel: RunningWorker | None = None
-        self._temporal, self._world, self._failures = temporal, world, failures
+        self._temporal, self._folder = temporal, world.folder
+        self._interceptor = OutageInterceptor(world.services, failures.outages)
         self._process: WorkerProcess | None = None
         self._watch: asyncio.Task[None] | None = None
 
@@ -58,18 +53,18 @@ class Workers:
     async def _start_kernels(self) -> None:
         self.kernel = RunningWorker(
             self._temporal.client,
-            self.serves.task_queue,
-            self.workflows,
-            self.serves.activities,
-            [OutageInterceptor(self._world.services, self._failures.outages)],
+            self.settings.task_queue,
+            self.settings.workflows,
+            self.settings.activities,
+            [self._interceptor],
         )
         await self.kernel.start()
 
     async def start_process(self, kill: str | Sequence[str] | None) -> WorkerProcess:
         if self._process and self._process.alive:
             raise LabError("A worker process is already at work. Kill it first: process.kill()")
-        self._process = await WorkerProcess.start(self.settings(), kill)
-        note_process(self._world.folder.path, self._process.pid)
+        self._process = await WorkerProcess.start(self.settings, kill)
+        note_process(self._folder.path, self._process.pid)
         await self.stop_kernels()
         self._watch = asyncio.create_task(self._take_over(self._process))
         return self._process
@@ -80,25 +75,6 @@ class Workers:
         if not self._temporal.stopped:
             await self._start_kernels()
 
-    def settings(self) -> WorkerSettings:
-        """What a worker in another process needs to do the same work."""
-        world = self._world
-        return WorkerSettings(
-            address=self._temporal.address,
-            namespace=self._temporal.namespace,
-            task_queue=self.serves.task_queue,
-            workflows=self.workflows,
-            activities=self.serves.activities,
-            model=self.serves.model,
-            model_calls=self.serves.model_calls,
-            plugin_options=self.serves.plugin_options,
-            database_url=world.services.database.url,
-            mail_port=world.mailbox.port,
-            webhook_url=world.webhooks.url,
-            reports=world.services.reports,
-            outages=self._failures.outages.file,
-        )
-
     async def deploy(self, *workflows: type) -> None:
         if self._process and self._process.alive:
             raise LabError("A worker process is at work, with its own code. Kill it first: process.kill()")
@@ -106,26 +82,27 @@ class Workers:
             raise LabError("There is nothing to deploy: hand in workflow classes, lab.deploy(MyWorkflow).")
         if self._watch:
             await self._watch  # the kernel's worker has taken over
-        named = {compat.workflow_definition(one).name: one for one in self.workflows}
+        named = {compat.workflow_definition(one).name: one for one in self.settings.workflows}
         named |= {definition_of(one).name: one for one in workflows}
-        before, self.workflows = self.workflows, list(named.values())
+        before = self.settings
+        self.settings = replace(before, workflows=list(named.values()))
         await self.stop_kernels()
         try:
             await self._start_kernels()
         except Exception as error:
-            self.workflows = before
+            self.settings = before
             await self._start_kernels()
             raise LabError(f"Not deployed: {why(error)} The code from before runs on.") from error
 
     def definition_of_type(self, workflow_type: str) -> Any:
         """What Temporal knows of the class that is served under a workflow type; None if there is none."""
-        definitions = map(compat.workflow_definition, self.workflows)
+        definitions = map(compat.workflow_definition, self.settings.workflows)
         return next((one for one in definitions if one and one.name == workflow_type), None)
 
     def served(self, workflow_class: Any) -> Any:
         """The definition of a class that these workers run. Raises `LabError` for any other."""
         definition = definition_of(workflow_class)
-        if workflow_class not in self.workflows:
+        if workflow_class not in self.settings.workflows:
             raise LabError(
                 f"This lab's worker does not run {workflow_class.__name__}. "
                 f"Start a lab that does: Lab.start(workflows=[{workflow_class.__name__}])."

@@ -45,7 +45,7 @@ class World:
     async def start(self, database_url: str | None) -> None:
         """Opens the database and starts the receivers. Raises `LabError`."""
         self._shared = database_url is not None
-        database = self._open(
+        database = self.open(
             f"sqlite:///{self.folder.path / 'desk.db'}" if database_url is None else database_url
         )
         reports = self.folder.path / "reports"
@@ -62,7 +62,8 @@ class World:
             reports=reports,
         )
 
-    def _open(self, url: str) -> Database:
+    def open(self, url: str) -> Database:
+        """Opens a database, with the tables in it. Raises `LabError`."""
         try:
             database = Database(url)
         except (SQLAlchemyError, ImportError) as error:

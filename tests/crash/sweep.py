@@ -187,7 +187,7 @@ class CrashSweep:
 
     async def _work(self, id: str, outcome: Outcome) -> None:
         """Worker processes, one after the other, the last of which is not killed."""
-        settings: WorkerSettings = replace(self.lab.workers.settings(), task_queue=id)
+        settings: WorkerSettings = replace(self.lab.workers.settings, task_queue=id)
         for kill in [*outcome.kills, None]:
             process = await WorkerProcess.start(settings, kill if isinstance(kill, str) else ())
             try:
