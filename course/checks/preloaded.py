@@ -10,7 +10,6 @@ import asyncio
 import httpx2
 import matplotlib.backends.backend_agg  # what a report is drawn with
 from agents import ModelSettings, ModelTracing, OpenAIProvider
-from agents.tracing import get_trace_provider
 from openai import AsyncOpenAI
 
 from course.checks import child, exercises
@@ -20,10 +19,9 @@ from course.models.wire import as_response
 
 __all__ = ["child", "matplotlib", "workflows"]
 
-for lesson in exercises.LESSONS:
-    exercises.load(lesson)
+for exercise in exercises.IDS:
+    exercises.load(exercise)
 workflows()
-get_trace_provider()  # otherwise made in every process, in a quarter of a second; it sends nothing
 
 
 async def ask_once() -> None:

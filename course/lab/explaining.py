@@ -7,6 +7,7 @@ from course.lab.errors import LabError
 from course.lab.record import TOO_BIG, Record
 from course.lab.temporal import Temporal
 from course.lab.workers import Workers
+from course.models import slow_model
 
 
 async def no_reply(
@@ -21,7 +22,12 @@ async def no_reply(
     task = raw.pending_workflow_task
     if raw.pending_activities:
         pending = "; ".join(map(_pending, raw.pending_activities))
-        cause = f"Still pending: {pending}. Nothing is lost: Temporal goes on trying. {_what_to_do(raw)}"
+        advice = (
+            "Nothing is lost: Temporal goes on trying. Fix the cause and wait, or move the clock to the next attempts with "
+            "`await chat.fast_forward(timedelta(minutes=10))`; `await chat.pending()` shows them."
+        )
+        slow = next(filter(None, map(slow_model, raw.pending_activities)), None)
+        cause = f"Still pending: {pending}. {slow or advice}"
     elif task.attempt > 1 and await record.is_too_big():
         cause = f"Its workflow task has failed {task.attempt - 1} times: {TOO_BIG}"
     elif task.attempt > 1:
@@ -40,18 +46,6 @@ async def no_reply(
             "accepted is kept. `await chat.events()` shows how far it came."
         )
     return LabError(f"{happened} {cause}")
-
-
-def _what_to_do(raw: Any) -> str:
-    if any(activity.HasField("last_failure") for activity in raw.pending_activities):
-        return (
-            "Fix the cause and wait, or move the clock to the next attempts with "
-            "`await chat.fast_forward(timedelta(minutes=10))`; `await chat.pending()` shows them."
-        )
-    return (
-        "None of them has failed: what is only slow needs longer than this `timeout=`. (A call of a slow model may need "
-        "more than its 60 s, too: `model_calls=` of Lab.start.) `await chat.pending()` shows them."
-    )
 
 
 def _pending(activity: Any) -> str:
