@@ -223,7 +223,7 @@ async def live(lab: Lab, script: list[Any], happened: list[tuple[str, Any]]) -> 
     scripted(lab, *script)
     chat = await lab.converse(TicketWorkflow, "mallory")
     for what, how in happened:
-        if not await chat._runs():
+        if not await chat.record.runs():
             break
         await happen(lab, chat, what, how)
     await chat.activities()  # quiet
@@ -411,7 +411,7 @@ def test_a_state_without_a_clock_waits_for_somebody_and_for_nothing_else(desk: D
         for chat, state in ((sorting, "triage"), (reopened, "reopened")):
             assert TICKET.move_of(state, "clock") is None
             await chat.fast_forward(timedelta(days=365))
-            assert await chat._runs()
+            assert await chat.record.runs()
             assert await judged(lab, chat) == state
 
     desk.run(waits(desk.lab))

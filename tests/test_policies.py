@@ -53,9 +53,9 @@ def without(table: sql.Table) -> Callable[..., AbstractAsyncContextManager[None]
 
     @asynccontextmanager
     async def lost(lab: Lab) -> AsyncIterator[None]:
-        table.drop(lab._services.database.engine)
+        table.drop(lab.world.services.database.engine)
         yield
-        lab._services.database.create()
+        lab.world.services.database.create()
 
     return lost
 
@@ -76,7 +76,7 @@ def key_taken(table: sql.Table, key: str) -> Callable[..., AbstractAsyncContextM
 
     @asynccontextmanager
     async def taken(lab: Lab, chat: Conversation) -> AsyncIterator[None]:
-        lab._services.database.insert_once(table, {"task_id": f"{chat.id}{key}"})
+        lab.world.services.database.insert_once(table, {"task_id": f"{chat.id}{key}"})
         yield
 
     return taken

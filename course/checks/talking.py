@@ -14,13 +14,14 @@ from typing import Any
 
 import pandas as pd
 from agents import Model, ModelResponse
-from temporalio import activity, workflow
+from temporalio import activity
 from temporalio.client import WorkflowExecutionStatus
 
 from course.checks.complaints import meaning, own_words, raised
 from course.checks.verdict import NotYet, require, shortened
 from course.checks.waiting import on_this_machine
 from course.lab import Conversation, Lab, LabError, everything
+from course.lab.compat import activity_definition, workflow_definition
 from course.models import Mistakes, OfflineModel
 from course.models.offline import Step, status_error
 
@@ -126,7 +127,7 @@ def own(module: Any, name: str, kind: str) -> Any:
 def defined(module: Any, name: str) -> tuple[type, Any]:
     """The reader's workflow class, and how Temporal sees it."""
     found = own(module, name, "class")
-    definition = workflow._Definition.from_class(found)
+    definition = workflow_definition(found)
     require(
         definition,
         f"{name} is an ordinary class, so Temporal cannot run it: @workflow.defn is missing above it.",
@@ -185,7 +186,7 @@ def file_of(module: Any) -> str:
 
 def replaced_by(own_version: Callable[..., Any]) -> list[Callable[..., Any]]:
     """The course's activities, with one of them in a check's own version."""
-    name = activity._Definition.must_from_callable(own_version).name
+    name = activity_definition(own_version).name
     return [one for one in everything.activities() if one.__name__ != name] + [own_version]
 
 

@@ -31,12 +31,13 @@ from temporalio.workflow import UnfinishedSignalHandlersWarning, UnfinishedUpdat
 
 from course.desk.heartbeats import Heartbeats, thread
 from course.desk.plugin import MODEL_CALLS
+from course.lab import compat
 
 SILENCED = (
     "temporalio.activity",  # a traceback for every attempt that fails: the tables show the attempts
     "temporalio.workflow",
     "temporalio.worker.workflow_sandbox",  # a line beside the error that it raises
-    "temporalio.worker._workflow_instance",  # a traceback for every time that a frozen workflow is tried again
+    compat.WORKFLOW_LOGGER,  # a traceback for every time that a frozen workflow is tried again
     "openai.agents",
 )
 
@@ -56,9 +57,9 @@ class AgentsPlugin(OpenAIAgentsPlugin):
 
 
 def lab_plugin(
-    provider: ModelProvider, model_calls: ModelActivityParameters | None = None
+    provider: ModelProvider, model_calls: ModelActivityParameters | None = None, **options: Any
 ) -> OpenAIAgentsPlugin:
-    return AgentsPlugin(model_params=model_calls or MODEL_CALLS, model_provider=provider)
+    return AgentsPlugin(model_params=model_calls or MODEL_CALLS, model_provider=provider, **options)
 
 
 @functools.cache

@@ -66,7 +66,13 @@ class Server:
 
     @classmethod
     def launch(
-        cls, folder: Path, *, ui: bool, persist: Path | None, ports: Sequence[int] | None = None
+        cls,
+        folder: Path,
+        *,
+        ui: bool,
+        persist: Path | None,
+        ports: Sequence[int] | None = None,
+        namespace: str = "default",
     ) -> "Server":
         """Starts the process, on free ports or those given; it is up when it `listens()`.
 
@@ -80,6 +86,8 @@ class Server:
         command += (
             ["--ui-ip", HOST, "--ui-port", str(ui_port), "--ui-disable-news-fetch"] if ui else ["--headless"]
         )
+        if namespace != "default":
+            command += ["--namespace", namespace]
         if persist:
             command += ["--db-filename", str(persist)]
         for name, value in SETTINGS.items():

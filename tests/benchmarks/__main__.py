@@ -381,14 +381,14 @@ async def bench_mail_down() -> None:
 
     async def seconds(lab: Lab, workflow: type) -> float:
         chat = await lab.converse(workflow, "ada")
-        at = await chat._now()
+        at = await chat.record.now()
         reply = chat.begin("Hello!")
         while not reply.done():
             if (await chat.pending()).attempt.gt(1).any():
                 await chat.fast_forward(timedelta(minutes=30))
             await asyncio.sleep(0.005)
         await reply
-        return (await chat._now() - at).total_seconds()
+        return (await chat.record.now() - at).total_seconds()
 
     async with await Lab.start(ui=False) as lab:
         await lab.outage("mail", hours=6)
@@ -431,7 +431,7 @@ async def bench_growth() -> None:
     """300 turns: ours against the plain code, which begins no new run and hands the model everything."""
     async with await Lab.start(ui=False) as lab:
         chat, short = [await lab.converse(ConversationWorkflow, name) for name in ("ada", "ben")]
-        ours, our_runs = await long_conversation(chat.send, short.send), await chat._histories()
+        ours, our_runs = await long_conversation(chat.send, short.send), await chat.record.histories()
     async with plain_desk("same server") as (client, _):
         handle, send = await plain_conversation(client)
         _, send_short = await plain_conversation(client)
