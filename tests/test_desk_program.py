@@ -57,7 +57,7 @@ def test_a_check_says_of_each_what_does_not_answer(
     assert main(["--check"]) == 1
     queue, database, mail, webhook = capsys.readouterr().out.splitlines()
     assert "and no worker serves the task queue 'juniper': start one with python -m course.desk." in queue
-    assert "answers, and has no table batches, orders" in database
+    assert "answers, and has no table turns, batches, reports, orders, stock: python -m" in database
     assert mail.startswith("The mail server at 127.0.0.1:1 does not answer (")
     assert webhook.startswith("The webhook at http://127.0.0.1:1/ does not answer (")
     monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
