@@ -10,6 +10,7 @@ from temporalio import activity, workflow
 from temporalio.common import RetryPolicy
 
 from course.desk.answering import ask
+from tests.inheriting import inherits_run
 
 let_go = threading.Event()
 """What `hang` waits for."""
@@ -80,39 +81,6 @@ class Echo:
         self._done = True
 
 
-class UntilClosed:
-    def __init__(self) -> None:
-        self._closing = False
-
-    async def until_closed(self) -> str:
-        await workflow.wait_condition(lambda: self._closing and workflow.all_handlers_finished())
-        return "closed"
-
-    @workflow.signal
-    def close(self) -> None:
-        self._closing = True
-
-
-@workflow.defn
-class Minutely(UntilClosed):
-    """One retry a minute: eight hours are 480 of them."""
-
-    @workflow.run
-    async def run(self, customer: str) -> str:
-        return await self.until_closed()
-
-    @workflow.update
-    async def send(self, text: str) -> str:
-        minute = timedelta(minutes=1)
-        attempt = await workflow.execute_activity(
-            flaky,
-            int(text),
-            start_to_close_timeout=timedelta(seconds=10),
-            retry_policy=RetryPolicy(initial_interval=minute, maximum_interval=minute),
-        )
-        return f"attempt {attempt}"
-
-
 @workflow.defn
 class Child:
     @workflow.run
@@ -122,72 +90,73 @@ class Child:
 
 
 @workflow.defn
-class Parent(UntilClosed):
-    """Two children, one after the other: the second starts when the first has slept for three hours."""
+class DoesAsTold:
+    """Says its messages again, unless one begins with a word that it knows."""
+
+    def __init__(self) -> None:
+        self._closing = False
 
     @workflow.run
     async def run(self, customer: str) -> str:
-        return await self.until_closed()
+        await workflow.wait_condition(lambda: self._closing and workflow.all_handlers_finished())
+        return "closed"
+
+    @workflow.signal
+    def close(self) -> None:
+        self._closing = True
 
     @workflow.update
     async def send(self, text: str) -> str:
-        slept = []
-        for hours in (3, 2):
-            slept.append(
-                await workflow.execute_child_workflow(
-                    Child.run, hours, id=f"{workflow.info().workflow_id}/{hours}"
+        word, _, rest = text.partition(" ")
+        minute = timedelta(minutes=1)
+        silent = {"heartbeat_timeout": timedelta(seconds=3), "start_to_close_timeout": minute}
+        match word:
+            case "break":
+                raise KeyError(text)
+            case "hang":
+                return await workflow.execute_activity(hang, start_to_close_timeout=5 * minute)
+            case "note":
+                return await workflow.execute_activity(note_progress, rest, **silent)
+            case "minutely":  # eight hours are 480 retries
+                again = RetryPolicy(initial_interval=minute, maximum_interval=minute)
+                limit = timedelta(seconds=10)
+                attempt = await workflow.execute_activity(
+                    flaky, int(rest), start_to_close_timeout=limit, retry_policy=again
                 )
-            )
-        return ", ".join(slept)
-
-
-@workflow.defn
-class Hangs(UntilClosed):
-    @workflow.run
-    async def run(self, customer: str) -> str:
-        return await self.until_closed()
-
-    @workflow.update
-    async def send(self, text: str) -> str:
-        if text == "hang":
-            return await workflow.execute_activity(hang, start_to_close_timeout=timedelta(minutes=5))
+                return f"attempt {attempt}"
+            case (
+                "slow"
+            ):  # 4.5 s in a thread and as much in the event loop; a silence of three seconds is a death
+                silent |= {"start_to_close_timeout": timedelta(seconds=float(rest))}
+                once = RetryPolicy(maximum_attempts=1)
+                tries = [
+                    workflow.execute_activity(slow, 4.5, **silent, retry_policy=once)
+                    for slow in (take_time, take_time_async)
+                ]
+                ended = await asyncio.gather(*tries, return_exceptions=True)
+                return ", ".join(str(end.__cause__ if isinstance(end, Exception) else end) for end in ended)
+            case "children":  # the second starts when the first has slept for three hours
+                id = workflow.info().workflow_id
+                slept = [
+                    await workflow.execute_child_workflow(Child.run, hours, id=f"{id}/{hours}")
+                    for hours in (3, 2)
+                ]
+                return ", ".join(slept)
         return text
 
 
-@workflow.defn
-class Slow(UntilClosed):
-    """Takes 4.5 s in a thread and as much in the event loop; a silence of three seconds is a death."""
-
-    @workflow.run
-    async def run(self, customer: str) -> str:
-        return await self.until_closed()
+@workflow.defn(name="HelloWorkflow")
+@inherits_run
+class BrokenHello(DoesAsTold):
+    """Another version of a workflow of the course. Its own code raises."""
 
     @workflow.update
     async def send(self, text: str) -> str:
-        bounds = {
-            "heartbeat_timeout": timedelta(seconds=3),
-            "start_to_close_timeout": timedelta(seconds=float(text)),
-            "retry_policy": RetryPolicy(maximum_attempts=1),
-        }
-        tries = [workflow.execute_activity(slow, 4.5, **bounds) for slow in (take_time, take_time_async)]
-        ended = await asyncio.gather(*tries, return_exceptions=True)
-        return ", ".join(str(end.__cause__ if isinstance(end, Exception) else end) for end in ended)
+        raise KeyError(text)
 
 
 @workflow.defn
-class NotesProgress(UntilClosed):
-    @workflow.run
-    async def run(self, customer: str) -> str:
-        return await self.until_closed()
-
-    @workflow.update
-    async def send(self, text: str) -> str:
-        bounds = {"heartbeat_timeout": timedelta(seconds=3), "start_to_close_timeout": timedelta(seconds=30)}
-        return await workflow.execute_activity(note_progress, text, **bounds)
-
-
-@workflow.defn
-class Patient(UntilClosed):
+class Patient(DoesAsTold):
     """Ends by itself when nobody has written for thirty days."""
 
     @workflow.run
@@ -197,10 +166,6 @@ class Patient(UntilClosed):
         except TimeoutError:
             return "nobody wrote"
         return "closed"
-
-    @workflow.update
-    async def send(self, text: str) -> str:
-        return text
 
 
 @workflow.defn
@@ -216,18 +181,5 @@ class AsksOnce:
         return text
 
 
-@workflow.defn
-class Broken(UntilClosed):
-    """Its own code raises, in every workflow task."""
-
-    @workflow.run
-    async def run(self, customer: str) -> str:
-        return await self.until_closed()
-
-    @workflow.update
-    async def send(self, text: str) -> str:
-        raise KeyError(text)
-
-
-WORKFLOWS = [Echo, Minutely, Parent, Child, Hangs, Slow, Patient, AsksOnce, Broken]
-ACTIVITIES = [flaky, hang, take_time, take_time_async, shout]
+WORKFLOWS = [Echo, DoesAsTold, Child, Patient, AsksOnce]
+ACTIVITIES = [flaky, hang, note_progress, take_time, take_time_async, shout]

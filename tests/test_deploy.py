@@ -6,19 +6,13 @@ from course import Lab, LabError
 from course.lessons.lesson_01 import HelloWorkflow
 from tests.lab_helpers import until
 from tests.lab_invalid_version import Invalid
-from tests.lab_versions import Broken
-
-
-@pytest.fixture
-async def lab():
-    async with await Lab.start(workflows=[HelloWorkflow], ui=False) as lab:
-        yield lab
+from tests.lab_strangers import BrokenHello
 
 
 async def test_a_frozen_conversation_is_thawed_by_mended_code(lab: Lab) -> None:
     chat, other = await lab.converse(HelloWorkflow, "ada"), await lab.converse(HelloWorkflow, "ben")
     assert "Welcome" in await chat.send("Hello!")
-    await lab.deploy(Broken)
+    await lab.deploy(BrokenHello)
 
     async def frozen() -> bool:
         return (await chat.handle.describe()).raw_description.pending_workflow_task.attempt > 1

@@ -6,34 +6,35 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from temporalio.api.enums.v1 import EventType, TimeoutType
+from temporalio.api.enums.v1 import TimeoutType
 from temporalio.client import WorkflowHistory
 
 from course import Lab
 from course.desk import ConversationWorkflow
+from course.lab import everything
 from course.models import OfflineModel
-from tests.lab_helpers import attempts, until
-from tests.lab_strangers import NotesProgress, Slow, note_progress, take_time, take_time_async
-
-
-@pytest.fixture(scope="module")
-async def lab() -> AsyncIterator[Lab]:
-    async with await Lab.start(ui=False) as lab:
-        yield lab
+from tests.lab_helpers import attempts, attributes, requests, until
+from tests.lab_strangers import ACTIVITIES, DoesAsTold
 
 
 def missed(history: WorkflowHistory) -> dict[str, int]:
     """By what timeout an activity's last failed attempt ended, by the activity's type."""
-    names, ended = {}, {}
-    for event in history.events:
-        if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
-            names[event.event_id] = event.activity_task_scheduled_event_attributes.activity_type.name
-        if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
-            started = event.activity_task_started_event_attributes
-            if started.HasField("last_failure"):
-                failure = started.last_failure.timeout_failure_info
-                ended[names[started.scheduled_event_id]] = failure.timeout_type
-    return ended
+    asked = {event.event_id: event.activity_task_scheduled_event_attributes for event in history.events}
+    return {
+        asked[one.scheduled_event_id].activity_type.name: one.last_failure.timeout_failure_info.timeout_type
+        for one in attributes(history, "activity_task_started")
+        if one.HasField("last_failure")
+    }
+
+
+@pytest.fixture(scope="module")
+async def lab() -> AsyncIterator[Lab]:
+    async with await Lab.start(
+        workflows=[ConversationWorkflow, DoesAsTold],
+        activities=[*everything.activities(), *ACTIVITIES],
+        ui=False,
+    ) as lab:
+        yield lab
 
 
 @pytest.mark.parametrize("moment", ["before look_up_order", "after send_notification"])
@@ -54,26 +55,20 @@ async def test_every_activity_of_a_conversation_is_missed_soon(lab: Lab) -> None
     for text in ("Where is order 1042?", "Do you have a Ficus?", "Thanks"):
         await chat.send(text)
     await chat.close()
-    scheduled = [
-        event.activity_task_scheduled_event_attributes
-        for event in (await chat.history()).events
-        if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
-    ]
-    assert len({one.activity_type.name for one in scheduled}) == 7
     limits = {
-        one.activity_type.name: one.heartbeat_timeout.ToTimedelta().total_seconds() for one in scheduled
+        one.activity_type.name: one.heartbeat_timeout.ToTimedelta().total_seconds()
+        for one in requests(await chat.history())
     }
+    assert len(limits) == 7
     assert limits.pop("generate_report") == 10  # it imports Matplotlib
     assert set(limits.values()) == {3}
 
 
-async def test_a_slow_activity_lives_and_a_hanging_one_is_ended() -> None:
-    activities = [take_time, take_time_async]
-    async with await Lab.start(workflows=[Slow], activities=activities, ui=False) as lab:
-        chat = await lab.converse(Slow, "ada")
-        patient, hasty = chat.begin("30"), chat.begin("3.5")
-        assert await patient == "1, 1"
-        assert await hasty == ", ".join(["activity StartToClose timeout"] * 2)
+async def test_a_slow_activity_lives_and_a_hanging_one_is_ended(lab: Lab) -> None:
+    chat = await lab.converse(DoesAsTold, "ada")
+    patient, hasty = chat.begin("slow 30"), chat.begin("slow 3.5")
+    assert await patient == "1, 1"
+    assert await hasty == ", ".join(["activity StartToClose timeout"] * 2)
 
 
 class ThinkingModel(OfflineModel):
@@ -101,7 +96,6 @@ async def test_a_cell_that_holds_up_the_kernel_makes_nothing_happen_twice() -> N
         assert lab.model.asked == 2
 
 
-async def test_what_an_activity_has_noted_is_there_in_its_next_attempt() -> None:
-    async with await Lab.start(workflows=[NotesProgress], activities=[note_progress], ui=False) as lab:
-        chat = await lab.converse(NotesProgress, "ada")
-        assert await chat.send("seven of nine") == "attempt 2 found seven of nine"
+async def test_what_an_activity_has_noted_is_there_in_its_next_attempt(lab: Lab) -> None:
+    chat = await lab.converse(DoesAsTold, "ada")
+    assert await chat.send("note seven of nine") == "attempt 2 found seven of nine"

@@ -6,25 +6,22 @@ import os
 import subprocess
 import sys
 import textwrap
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 from agents import OpenAIChatCompletionsModel
 from openai import AsyncOpenAI
-from temporalio.api.enums.v1 import EventType
 
 from course import Lab, LabError
 from course.desk import ConversationWorkflow
 from course.desk.answering import APOLOGY
 from course.desk.plugin import MODEL_CALLS
-from course.models import Answer, LoopbackServer, ModelEndpoint, OfflineModel
-from tests.lab_helpers import attempts
+from course.models import Answer, LoopbackServer, ModelEndpoint, OfflineModel, Request
+from tests.lab_helpers import attempts, attributes
 from tests.proxy import Proxy
 
 KEY = "sk-proj-NeverOnRecord-0123456789abcdef"
@@ -96,13 +93,8 @@ def test_an_offline_lab_talks_to_nobody_with_a_key_and_proxies_in_the_environmen
     proxy = Proxy()
     environment = {**os.environ, "OPENAI_API_KEY": KEY, **proxy.variables(socks=True)}
     environment.pop("OPENAI_AGENTS_DISABLE_TRACING")  # the lab sees to it
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(WATCHED)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    command = [sys.executable, "-c", textwrap.dedent(WATCHED)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")
     assert proxy.heard == []
     seen, seen_later, listening = json.loads(done.stdout)
@@ -116,51 +108,22 @@ def test_an_offline_lab_talks_to_nobody_with_a_key_and_proxies_in_the_environmen
 # A live model, by name
 
 
-class Endpoint(ThreadingHTTPServer):
+class Endpoint(LoopbackServer):
     """Speaks the Responses API as other makers' endpoints do: with null where OpenAI sends an empty list."""
 
-    daemon_threads = True
-
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__(self.reply)
         self.statuses: list[int] = []
         self.keys: list[str | None] = []
         self.bodies: list[dict[str, Any]] = []
-        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/v1"
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Endpoint
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        self.server.bodies.append(body)
-        self.server.keys.append(self.headers["authorization"])
-        status = self.server.statuses.pop(0) if self.server.statuses else 200
-        self.reply(
-            status, reply_to(body) if status == 200 else refusal(status, self.headers["authorization"])
-        )
-
-    def reply(self, status: int, content: dict[str, Any]) -> None:
-        payload = json.dumps(content).encode()
-        self.send_response(status)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(payload)))
-        self.end_headers()
-        self.wfile.write(payload)
-
-    def log_message(self, *_: Any) -> None:
-        """Nothing goes to the terminal."""
-
-
-def refusal(status: int, authorization: str | None) -> dict[str, Any]:
-    return {
-        "error": {"message": f"Status {status} for {authorization}", "type": "x", "code": None, "param": None}
-    }
+    def reply(self, request: Request) -> Answer:
+        key = request.headers["authorization"]
+        self.bodies.append(request.body)
+        self.keys.append(key)
+        status = self.statuses.pop(0) if self.statuses else 200
+        refusal = {"message": f"Status {status} for {key}", "type": "x", "code": None, "param": None}
+        return Answer(status, reply_to(request.body) if status == 200 else {"error": refusal})
 
 
 def reply_to(body: dict[str, Any]) -> dict[str, Any]:
@@ -177,14 +140,8 @@ def reply_to(body: dict[str, Any]) -> dict[str, Any]:
     else:
         part = {"type": "output_text", "text": f"Answer {said}.", "annotations": None, "logprobs": None}
         output = [
-            {
-                "type": "message",
-                "id": f"msg_{said}",
-                "role": "assistant",
-                "status": "completed",
-                "content": [part],
-            }
-        ]
+            {"type": "message", "id": f"msg_{said}", "role": "assistant", "status": "completed", "content": [part]}
+        ]  # fmt: skip
     return {
         "id": f"resp_{said}", "object": "response", "created_at": 0, "model": body["model"], "status": "completed",
         "output": output, "parallel_tool_calls": True, "tool_choice": "auto", "tools": [], "error": None,
@@ -199,10 +156,9 @@ def reply_to(body: dict[str, Any]) -> dict[str, Any]:
 def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
     server = Endpoint()
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+    monkeypatch.setenv("OPENAI_BASE_URL", f"{server.url}/v1")
     yield server
-    server.shutdown()
-    server.server_close()
+    server.stop()
 
 
 async def test_a_live_model_is_retried_answers_and_its_key_is_on_no_record(
@@ -211,11 +167,8 @@ async def test_a_live_model_is_retried_answers_and_its_key_is_on_no_record(
     async with await Lab.start(model="gpt-test", ui=False) as lab:
         chat = await lab.converse(ConversationWorkflow, "live")
         endpoint.statuses += [429, 500]
-        assert [await chat.send(text) for text in ("Where is order 1042?", "And now?", "Thanks")] == [
-            "Answer 1.",
-            "Answer 2.",
-            "Answer 3.",
-        ]
+        for number, text in enumerate(("Where is order 1042?", "And now?", "Thanks"), 1):
+            assert await chat.send(text) == f"Answer {number}."
         endpoint.statuses.append(401)
         assert await chat.send("Is my key still good?") == APOLOGY
         assert await chat.send("Again") == "Answer 4."  # what failed is not in the memory
@@ -224,53 +177,33 @@ async def test_a_live_model_is_retried_answers_and_its_key_is_on_no_record(
         assert len(endpoint.bodies) == 2 + 4 + 1 + 1
         assert set(endpoint.keys) == {f"Bearer {KEY}"}
         assert {body["model"] for body in endpoint.bodies} == {"gpt-test"}
-        assert [
-            item["output"]
-            for item in endpoint.bodies[3]["input"]
-            if item.get("type") == "function_call_output"
-        ] == ["Order 1042: 1 × Monstera, 34.00 EUR, shipped."]
+        outputs = [item["output"] for item in endpoint.bodies[3]["input"] if "output" in item]
+        assert outputs == ["Order 1042: 1 × Monstera, 34.00 EUR, shipped."]
         history = await chat.history()
         models = [n for name, n in attempts(history) if name == "invoke_model_activity"]
         assert models == [3, 1, 1, 1, 1, 1]
         assert usages(history) == [{"input_tokens": 1234, "output_tokens": 56, "total_tokens": 1290}] * 5
         assert list(lab.table("turns")["outcome"]) == ["answered"] * 3 + ["apologised", "answered"]
 
-        record = history.to_json() + str(
-            [(await chat.transcript()).to_dict(), (await chat.activities()).to_dict()]
-        )
-        record += str([lab.table(name).to_dict() for name in ("turns", "batches", "reports", "tool_calls")])
-        record += str(lab.inbox().to_dict()) + "".join(f.read_text() for f in lab.reports.iterdir())
-        record += "".join(
-            f.read_bytes().decode(errors="replace")
-            for f in Path(lab.world.folder.path).rglob("*")
-            if f.is_file()
-        )
+        record = [history.to_json(), (await chat.transcript()).to_dict(), (await chat.activities()).to_dict()]
+        record += [lab.table(name).to_dict() for name in ("turns", "batches", "reports", "tool_calls")]
+        record += [lab.inbox().to_dict(), [file.read_text() for file in lab.reports.iterdir()]]
+        files = [file for file in Path(lab.world.folder.path).rglob("*") if file.is_file()]
+        record += [file.read_bytes().decode(errors="replace") for file in files]
     printed = "".join(capfd.readouterr())
-    for kept in (record, printed, caplog.text):
+    for kept in (str(record), printed, caplog.text):
         assert KEY not in kept
         assert KEY[8:] not in kept
     assert "Status 401 for Bearer [key]" in history.to_json().replace("\\u005b", "[")
 
 
 def usages(history: Any) -> list[dict[str, int]]:
-    found = []
-    for event in history.events:
-        if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
-            result = json.loads(event.activity_task_completed_event_attributes.result.payloads[0].data)
-            if isinstance(result, dict) and "usage" in result:
-                usage = result["usage"]
-                found.append(
-                    {name: usage[name] for name in ("input_tokens", "output_tokens", "total_tokens")}
-                )
-    return found
-
-
-async def test_a_key_alone_starts_no_live_call(endpoint: Endpoint) -> None:
-    async with await Lab.start(ui=False) as lab:
-        chat = await lab.converse(ConversationWorkflow, "offline")
-        assert "Monstera" in await chat.send("Where is order 1042?")
-        assert isinstance(lab.model, OfflineModel)
-    assert endpoint.bodies == []
+    completed = attributes(history, "activity_task_completed")
+    results = [json.loads(one.result.payloads[0].data) for one in completed]
+    found = [result["usage"] for result in results if isinstance(result, dict) and "usage" in result]
+    return [
+        {name: usage[name] for name in ("input_tokens", "output_tokens", "total_tokens")} for usage in found
+    ]
 
 
 async def test_a_slow_live_model_is_told_from_a_broken_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -305,13 +238,8 @@ async def test_an_endpoint_for_chat_completions_only_says_how_to_hand_it_in(
         "id": "chat-1", "object": "chat.completion", "created": 0, "model": "local",
         "choices": [{"index": 0, "finish_reason": "stop", "message": message}],
     }  # fmt: skip
-    server = LoopbackServer(
-        lambda request: (
-            Answer(200, reply)
-            if request.path == "/v1/chat/completions"
-            else Answer(404, {"detail": "Not Found"})
-        )
-    )
+    answers = {"/v1/chat/completions": Answer(200, reply)}
+    server = LoopbackServer(lambda request: answers.get(request.path, Answer(404, {"detail": "Not Found"})))
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     monkeypatch.setenv("OPENAI_BASE_URL", f"{server.url}/v1")
     async with await Lab.start(model="local", ui=False) as lab:

