@@ -161,17 +161,9 @@ def alone(tmp_path: Path) -> Path:
         shutil.copy(ROOT / name, source)
     uv = str(Path(sysconfig.get_path("scripts")) / "uv")
     subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, python.parents[1]], check=True)
-    install = [
-        uv,
-        "pip",
-        "install",
-        "--quiet",
-        "--python",
-        python,
-        "--constraints",
-        ROOT / "requirements.lock",
-    ]
-    subprocess.run([*install, "--offline", ".[desk]"], check=True, cwd=source)
+    constraints = ["--constraints", ROOT / "requirements.lock", "--offline"]
+    install = [uv, "pip", "install", "--quiet", "--python", python, *constraints, ".[desk]"]
+    subprocess.run(install, check=True, cwd=source)
     return python
 
 

@@ -1,5 +1,6 @@
 """Lesson 09's claims that its notebook does not hold already."""
 
+import contextlib
 import json
 import re
 from collections import Counter
@@ -24,7 +25,7 @@ from course.lessons.lesson_09 import (
     GrowingWithNoticeWorkflow,
     GrowingWorkflow,
 )
-from tests.lab_helpers import scheduled
+from tests.lab_helpers import requests, scheduled
 from tests.replay import edits
 from tests.replay.record import RECORDED
 
@@ -46,11 +47,8 @@ async def test_a_change_takes_effect_in_mid_conversation_and_every_history_is_gr
         assert "clean" in await chat.replay(GrowingRewordedWorkflow)
         record = await chat.activities(times=True)
         history = await chat.history()
-    timeouts = [
-        event.activity_task_scheduled_event_attributes.start_to_close_timeout.ToTimedelta()
-        for event in history.events
-        if event.activity_task_scheduled_event_attributes.activity_type.name == "save_to_database"
-    ]
+    asked = [one for one in requests(history) if one.activity_type.name == "save_to_database"]
+    timeouts = [one.start_to_close_timeout.ToTimedelta() for one in asked]
     assert timeouts == [timedelta(seconds=10), timedelta(seconds=60)]
     calls = [call for [call] in record[record.activity == "invoke_model_activity"].input]
     assert [call["model_name"] for call in calls] == [None, None, "a-smaller-model"]
@@ -102,13 +100,10 @@ async def test_the_lessons_own_test_works_as_it_stands(tmp_path: Path) -> None:
 
     names = {"pytest": pytest, "Path": Path, "WorkflowHistory": WorkflowHistory, "Replayer": replayer}
     for code_of, expected in (
-        (GrowingPatchedWorkflow, None),
-        (GrowingWithNoticeWorkflow, "NondeterminismError"),
+        (GrowingPatchedWorkflow, contextlib.nullcontext()),
+        (GrowingWithNoticeWorkflow, pytest.raises(workflow.NondeterminismError)),
     ):
         space = names | {"OpenAIAgentsPlugin": OpenAIAgentsPlugin, "WORKFLOWS": [code_of]}
         exec(code, space)
-        if expected is None:
+        with expected:
             await space["test_todays_code_fits_old_histories"](file)
-        else:
-            with pytest.raises(workflow.NondeterminismError):
-                await space["test_todays_code_fits_old_histories"](file)

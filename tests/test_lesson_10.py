@@ -14,9 +14,8 @@ from course.desk.services import database
 from course.lab import Conversation, approver
 from course.lessons.lesson_10.asking import AskingWorkflow
 from course.lessons.lesson_10.needs_approval import NeedsApprovalWorkflow
-from course.lessons.lesson_10.waiting_in_turn import WaitingInTurnWorkflow
 from course.models import OfflineModel, ToolCall
-from tests.lab_helpers import attempts, scheduled, until
+from tests.lab_helpers import attempts, until
 
 MONSTERA, FICUS = "Please refund 34 EUR for order 1042.", "Please refund 58 EUR for order 1043."
 LIGHT = "How much light does a Monstera need?"
@@ -26,12 +25,11 @@ A_DAY = timedelta(days=1)
 @pytest.fixture(scope="module")
 async def lab():
     async with await Lab.start(ui=False) as lab:
+        orders = database.orders
+        dear = orders.update().where(orders.c.order_id != "1046").values(paid_cents=90_000)
         with (
             lab.world.services.database.engine.begin() as connection
         ):  # the tests share the shop's five orders
-            dear = (
-                database.orders.update().where(database.orders.c.order_id != "1046").values(paid_cents=90_000)
-            )
             connection.execute(dear)
         yield lab
 
@@ -91,26 +89,11 @@ async def decide(lab: Lab, number: str, verdict: str, reason: str = "") -> str:
     return reply
 
 
+def by_bea(verdict: str, reason: str = "So.") -> dict[str, str]:
+    return {"decision": verdict, "by": "Bea", "reason": reason}
+
+
 # The child that waits
-
-
-async def test_an_approved_refund_is_paid_once_and_on_record(lab: Lab) -> None:
-    chat, refund = await ask(lab, AskingWorkflow, MONSTERA)
-    assert paid(lab, refund) == []
-    reply = await decide(lab, refund + "1", "approve", "It was dead on arrival.")
-    assert reply == f"{refund}1 is approved by Bea: 34.00 EUR for order 1042."
-    assert await told(chat) == [f"Refund {refund}1 of 34.00 EUR for order 1042 is paid."]
-    assert paid(lab, refund) == [3400]
-    row = decision(lab, refund + "1")
-    assert (row["decision"], row["decided_by"], row["reason"]) == (
-        "approve",
-        "Bea",
-        "It was dead on arrival.",
-    )
-    assert waited(row) == timedelta(0)
-    record = await lab.conversation(refund + "1").activities()
-    assert set(record.decided_by) == {"workflow"}
-    assert "issue_refund" not in scheduled(await chat.history())
 
 
 async def test_two_wait_at_once_and_the_conversation_goes_on(lab: Lab) -> None:
@@ -156,35 +139,24 @@ async def test_the_next_turn_knows_of_the_decision(lab: Lab) -> None:
     assert "58.00 EUR for order 1043 is not paid back. Too late." in str(asked)
 
 
-async def test_nobody_decides(lab: Lab) -> None:
+async def test_the_desks_clock_takes_its_approvals_along_to_their_end(lab: Lab) -> None:
     chat, refund = await ask(lab, AskingWorkflow, FICUS)
     number, came = refund + "1", []
-    approval = lab.conversation(number)
     for _ in range(3):
-        await approval.fast_forward(A_DAY)
+        await chat.fast_forward(A_DAY)
         came.append(mails(lab, number)[-1].split(":")[0])
     assert came == ["Reminder 1", "Reminder 2", "Escalation"]
     assert decision(lab, number) == {}
-    await approval.fast_forward(A_DAY)
-    await approval.handle.result()
+    await chat.fast_forward(A_DAY)
     assert await told(chat) == [
         "58.00 EUR for order 1043 is not paid back. Nobody could decide about it in time."
     ]
     row = decision(lab, number)
     assert (row["decision"], row["decided_by"], waited(row)) == ("expire", "nobody", 4 * A_DAY)
     assert len(mails(lab, number)) == 4
-    assert paid(lab, refund) == []
     with pytest.raises(LabError, match=rf"{number} was already given up \(“Nobody could .*”\)\. Nothing was"):
         await decide(lab, number, "approve")
     assert paid(lab, refund) == []
-
-
-async def test_the_desks_clock_takes_its_approvals_along(lab: Lab) -> None:
-    chat, refund = await ask(lab, AskingWorkflow, FICUS)
-    await chat.fast_forward(2 * A_DAY)
-    assert mails(lab, refund)[-1].startswith("Reminder 2")
-    await chat.fast_forward(2 * A_DAY)
-    assert decision(lab, refund + "1")["decided_by"] == "nobody"
 
 
 async def test_a_decision_just_before_the_end_counts(lab: Lab) -> None:
@@ -212,7 +184,7 @@ async def test_what_is_no_decision_is_refused_with_a_sentence(lab: Lab) -> None:
     for strange in ({"decision": 7}, "approve", {"decision": "approve"}, {"verdict": "approve"}, None):
         await approval.handle.signal("decision", strange)
     assert (await approval.handle.query("view"))["state"] == "waits"
-    await approval.handle.signal("decision", {"decision": "reject", "by": "Bea", "reason": "No."})
+    await approval.handle.signal("decision", by_bea("reject", "No."))
     assert await approval.handle.result() == "58.00 EUR for order 1043 is not paid back. No."
 
 
@@ -260,10 +232,7 @@ async def test_a_decision_counts_once(lab: Lab) -> None:
     _, refund = await ask(lab, AskingWorkflow, "Please refund 22 EUR for order 1043.")
     number = refund + "1"
     handle = (await Client.connect(lab.address)).get_workflow_handle(number)
-    approve, reject = (
-        {"decision": verdict, "by": by, "reason": "So."}
-        for verdict, by in (("approve", "Bea"), ("reject", "Cy"))
-    )
+    approve, reject = by_bea("approve"), by_bea("reject") | {"by": "Cy"}
     sent = [("click-1", approve), ("click-1", approve), ("click-2", reject), ("click-3", approve)]
     replies = await asyncio.gather(
         *(handle.execute_update("decide", verdict, id=id) for id, verdict in sent), return_exceptions=True
@@ -297,32 +266,13 @@ async def test_the_command_line_answers_too(lab: Lab) -> None:
     reply = await lab.cli("workflow", "update", "execute", *where, "--name", "decide", "--input", blank)
     assert "Error" in reply
     assert "a rejection needs a reason" in reply
-    verdict = json.dumps({"decision": "approve", "by": "Bea", "reason": "By hand."})
+    verdict = json.dumps(by_bea("approve", "By hand."))
     reply = await lab.cli("workflow", "signal", *where, "--name", "decision", "--input", verdict)
     assert reply == "Signal workflow succeeded"
     await lab.conversation(refund + "1").handle.result()
     assert paid(lab, refund) == [2300]
     late = await lab.cli("workflow", "update", "execute", *where, "--name", "decide", "--input", verdict)
     assert "already completed" in late
-    assert len(await told(chat)) == 1
-
-
-async def test_it_outlives_its_worker_and_the_money_goes_out_once(lab: Lab) -> None:
-    chat, refund = await ask(lab, AskingWorkflow)
-    process = await lab.worker_process()
-    await chat.send("Please refund 24 EUR for order 1044.")
-    process.kill()
-    await process.died()
-    approval = lab.conversation(refund + "1")
-    assert (await approval.handle.query("view"))["state"] == "waits"
-    process = await lab.worker_process(kill="after issue_refund")
-    verdict = {"decision": "approve", "by": "Bea", "reason": "So."}
-    for _ in range(2):
-        await approval.handle.signal("decision", verdict)
-    assert await process.died() == -9
-    await approval.handle.result()
-    assert ("issue_refund", 2) in attempts(await approval.history())
-    assert paid(lab, refund) == [2400]
     assert len(await told(chat)) == 1
 
 
@@ -410,11 +360,9 @@ async def test_the_sdks_interruptions_wait_side_by_side(lab: Lab) -> None:
     waiting = await chat.handle.query("undecided")
     assert [one["number"] for one in waiting] == [refund + n for n in "123"]
     assert [one["arguments"]["amount_cents"] for one in waiting] == [2010, 2020, 2030]
-    verdicts = [("2", "approve", "Dead."), ("3", "reject", "Healthy on the photo.")]
-    for n, verdict, reason in verdicts:
-        await chat.handle.execute_update(
-            "decide", args=[refund + n, {"decision": verdict, "by": "Bea", "reason": reason}]
-        )
+    verdicts = [("2", by_bea("approve", "Dead.")), ("3", by_bea("reject", "Healthy on the photo."))]
+    for n, verdict in verdicts:
+        await chat.handle.execute_update("decide", args=[refund + n, verdict])
     assert await told(chat) == [
         f"Refund {refund}2 was approved by Bea. Dead.",
         f"Refund {refund}3 was rejected by Bea. Healthy on the photo.",
@@ -444,8 +392,7 @@ async def test_the_sdks_approval_outlives_its_worker(lab: Lab) -> None:
     chat, refund = await ask(lab, NeedsApprovalWorkflow)
     process = await lab.worker_process(kill="after issue_refund")
     await chat.send("Please refund 21.10 EUR for order 1045.")
-    verdict = {"decision": "approve", "by": "Bea", "reason": ""}
-    await chat.handle.execute_update("decide", args=[refund + "1", verdict])
+    await chat.handle.execute_update("decide", args=[refund + "1", by_bea("approve", "")])
     assert await process.died() == -9
 
     async def is_tried_again() -> bool:
@@ -460,25 +407,5 @@ async def test_the_sdks_conversation_stays_open_while_somebody_is_waited_for(lab
     await chat.handle.signal("close")
     await chat.activities()
     assert (await chat.handle.describe()).status == WorkflowExecutionStatus.RUNNING
-    verdict = {"decision": "reject", "by": "Bea", "reason": "No."}
-    await chat.handle.execute_update("decide", args=[refund + "1", verdict])
+    await chat.handle.execute_update("decide", args=[refund + "1", by_bea("reject", "No.")])
     assert await chat.handle.result() == 2
-
-
-# The naive way
-
-
-async def test_the_naive_desk_is_closed_while_a_person_thinks(lab: Lab) -> None:
-    chat, _ = await ask(lab, WaitingInTurnWorkflow)
-    asked = chat.begin("Please refund 20.60 EUR for order 1042 and 20.70 EUR for order 1043.")
-    await chat.activities()  # which of two at once comes first is chance
-    other = chat.begin(LIGHT)
-    await chat.handle.signal("approve", False)  # a rejection: it waits for ever
-    await chat.fast_forward(365 * A_DAY)
-    assert not asked.done()
-    assert not other.done()
-    assert "bright" not in str(await chat.transcript())
-    await chat.handle.signal("approve", True)  # one word, two refunds
-    await asked
-    assert "bright" in await other
-    assert len([n for n in scheduled(await chat.history()) if n == "issue_refund"]) == 2

@@ -8,23 +8,20 @@ from pathlib import Path
 
 import pytest
 from temporalio import workflow
-from temporalio.client import WithStartWorkflowOperation, WorkflowUpdateRPCTimeoutOrCancelledError
-from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.client import WorkflowUpdateRPCTimeoutOrCancelledError
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from course import Lab
 from course.history import growth, growth_table
 from course.lab import LabError
+from course.lessons import lesson_12
 from course.lessons.lesson_12 import (
     TURNS_A_RUN,
     WINDOW,
     BoundedWorkflow,
-    Carried,
-    LastTurnWorkflow,
     OnlyNewRunsWorkflow,
     OnlyWindowWorkflow,
-    UnpackedInRunWorkflow,
     WholeMemoryWorkflow,
     last_turns,
 )
@@ -40,12 +37,6 @@ FAILED_STATE = RPCError(
 STRANGERS = sorted((Path(__file__).parent / "histories" / "recorded").glob("*.json"))
 DESKS = (WholeMemoryWorkflow, OnlyNewRunsWorkflow, OnlyWindowWorkflow, BoundedWorkflow)
 ORDER = "Where is order 1042?"
-
-
-@pytest.fixture(scope="module")
-async def lab():
-    async with await Lab.start(ui=False) as lab:
-        yield lab
 
 
 # The table and the figure
@@ -139,29 +130,12 @@ async def test_no_message_is_lost_where_runs_change(lab: Lab) -> None:
     assert await chat.close() == 25
 
 
-async def test_without_init_the_first_message_of_a_run_writes_over_what_was_carried(lab: Lab) -> None:
-    carried = Carried(1, [{"role": "user", "content": "My cactus is called Spike."}])
-    for desk, known in ((UnpackedInRunWorkflow, False), (OnlyNewRunsWorkflow, True)):
-        id = f"begins-with-a-message-{known}"
-        start = WithStartWorkflowOperation(
-            desk.__name__,
-            args=["ada", carried],
-            id=id,
-            task_queue=lab.task_queue,
-            id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
-        )
-        await lab.client.execute_update_with_start_workflow("send", "Hello!", start_workflow_operation=start)
-        chat = lab.conversation(id)
-        assert ("Spike" in await chat.send("What is my cactus called?")) is known
-        assert len((await chat.growth()).run.unique()) == 1
-
-
 async def test_the_notebooks_cells_that_start_with_a_message_can_be_run_again(lab: Lab) -> None:
     """An id of their own would be taken the second time."""
     notebook = json.loads((Path(__file__).parents[1] / "notebooks" / "12_how_big.ipynb").read_text())
     cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
     [at] = [n for n, cell in enumerate(cells) if "WithStart" in cell]
-    names = globals() | {"lab": lab, "QUESTIONS": ["What is my cactus called?"]}
+    names = vars(lesson_12) | {"lab": lab, "QUESTIONS": ["What is my cactus called?"]}
     for cell in cells[at : at + 2] * 2:
         running = eval(compile(cell, "cell", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), names)
         if running is not None:
@@ -182,14 +156,6 @@ def test_a_window_never_cuts_a_turn() -> None:
 
 
 # Too big
-
-
-async def test_a_conversation_that_was_frozen_by_its_size_replays_with_a_window(lab: Lab) -> None:
-    """Commands are compared, and not what they carry: the mended code fits, and its next inputs are small."""
-    chat = await lab.converse(WholeMemoryWorkflow, "ada")
-    for _ in range(3):
-        await chat.handle.execute_update("send", "Hello! " + 50_000 * ".")
-    assert "clean" in await chat.replay(LastTurnWorkflow)
 
 
 SEEN: list[int] = []

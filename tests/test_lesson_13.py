@@ -1,38 +1,24 @@
 """Lesson 13: deadlines on the virtual clock, and what runs on a schedule."""
 
-import asyncio
 import contextlib
 import logging
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 import pytest
-from temporalio.client import (
-    Schedule,
-    ScheduleActionStartWorkflow,
-    ScheduleBackfill,
-    ScheduleHandle,
-    ScheduleOverlapPolicy,
-    ScheduleSpec,
-)
+from temporalio import client as temporal
 
 from course import Lab, LabError
 from course.desk.jobs import CleanupWorkflow, WeeklyReportWorkflow
 from course.lab import Conversation, runs_of_schedule
-from course.lessons.lesson_13 import ProcessTimerWorkflow, RemindingWorkflow, SweepWorkflow, SweptWorkflow
-from tests.lab_helpers import attempts, scheduled, until
-from tests.reminding_with_a_slip import SlipReminders
+from course.lessons.lesson_13 import RemindingWorkflow
+from tests.desks import SlipReminders
+from tests.lab_helpers import accepted, attempts, scheduled, task_failures, until
 
 DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
 ASK, ANSWER = "Where is my order?", "1042"
 INSTANCE = "temporalio.worker._workflow_instance"
 """Says so when a task fails and nobody looks."""
-
-
-@pytest.fixture(scope="module")
-async def lab():
-    async with await Lab.start(ui=False) as lab:
-        yield lab
 
 
 def reminders(lab: Lab, customer: str) -> int:
@@ -45,17 +31,16 @@ def crm(lab: Lab, chat: Conversation) -> list[str]:
 
 async def timers(chat: Conversation) -> list[tuple[str, int]]:
     """What became of the timers of whole days, in order: what, and after how many days it was due."""
-    events = (await chat.history()).events
     lengths: dict[str, float] = {}
     found = []
-    for event in events:
+    for event in (await chat.history()).events:
         if event.HasField("timer_started_event_attributes"):
             started = event.timer_started_event_attributes
             lengths[started.timer_id] = started.start_to_fire_timeout.ToTimedelta() / DAY
         for name in ("fired", "canceled"):
             if event.HasField(f"timer_{name}_event_attributes"):
-                length = lengths[getattr(event, f"timer_{name}_event_attributes").timer_id]
-                found.append((name, round(length)))
+                timer = getattr(event, f"timer_{name}_event_attributes").timer_id
+                found.append((name, round(lengths[timer])))
     return found
 
 
@@ -137,9 +122,13 @@ async def test_a_conversation_that_is_closed_waits_for_no_answer(lab: Lab) -> No
 
 async def test_a_turn_under_way_when_it_is_closed_is_not_reminded_of(lab: Lab) -> None:
     chat = await lab.converse(RemindingWorkflow, "eve")
+
+    async def on_record() -> bool:
+        return accepted(await chat.history()) == [ASK]
+
     with await lab.outage("model"):
         reply = chat.begin(ASK)
-        await until(lambda: _accepted(chat, 1), "the message is on record")
+        await until(on_record, "the message is on record")
         await chat.handle.signal("close")
     assert "Which order" in await reply  # the clock is left alone: the conversation may end at any moment now
     assert (await chat.close(timeout=10)).turns == 1
@@ -152,9 +141,8 @@ async def test_a_bug_in_a_reminder_shows_when_it_is_due_and_not_at_the_end() -> 
         await chat.send(ASK)
         with contextlib.suppress(LabError):  # a clock may stand when the workflow's task fails
             await chat.fast_forward(2 * MINUTE, timeout=2)
-        events = (await chat.history()).events
-        failed = [e.workflow_task_failed_event_attributes.failure.message for e in events]
-        assert any("A duty has a bug: AttributeError" in message for message in failed)
+        failures = task_failures(await chat.history())
+        assert any("A duty has a bug: AttributeError" in message for message in failures)
 
 
 # The end that nobody asks for
@@ -192,56 +180,6 @@ async def test_a_sender_who_comes_while_it_ends_is_told_too(lab: Lab) -> None:
     assert len(crm(lab, chat)) == 1
 
 
-async def test_the_crm_is_told_once_though_the_worker_died_after_telling(lab: Lab) -> None:
-    chat = await lab.converse(RemindingWorkflow, "gil")
-    await chat.send("Thanks!")
-    repeats = lab.webhooks.repeats
-    process = await lab.worker_process(kill="after send_notification")
-    closing = asyncio.ensure_future(chat.close())
-    assert await process.died() == -9
-    assert len(crm(lab, chat)) == 1
-    await closing
-    assert attempts(await chat.history())[-1] == ("send_notification", 2)
-    assert len(crm(lab, chat)) == 1
-    assert lab.webhooks.repeats == repeats + 1
-
-
-# The naive ways
-
-
-async def test_a_timer_in_the_process_dies_with_it_and_knows_no_answer(lab: Lab) -> None:
-    answered = await lab.converse(ProcessTimerWorkflow, "hana")
-    await answered.send(ASK)
-    await answered.send(ANSWER)
-    await until(lambda: reminders(lab, "hana"), "the timer in this process")
-
-    chat = await lab.converse(ProcessTimerWorkflow, "ira")
-    process = await lab.worker_process(kill="before reply")
-    reply = chat.begin(ASK)
-    assert await process.died() == -9
-    await reply
-    record = (await chat.activities()).set_index("activity")
-    assert (record.status["remind_from_process"], record.attempts["remind_from_process"]) == ("completed", 1)
-    assert reminders(lab, "ira") == 0
-
-
-async def test_a_sweep_reminds_who_has_answered_while_the_answer_is_not_in_the_table(lab: Lab) -> None:
-    chat = await lab.converse(SweptWorkflow, "jon")
-    await chat.send(ASK)
-    with await lab.outage("model"):
-        reply = chat.begin(ANSWER)
-        await until(lambda: _accepted(chat, 2), "the answer is on record")
-        await lab.client.execute_workflow(SweepWorkflow.run, id="sweep", task_queue=lab.task_queue)
-    assert reminders(lab, "jon") == 1
-    await chat.fast_forward(MINUTE)
-    await reply
-
-
-async def _accepted(chat: Conversation, count: int) -> bool:
-    events = (await chat.history()).events
-    return sum(e.HasField("workflow_execution_update_accepted_event_attributes") for e in events) == count
-
-
 # On a schedule
 
 
@@ -254,16 +192,18 @@ def next_monday() -> datetime:
     return midnight() + (7 - midnight().weekday()) * DAY
 
 
-async def schedule(lab: Lab, id: str, action: ScheduleActionStartWorkflow) -> ScheduleHandle:
-    return await lab.client.create_schedule(
-        id, Schedule(action=action, spec=ScheduleSpec(cron_expressions=["0 6 * * *"]))
-    )
+async def schedule(lab: Lab, id: str, workflow: Any, *args: Any) -> temporal.ScheduleHandle:
+    action = temporal.ScheduleActionStartWorkflow(workflow, args=args, id=id, task_queue=lab.task_queue)
+    spec = temporal.ScheduleSpec(cron_expressions=["0 6 * * *"])
+    return await lab.client.create_schedule(id, temporal.Schedule(action=action, spec=spec))
 
 
-async def as_of(lab: Lab, handle: ScheduleHandle, day: datetime, count: int) -> Any:
+async def as_of(lab: Lab, handle: temporal.ScheduleHandle, day: datetime, count: int) -> Any:
     """Runs a schedule for one day; returns the result."""
-    allow = ScheduleOverlapPolicy.ALLOW_ALL
-    await handle.backfill(ScheduleBackfill(start_at=day, end_at=day + 23 * timedelta(hours=1), overlap=allow))
+    allow = temporal.ScheduleOverlapPolicy.ALLOW_ALL
+    await handle.backfill(
+        temporal.ScheduleBackfill(start_at=day, end_at=day + 23 * timedelta(hours=1), overlap=allow)
+    )
     return (await runs_of_schedule(lab.client, handle, count)).result.iloc[-1]
 
 
@@ -275,19 +215,17 @@ async def test_a_weekly_report_is_of_the_last_whole_week_and_twice_the_same() ->
             await chat.send(f"Thanks, says {customer}!")
         await chat.fast_forward(8 * DAY)  # a turn of another week
         await chat.send("Hello!")
-        weekly = await schedule(
-            lab,
-            "weekly",
-            ScheduleActionStartWorkflow(WeeklyReportWorkflow.run, id="weekly", task_queue=lab.task_queue),
-        )
+        weekly = await schedule(lab, "weekly", WeeklyReportWorkflow.run)
         await weekly.trigger()
         await runs_of_schedule(lab.client, weekly, 1)
         file = await as_of(lab, weekly, monday, 2)
-        before = (lab.table("reports").values.tolist(), len(lab.inbox()), (lab.reports / file).read_text())
-        again = await as_of(lab, weekly, monday + 2 * DAY, 3)  # late, and about the same week
-        after = (lab.table("reports").values.tolist(), len(lab.inbox()), (lab.reports / file).read_text())
-        assert again == file
-        assert after == before
+
+        def effects() -> tuple[list[Any], int, str]:
+            return lab.table("reports").values.tolist(), len(lab.inbox()), (lab.reports / file).read_text()
+
+        before = effects()
+        assert await as_of(lab, weekly, monday + 2 * DAY, 3) == file  # late, and about the same week
+        assert effects() == before
         this_week = (monday - 7 * DAY).date().isoformat()
         rows = lab.table("reports").set_index("task_id")
         assert rows.turns.tolist() == [0, 2]  # triggered now, the last whole week lies before these turns
@@ -299,11 +237,7 @@ async def test_a_weekly_report_is_of_the_last_whole_week_and_twice_the_same() ->
 async def test_a_turn_that_was_saved_after_its_weeks_report_is_in_the_next_one_of_that_week() -> None:
     monday = next_monday()
     async with await Lab.start(ui=False) as lab:  # its turns are counted
-        weekly = await schedule(
-            lab,
-            "weekly",
-            ScheduleActionStartWorkflow(WeeklyReportWorkflow.run, id="weekly", task_queue=lab.task_queue),
-        )
+        weekly = await schedule(lab, "weekly", WeeklyReportWorkflow.run)
         chat = await lab.converse(RemindingWorkflow, "ada")
         with await lab.outage("database"):
             reply = chat.begin(ASK)
@@ -333,11 +267,7 @@ async def test_a_cleanup_takes_the_words_and_leaves_the_audit_and_twice_is_once(
     await young2.send(ASK)
     await old.close()
     old_file = lab.table("reports").set_index("task_id").file[old.id]
-    cleanup = await schedule(
-        lab,
-        "cleanup",
-        ScheduleActionStartWorkflow(CleanupWorkflow.run, 90, id="cleanup", task_queue=lab.task_queue),
-    )
+    cleanup = await schedule(lab, "cleanup", CleanupWorkflow.run, 90)
     before = lab.table("turns").set_index("task_id")
     today = midnight()
     nothing = await as_of(lab, cleanup, today + 90 * DAY, 1)
@@ -362,16 +292,8 @@ async def test_a_cleanup_takes_the_words_and_leaves_the_audit_and_twice_is_once(
 
 
 async def test_what_a_schedule_starts_survives_its_worker_and_nothing_comes_twice(lab: Lab) -> None:
-    weekly = await schedule(
-        lab,
-        "weekly-2",
-        ScheduleActionStartWorkflow(WeeklyReportWorkflow.run, id="weekly-2", task_queue=lab.task_queue),
-    )
-    cleanup = await schedule(
-        lab,
-        "cleanup-2",
-        ScheduleActionStartWorkflow(CleanupWorkflow.run, 90, id="cleanup-2", task_queue=lab.task_queue),
-    )
+    weekly = await schedule(lab, "weekly-2", WeeklyReportWorkflow.run)
+    cleanup = await schedule(lab, "cleanup-2", CleanupWorkflow.run, 90)
     process = await lab.worker_process(kill=["after write_weekly_report", "after forget_words"])
     mails = len(lab.inbox())
     for handle in (weekly, cleanup):
@@ -386,9 +308,7 @@ async def test_what_a_schedule_starts_survives_its_worker_and_nothing_comes_twic
 
 
 async def test_a_schedule_that_has_not_run_is_said_so(lab: Lab) -> None:
-    action = ScheduleActionStartWorkflow(CleanupWorkflow.run, 90, id="never", task_queue=lab.task_queue)
-    handle = await schedule(lab, "never", action)
-    with pytest.raises(LabError, match="has started 0"):
-        await runs_of_schedule(lab.client, handle, 1, timeout=0.1)
-    with pytest.raises(LabError, match="has started 0"):
-        await runs_of_schedule(lab.client, handle, 1, timeout=0)  # it was not even asked
+    handle = await schedule(lab, "never", CleanupWorkflow.run, 90)
+    for seconds in (0.1, 0):  # 0: it was not even asked
+        with pytest.raises(LabError, match="has started 0"):
+            await runs_of_schedule(lab.client, handle, 1, timeout=seconds)

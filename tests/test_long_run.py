@@ -25,9 +25,9 @@ from course.lab import Conversation, everything
 from course.lab.chat import Reply
 from course.models import OfflineModel
 from course.models.offline import status_error
-from tests.desk_short_runs import GapDesk, LingeringNoticeDesk, ShortRunsDesk
+from tests.desks import GapDesk, LingeringNoticeDesk, ShortRunsDesk
 from tests.gap import GAP
-from tests.lab_helpers import count, until
+from tests.lab_helpers import count, mails, requests, rows, task_failures, until, until_failed
 
 TAKE_YOUR_TIME, TOO_MUCH = "Take your time.", "Too much."
 
@@ -61,21 +61,11 @@ async def lab() -> AsyncIterator[Lab]:
             yield lab
 
 
-def rows(lab: Lab, table: str, chat: Conversation) -> list[dict[str, Any]]:
-    found = lab.table(table).to_dict("records")
-    return [row for row in found if row["task_id"].split("/")[0] == chat.id]
-
-
 def model_inputs(histories: list[WorkflowHistory]) -> list[tuple[int, dict[str, Any]]]:
     """Of each call of the desk's agent: its size in bytes, and what it was given."""
-    found = []
-    for history in histories:
-        for event in history.events:
-            call = event.activity_task_scheduled_event_attributes
-            if call.activity_type.name == "invoke_model_activity":
-                data = call.input.payloads[0].data
-                found.append((len(data), json.loads(data)))
-    return [(size, given) for size, given in found if given["tools"]]
+    calls = [one for history in histories for one in requests(history)]
+    found = [one.input.payloads[0].data for one in calls if one.activity_type.name == "invoke_model_activity"]
+    return [(len(data), given) for data in found if (given := json.loads(data))["tools"]]
 
 
 def carried(history: WorkflowHistory) -> int:
@@ -115,19 +105,19 @@ async def test_senders_that_never_pause_see_five_new_runs_and_nothing_else(lab: 
     assert len(histories) >= 6
     assert max(len(history.events) for history in histories) < 60 + 10 * 40
 
-    saved = sorted(rows(lab, "turns", chat), key=lambda row: row["turn"])
+    saved = sorted(rows(lab, chat), key=lambda row: row["turn"])
     numbers = list(range(1, 28))
     assert [row["turn"] for row in saved] == numbers
     assert sorted(int(row["message"][-5:-1]) for row in saved) == asked
-    assert sum(text.startswith("busy wrote") for text in lab.inbox()["text"]) == 27
-    learned = sorted(rows(lab, "batches", chat), key=lambda row: row["batch_num"])
+    assert len(mails(lab, "busy")) == 27
+    learned = sorted(rows(lab, chat, "batches"), key=lambda row: row["batch_num"])
     orders = [row["message"][-5:-1] for row in saved]
     assert [row["batch_num"] for row in learned] == list(range(1, 10))
     assert [row["orders"] for row in learned] == [
         ", ".join(sorted(orders[3 * k : 3 * k + 3])) for k in range(9)
     ]
     assert (summary.turns, summary.answered) == (27, 27)
-    [report] = rows(lab, "reports", chat)
+    [report] = rows(lab, chat, "reports")
     assert (report["turns"], report["answered"]) == (27, 27)
 
     # The record and the transcript span the runs.
@@ -158,7 +148,7 @@ async def test_the_same_message_in_the_next_run_is_the_same_turn(lab: Lab) -> No
     assert "1043" in await chat.handle.execute_update("send", "Where is order 1043?", id="mail-2")
     assert lab.model.calls == calls
     assert (await chat.close()).turns == 4
-    assert [row["turn"] for row in rows(lab, "turns", chat)] == [1, 2, 3, 4]
+    assert [row["turn"] for row in rows(lab, chat)] == [1, 2, 3, 4]
 
 
 async def in_the_gap(chat: Conversation) -> None:
@@ -178,7 +168,7 @@ async def test_what_arrives_in_the_gap_is_answered_once(lab: Lab) -> None:
     GAP.close()
     assert ["1044" in await replies[0], "1045" in await replies[1], "1042" in await again] == [True] * 3
     assert (await chat.close()).turns == 4
-    assert [row["turn"] for row in rows(lab, "turns", chat)] == [1, 2, 3, 4]
+    assert [row["turn"] for row in rows(lab, chat)] == [1, 2, 3, 4]
     assert len(await chat.record.histories()) >= 2
 
 
@@ -191,10 +181,9 @@ async def test_a_post_in_the_gap_is_answered_before_the_new_run(lab: Lab) -> Non
     await renewed(chat, 2)
     assert (await chat.close()).turns == 3
     first = (await chat.record.histories())[0]
-    refused = [e for e in first.events if e.HasField("workflow_task_failed_event_attributes")]
-    assert [e.workflow_task_failed_event_attributes.failure.message for e in refused] == ["UnhandledCommand"]
+    assert task_failures(first) == ["UnhandledCommand"]
     assert count(first)["save_to_database"] == 3
-    assert len(rows(lab, "turns", chat)) == 3
+    assert len(rows(lab, chat)) == 3
 
 
 async def test_a_close_in_the_gap_ends_the_conversation(lab: Lab) -> None:
@@ -226,7 +215,7 @@ async def test_an_outage_behind_the_reply_puts_the_new_run_off_and_no_reply(lab:
     assert await chat.record.now() - began > timedelta(hours=7)  # the new run's clock goes on from there
     summary = await chat.close()
     assert summary.turns == 9
-    assert sum(text.startswith("outage wrote") for text in lab.inbox()["text"]) == 9
+    assert len(mails(lab, "outage")) == 9
 
 
 async def test_duties_that_come_and_go_do_not_put_the_new_run_off(lab: Lab) -> None:
@@ -256,16 +245,13 @@ async def test_a_held_reply_goes_out_after_a_minute_when_another_message_has_no_
         await until(there, f"{turns} turns")
         return reply
 
-    async def waits_again() -> bool:
-        return (await chat.pending())["last failure"].notna().any()
-
     orders = [await accepted(f"Where is order {1041 + n}?", n) for n in (1, 2)]
     slow = await accepted(TAKE_YOUR_TIME, 3)
     await asyncio.gather(*orders)  # the run is long enough by now, and goes on: the third is under way
     refused = await accepted(TOO_MUCH, 4)
     lab.model.ready = True
-    await until(waits_again, "the next attempt of the last one")
-    await until(lambda: len(rows(lab, "turns", chat)) == 3, "the record of the one before")
+    await until_failed(chat, "invoke_model_activity")
+    await until(lambda: len(rows(lab, chat)) == 3, "the record of the one before")
     assert not slow.done()
     began = await chat.record.now()
     await chat.fast_forward(renewal.HOLD)
@@ -312,7 +298,7 @@ async def test_a_conversation_of_the_longest_messages_stays_below_every_limit(la
     assert max(size for size, _ in model_inputs(histories)) < 320 * 1024
     assert max(carried(history) for history in histories) < 1024 * 1024
     assert (await chat.close()).turns == 12
-    assert len(rows(lab, "turns", chat)) == 12
+    assert len(rows(lab, chat)) == 12
 
 
 async def test_a_model_that_takes_no_notes_costs_memory_and_nothing_else(lab: Lab) -> None:

@@ -3,20 +3,16 @@
 `make test` tries some scripts, the same every time; with SOAK=1 there are hundreds.
 """
 
-import asyncio
 import json
-import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 import sqlalchemy as sql
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
-from temporalio.api.enums.v1 import EventType
 
 from course import Lab
 from course.desk import ConversationWorkflow
@@ -24,32 +20,16 @@ from course.desk.services.shop import ORDERS
 from course.lab import Conversation
 from course.lessons import record_tables
 from course.lessons.lesson_04 import LIMIT_CENTS, ProposalWorkflow
-from course.models import Fails, OfflineModel, ToolCall
+from course.models import Fails, ToolCall
 from course.models.offline import Step, status_error
-
-EXAMPLES = 300 if os.environ.get("SOAK") else 8
-swept = settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    phases=[Phase.explicit, Phase.generate],  # a shrunk script would be nicer; it takes many minutes
-    print_blob=False,
-    suppress_health_check=list(HealthCheck),
-)
-
+from tests.generating import odd_text, swept
+from tests.lab_helpers import task_failures
 
 # What a model may answer
 
 ORDER_IDS = ["1042", "1043", "1044", "1045", "1046"]
 TOOLS = ["look_up_order", "check_stock"]
 
-odd_text = st.one_of(
-    st.sampled_from(
-        ["", " ", "\n", "\x00", "\ud83d", "１０４２", " 1042", "order-1042", "1042; --", "ß" * 300]
-    ),
-    st.text(max_size=20),
-)
 numbers = st.one_of(
     st.integers(-100, 10_000),
     st.sampled_from([0, -1, 2**31, 2**63, -(2**63) - 1, 10**30, -(10**400), 10**4000]),
@@ -117,25 +97,10 @@ FOUND = {
 OF_PROPOSALS = ("a number that is too long to print", "a decision without a word")
 
 
-# A lab for all examples, in an event loop of its own
-
-
-@dataclass
-class Desk:
-    runner: asyncio.Runner
-    lab: Lab
-
-
-async def start() -> Lab:
-    return await Lab.start(ui=False, workflows=[ConversationWorkflow, ProposalWorkflow])
-
-
 @pytest.fixture(scope="module")
-def desk() -> Iterator[Desk]:
-    with asyncio.Runner() as runner:
-        lab = runner.run(start())
-        yield Desk(runner, lab)
-        runner.run(lab.stop())
+async def lab() -> AsyncIterator[Lab]:
+    async with await Lab.start(ui=False, workflows=[ConversationWorkflow, ProposalWorkflow]) as lab:
+        yield lab
 
 
 MESSAGES = ["Where is order 1042?", "Please refund 26 EUR for order 1044.", "And now?"]
@@ -143,19 +108,13 @@ MESSAGES = ["Where is order 1042?", "Please refund 26 EUR for order 1044.", "And
 
 async def talk(lab: Lab, workflow: type, script: list[Step]) -> Conversation:
     """Sends the messages to a model that plays the script, then one to a model that is well."""
-    assert isinstance(lab.model, OfflineModel)
     lab.model.script = script
     chat = await lab.converse(workflow, "mallory")
     for message in MESSAGES:
         await answered(chat, message)
     lab.model.script = []
     assert "Order 1043: 2 × Ficus" in await answered(chat, "Where is order 1043?")
-    failed = [
-        event.workflow_task_failed_event_attributes.failure.message
-        for event in (await chat.history()).events
-        if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED
-    ]
-    assert not failed
+    assert not task_failures(await chat.history())
     return chat
 
 
@@ -170,17 +129,17 @@ async def answered(chat: Conversation, message: str) -> str:
     return text
 
 
-@swept
+@swept(8, 300)
 @given(scripts(st.one_of(odd_text, huge)))
-def test_every_message_has_its_record_and_the_conversation_lives(desk: Desk, script: list[Step]) -> None:
-    chat = desk.runner.run(talk(desk.lab, ConversationWorkflow, script))
-    rows = desk.lab.table("turns")
+async def test_every_message_has_its_record_and_the_conversation_lives(lab: Lab, script: list[Step]) -> None:
+    chat = await talk(lab, ConversationWorkflow, script)
+    rows = lab.table("turns")
     rows = rows[rows.conversation == chat.id].sort_values("turn")
     assert rows.turn.tolist() == [1, 2, 3, 4]
     assert rows.message.tolist() == [*MESSAGES, "Where is order 1043?"]
     assert rows.answer.str.strip().astype(bool).all()
     assert rows.outcome.isin(["answered", "apologised"]).all()
-    assert desk.lab.table("refunds").empty
+    assert lab.table("refunds").empty
 
 
 PAID = {order_id: paid for order_id, _, _, paid, _ in ORDERS}
@@ -207,14 +166,14 @@ def decisions(draw: Any) -> str:
     return json.dumps({"reply": draw(st.one_of(st.just("Here you are."), json_values)), "refund": proposal})
 
 
-@swept
+@swept(8, 300)
 @given(scripts(st.one_of(decisions(), decisions(), odd_text, huge)))
-def test_no_refund_without_a_rightful_proposal_and_none_twice(desk: Desk, script: list[Step]) -> None:
-    with desk.lab.world.services.database.engine.begin() as connection:
+async def test_no_refund_without_a_rightful_proposal_and_none_twice(lab: Lab, script: list[Step]) -> None:
+    with lab.world.services.database.engine.begin() as connection:
         connection.execute(sql.delete(record_tables.refunds))
-    desk.runner.run(talk(desk.lab, ProposalWorkflow, script))
+    await talk(lab, ProposalWorkflow, script)
     proposed = [refund for step in script for refund in proposals_in(step)]
-    refunds = desk.lab.table("refunds")
+    refunds = lab.table("refunds")
     assert refunds.order_id.is_unique
     for refund_id, order_id, cents in refunds.itertuples(index=False):
         assert (order_id, cents) in [
@@ -235,14 +194,14 @@ def proposals_in(step: Any) -> list[tuple[Any, Any]]:
 
 
 @pytest.mark.parametrize("name", FOUND)
-def test_what_the_sweep_has_found_stays_mended(desk: Desk, name: str) -> None:
+async def test_what_the_sweep_has_found_stays_mended(lab: Lab, name: str) -> None:
     workflow = ProposalWorkflow if name in OF_PROPOSALS else ConversationWorkflow
-    desk.runner.run(talk(desk.lab, workflow, FOUND[name]))
+    await talk(lab, workflow, FOUND[name])
 
 
-def test_a_rightful_proposal_is_paid_once(desk: Desk) -> None:
+async def test_a_rightful_proposal_is_paid_once(lab: Lab) -> None:
     """The sweep would also pass if nothing were ever paid."""
-    with desk.lab.world.services.database.engine.begin() as connection:
+    with lab.world.services.database.engine.begin() as connection:
         connection.execute(sql.delete(record_tables.refunds))
-    desk.runner.run(talk(desk.lab, ProposalWorkflow, [proposed("1042", 3400)] * 3))
-    assert desk.lab.table("refunds").order_id.tolist() == ["1042"]
+    await talk(lab, ProposalWorkflow, [proposed("1042", 3400)] * 3)
+    assert lab.table("refunds").order_id.tolist() == ["1042"]

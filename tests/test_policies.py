@@ -13,7 +13,6 @@ from typing import Any
 import pandas as pd
 import pytest
 import sqlalchemy as sql
-from temporalio.api.enums.v1 import EventType
 
 from course import Lab
 from course.desk import ConversationWorkflow
@@ -23,7 +22,9 @@ from course.lab import Conversation, everything
 from course.lessons import record_tables
 from course.lessons.lesson_02 import ToolsWorkflow
 from course.lessons.lesson_04 import ProposalWorkflow
-from tests.desk_by_webhook import WebhookDesk
+from tests.desks import WebhookDesk
+from tests.lab_helpers import requests
+from tests.outage_sweep import ACTIVITIES
 
 SECOND, MINUTE, HOUR, DAY = (timedelta(**{unit: 1}) for unit in ("seconds", "minutes", "hours", "days"))
 
@@ -37,12 +38,12 @@ async def lab() -> AsyncIterator[Lab]:
 # Ways in which a service is not there, and ways in which it refuses for good
 
 
-def out(service: str) -> Callable[..., AbstractAsyncContextManager[None]]:
-    """The service refuses for now: locked, SMTP 451, HTTP 503."""
+def out(service: str, permanent: bool = False) -> Callable[..., AbstractAsyncContextManager[None]]:
+    """The service refuses: for now (locked, SMTP 451, HTTP 503), or for good (SMTP 550, HTTP 401)."""
 
     @asynccontextmanager
-    async def outage(lab: Lab) -> AsyncIterator[None]:
-        with await lab.outage(service):
+    async def outage(lab: Lab, chat: Conversation) -> AsyncIterator[None]:
+        with await lab.outage(service, permanent=permanent):
             yield
 
     return outage
@@ -52,23 +53,12 @@ def without(table: sql.Table) -> Callable[..., AbstractAsyncContextManager[None]
     """The database has lost this table, and no other."""
 
     @asynccontextmanager
-    async def lost(lab: Lab) -> AsyncIterator[None]:
+    async def lost(lab: Lab, chat: Conversation) -> AsyncIterator[None]:
         table.drop(lab.world.services.database.engine)
         yield
         lab.world.services.database.create()
 
     return lost
-
-
-def refuses(service: str) -> Callable[..., AbstractAsyncContextManager[None]]:
-    """The service refuses for good: SMTP 550, HTTP 401."""
-
-    @asynccontextmanager
-    async def refusal(lab: Lab, chat: Conversation) -> AsyncIterator[None]:
-        with await lab.outage(service, permanent=True):
-            yield
-
-    return refusal
 
 
 def key_taken(table: sql.Table, key: str) -> Callable[..., AbstractAsyncContextManager[None]]:
@@ -99,9 +89,6 @@ class Row:
     """One activity in one workflow."""
 
     activity: str
-    desk: type
-    messages: tuple[str, ...]
-    """The last of them needs the activity."""
     one_attempt: timedelta
     limit: timedelta | None
     """How long it is tried; None: for ever."""
@@ -113,6 +100,9 @@ class Row:
     """What is not."""
     told: str
     """What is told when it ends, in the reply if the customer waits, else in the transcript."""
+    desk: type = ConversationWorkflow
+    messages: tuple[str, ...] = ("Hello!",)
+    """The last of them needs the activity."""
     asks: str | None = None
     """The message that is refused for good. Default: the same ones."""
 
@@ -120,75 +110,56 @@ class Row:
         return f"{self.activity} of {self.desk.__name__}"
 
 
-THREE = ("Hello!", "Thanks!", "Thank you!")
 LOCKED: Trouble = (out("database"), "database is locked")
 AT_ONCE, IN_THE_BACKGROUND = (10 * SECOND, 5 * MINUTE, "customer"), (30 * SECOND, 3 * DAY, "nobody")
 FOR_EVER = (10 * SECOND, None, "customer")
 TABLE = [
     Row(
-        "invoke_model_activity",
-        ConversationWorkflow,
-        ("Hello!",),
-        *(60 * SECOND, 10 * MINUTE, "customer"),
+        *("invoke_model_activity", 60 * SECOND, 10 * MINUTE, "customer"),
         (out("model"), "InternalServerError: Error code: 503"),
-        (refuses("model"), "Error code: 401"),
+        (out("model", permanent=True), "Error code: 401"),
         APOLOGY,
     ),
-    Row("look_up_order", ToolsWorkflow, ("Where is order 1042?",), *AT_ONCE, LOCKED, None, APOLOGY),
-    Row("check_stock", ToolsWorkflow, ("Do you have a Ficus?",), *AT_ONCE, LOCKED, None, APOLOGY),
+    Row("look_up_order", *AT_ONCE, LOCKED, None, APOLOGY, ToolsWorkflow, ("Where is order 1042?",)),
+    Row("check_stock", *AT_ONCE, LOCKED, None, APOLOGY, ToolsWorkflow, ("Do you have a Ficus?",)),
     Row(
-        "save_to_database",
-        ConversationWorkflow,
-        ("Hello!",),
-        *FOR_EVER,
-        LOCKED,
+        *("save_to_database", *FOR_EVER, LOCKED),
         (key_taken(database.turns, "/turn-1"), "turns already holds"),
         "saved failed: ApplicationError: KeyReused: turns already holds",
     ),
     Row(
-        "send_notification",
-        ConversationWorkflow,
-        ("Hello!",),
-        *IN_THE_BACKGROUND,
+        *("send_notification", *IN_THE_BACKGROUND),
         (out("mail"), "SMTPRecipientsRefused: {'team@juniper.example': (451,"),
-        (refuses("mail"), "refuses team@juniper.example for good: 550"),
+        (out("mail", permanent=True), "refuses team@juniper.example for good: 550"),
         "notice failed: ",
     ),
     Row(
-        "send_notification",
-        WebhookDesk,
-        ("Hello!",),
-        *IN_THE_BACKGROUND,
+        *("send_notification", *IN_THE_BACKGROUND),
         (out("webhook"), "HTTPStatusError: Server error '503"),
-        (refuses("webhook"), "refuses for good: HTTP 401"),
+        (out("webhook", permanent=True), "refuses for good: HTTP 401"),
         "notice failed: ",
+        desk=WebhookDesk,
     ),
     Row(
-        "process_batch",
-        ConversationWorkflow,
-        THREE,
-        *IN_THE_BACKGROUND,
+        *("process_batch", *IN_THE_BACKGROUND),
         (without(database.batches), "no such table: batches"),
         (key_taken(database.batches, "/turn-3"), "batches already holds"),
         "batch failed: ",
+        messages=("Hello!", "Thanks!", "Thank you!"),
     ),
     Row(
-        "generate_report",
-        ConversationWorkflow,
-        ("Hello!",),
-        *(30 * SECOND, 3 * DAY, "end"),
+        *("generate_report", 30 * SECOND, 3 * DAY, "end"),
         (without(database.reports), "no such table: reports"),
         (key_taken(database.reports, ""), "reports already holds"),
         "report failed: ",
     ),
     Row(
-        "issue_refund",
-        ProposalWorkflow,
-        ("Order 1043 arrived broken, please refund 5 EUR.",),
-        *FOR_EVER,
+        *("issue_refund", *FOR_EVER),
         (without(record_tables.refunds), "no such table: refunds"),
         (nothing_is_wrong, "Order 1042 was paid with"),
         "Order 1042 was paid with",
+        ProposalWorkflow,
+        ("Order 1043 arrived broken, please refund 5 EUR.",),
         "Please refund 49 EUR for order 1042.",
     ),
 ]
@@ -233,18 +204,10 @@ async def play(row: Row, chat: Conversation, messages: tuple[str, ...]) -> Playe
 
 async def recorded_policy(chat: Conversation, activity: str) -> tuple[timedelta, timedelta | None]:
     """start_to_close and schedule_to_close of its first scheduling."""
-    for event in (await chat.history()).events:
-        scheduled = event.activity_task_scheduled_event_attributes
-        if (
-            event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
-            and scheduled.activity_type.name == activity
-        ):
-            assert scheduled.retry_policy.maximum_attempts == 0
-            return (
-                scheduled.start_to_close_timeout.ToTimedelta(),
-                scheduled.schedule_to_close_timeout.ToTimedelta() or None,
-            )
-    raise AssertionError(activity)
+    asked = next(one for one in requests(await chat.history()) if one.activity_type.name == activity)
+    assert asked.retry_policy.maximum_attempts == 0
+    whole = asked.schedule_to_close_timeout.ToTimedelta()
+    return asked.start_to_close_timeout.ToTimedelta(), whole or None
 
 
 async def who_waits(played: Played, row: Row) -> str:
@@ -260,7 +223,7 @@ async def who_waits(played: Played, row: Row) -> str:
 @pytest.mark.parametrize("row", TABLE, ids=str)
 async def test_an_outage_is_retried_and_who_waits_is_known(lab: Lab, row: Row) -> None:
     chat = await lab.converse(row.desk, "ada")
-    async with row.out[0](lab):
+    async with row.out[0](lab, chat):
         played = await play(row, chat, row.messages)
         [pending] = (await chat.pending()).to_dict("records")
         assert pending["activity"] == row.activity
@@ -285,7 +248,7 @@ async def test_an_outage_is_retried_and_who_waits_is_known(lab: Lab, row: Row) -
 async def test_at_its_limit_it_is_given_up_and_somebody_is_told(lab: Lab, row: Row) -> None:
     assert row.limit
     chat = await lab.converse(row.desk, "ben")
-    async with row.out[0](lab):
+    async with row.out[0](lab, chat):
         played = await play(row, chat, row.messages)
         await chat.fast_forward(0.75 * row.limit)
         assert (await played.row_of(row.activity)).status == "pending"
@@ -311,19 +274,12 @@ async def test_a_refusal_for_good_is_one_attempt_and_the_rest_goes_on(lab: Lab, 
     record = await chat.activities()
     assert (record[record.activity != row.activity].status == "completed").all()
     assert await played.replies() == len(row.messages)
-    if row.waits != "end":
+    if row.waits == "end":
+        assert (await chat.close()).report is None
+    else:
         assert await chat.send("Thanks!") != APOLOGY
 
 
 def test_the_table_holds_every_activity_of_the_desk() -> None:
-    assert {row.activity for row in TABLE} == {
-        "invoke_model_activity",
-        "look_up_order",
-        "check_stock",
-        "save_to_database",
-        "send_notification",
-        "process_batch",
-        "generate_report",
-        "issue_refund",
-    }
+    assert {row.activity for row in TABLE} == {*ACTIVITIES, "issue_refund"}
     assert {row.waits for row in TABLE} == {"customer", "nobody", "end"}

@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from tests.crash.desk import Desk
 from tests.crash.sweep import CrashSweep
-from tests.desk_short_runs import ShortRunsDesk
+from tests.desks import ShortRunsDesk
 from tests.lab_helpers import until
 
 MESSAGES = ("Where is order 1043?", "Where is order 1042?", "Thank you.", "Hello again!")
