@@ -1,5 +1,7 @@
 """The desk's database by URL: what it keeps, what it refuses, and that it may outlive the server."""
 
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -88,3 +90,8 @@ async def test_a_database_that_outlives_the_server_keeps_conversations_apart(tmp
     assert ids == ["ada-1", "ada-2"]
     assert [row["conversation"] for row in rows] == ids
     assert [row["message"] for row in rows] == ["Hello!", "Thank you!"]
+
+
+def test_a_lab_of_a_fresh_process_makes_the_lessons_tables_too() -> None:
+    code = "from course.lab import world; print('refunds' in world.metadata.tables)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "True\n"
