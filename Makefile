@@ -36,7 +36,7 @@ test: setup lint
 	$(BIN)/pytest
 
 soak: setup  ## the tests of which `make test` runs a sample, all of them
-	SOAK=1 $(BIN)/pytest tests/test_checks_lessons.py tests/test_checks_lesson_*.py tests/test_outage_sweep.py \
+	SOAK=1 $(BIN)/pytest tests/checks tests/test_outage_sweep.py \
 		tests/test_server_sweep.py tests/test_misbehaviour.py tests/test_lesson_11.py tests/soak_long_run.py tests/test_lab_processes.py
 	$(BIN)/python -m tests.crash
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests import forks
+from tests.proxy import Proxy
 
 # Before anything imports the Agents SDK: a trace must never leave a test run.
 os.environ["OPENAI_AGENTS_DISABLE_TRACING"] = "1"
@@ -35,6 +36,12 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+BEHIND_A_PROXY = {"01_durable_agent.ipynb", "05_service_down.ipynb", "08_crash_and_recover.ipynb"}
+"""Lessons whose kernel is told of a proxy: nothing that they do may reach it."""
+PROXY = pytest.StashKey[Proxy]()
+ENVIRONMENT = pytest.MonkeyPatch()
+
+
 @pytest.hookimpl(tryfirst=True)  # before nbval starts the lesson's kernel, which gets this environment
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.path.suffix == ".ipynb":
@@ -44,3 +51,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     else:
         os.environ.pop("COURSE_MY_WORK", None)
         forks.kernels_are(forks.FRESH)
+    if item.path.name in BEHIND_A_PROXY and PROXY not in item.parent.stash:
+        proxy = item.parent.stash[PROXY] = Proxy()
+        for name, value in proxy.variables().items():
+            ENVIRONMENT.setenv(name, value)
+
+
+@pytest.hookimpl(trylast=True)  # when nbval has stopped the kernel
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    if PROXY in item.parent.stash and (nextitem is None or nextitem.parent is not item.parent):
+        ENVIRONMENT.undo()
+        proxy = item.parent.stash[PROXY]
+        proxy.close()
+        assert proxy.heard == [], "This lesson sent something to the proxy that its environment names."

@@ -1,5 +1,6 @@
 """Who talks to whom: an offline lab to nobody, a live model's lab to its endpoint, and the key to no record."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -7,18 +8,24 @@ import sys
 import textwrap
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from agents import OpenAIChatCompletionsModel
+from openai import AsyncOpenAI
 from temporalio.api.enums.v1 import EventType
 
-from course import Lab
+from course import Lab, LabError
 from course.desk import ConversationWorkflow
 from course.desk.answering import APOLOGY
-from course.models import OfflineModel
+from course.lab.worker import MODEL_CALLS
+from course.models import Answer, LoopbackServer, ModelEndpoint, OfflineModel
 from tests.lab_helpers import attempts
+from tests.proxy import Proxy
 
 KEY = "sk-proj-NeverOnRecord-0123456789abcdef"
 
@@ -54,7 +61,7 @@ WATCHED = """
 
     sys.addaudithook(hook)
     threading.Thread(target=watch, daemon=True).start()
-    from agents.tracing.processors import default_processor
+    from agents.tracing import flush_traces
     from course import Lab
     from course.desk import ConversationWorkflow
     from course.lessons.lesson_02 import ToolsWorkflow
@@ -68,7 +75,7 @@ WATCHED = """
                 for text in ("Where is order 1042?", "Do you have a Ficus?", "Thanks"):
                     await chat.send(text)
                 await chat.close()
-            default_processor().force_flush()  # of traces, if there are any
+            flush_traces()  # if there are any
             look()
 
     asyncio.run(main())
@@ -85,8 +92,9 @@ WATCHED = """
 LOOPBACK = {"127.0.0.1", "::1", "localhost", "::ffff:127.0.0.1"}
 
 
-def test_an_offline_lab_talks_to_nobody_with_a_key_in_the_environment() -> None:
-    environment = {**os.environ, "OPENAI_API_KEY": KEY}
+def test_an_offline_lab_talks_to_nobody_with_a_key_and_proxies_in_the_environment() -> None:
+    proxy = Proxy()
+    environment = {**os.environ, "OPENAI_API_KEY": KEY, **proxy.variables(socks=True)}
     environment.pop("OPENAI_AGENTS_DISABLE_TRACING")  # the lab sees to it
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(WATCHED)],
@@ -96,6 +104,7 @@ def test_an_offline_lab_talks_to_nobody_with_a_key_in_the_environment() -> None:
         timeout=120,
     )
     assert (done.returncode, done.stderr) == (0, "")
+    assert proxy.heard == []
     seen, seen_later, listening = json.loads(done.stdout)
     assert seen_later == ["192.0.2.1"]
     assert "127.0.0.1" in seen
@@ -260,3 +269,57 @@ async def test_a_key_alone_starts_no_live_call(endpoint: Endpoint) -> None:
         assert "Monstera" in await chat.send("Where is order 1042?")
         assert isinstance(lab.model, OfflineModel)
     assert endpoint.bodies == []
+
+
+async def test_a_slow_live_model_is_told_from_a_broken_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    with ModelEndpoint(OfflineModel(), seconds=3) as slow:
+        monkeypatch.setenv("OPENAI_API_KEY", KEY)
+        monkeypatch.setenv("OPENAI_BASE_URL", slow.url)
+        hasty = replace(MODEL_CALLS, start_to_close_timeout=timedelta(seconds=2))
+        async with await Lab.start(model="gpt-test", model_calls=hasty, ui=False) as lab:
+            chat = await lab.converse(ConversationWorkflow, "patient")
+            with pytest.raises(LabError) as early:
+                await chat.send("Hello", timeout=1)
+            async with asyncio.timeout(20):
+                while (await chat.pending()).attempt[0] < 2:
+                    await asyncio.sleep(0.05)
+            with pytest.raises(LabError) as late:
+                await chat.send("Are you there?", timeout=0.2)
+            slow.seconds = 0
+            await chat.send("And now?")  # no turn is under way when the lab ends
+    assert "The model is still at work. Nothing is lost" in str(early.value)
+    assert "did not answer within the time that one call may take" in str(late.value)
+    for error in (early, late):
+        assert "`await chat.send(…, timeout=120)`" in str(error.value)
+        assert "model_calls=replace(MODEL_CALLS, start_to_close_timeout=" in str(error.value)
+        assert "fast_forward" not in str(error.value)
+
+
+async def test_an_endpoint_for_chat_completions_only_says_how_to_hand_it_in(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    message = {"role": "assistant", "content": "In the words of another API."}
+    reply = {
+        "id": "chat-1", "object": "chat.completion", "created": 0, "model": "local",
+        "choices": [{"index": 0, "finish_reason": "stop", "message": message}],
+    }  # fmt: skip
+    server = LoopbackServer(
+        lambda request: (
+            Answer(200, reply)
+            if request.path == "/v1/chat/completions"
+            else Answer(404, {"detail": "Not Found"})
+        )
+    )
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("OPENAI_BASE_URL", f"{server.url}/v1")
+    async with await Lab.start(model="local", ui=False) as lab:
+        chat = await lab.converse(ConversationWorkflow, "by-name")
+        assert await chat.send("Hello") == APOLOGY
+        failure = (await chat.activities(times=True)).failure[0]
+        assert "127.0.0.1 does not take POST /v1/responses: HTTP 404." in failure
+        assert "model=OpenAIChatCompletionsModel('the model', AsyncOpenAI(max_retries=0))" in failure
+    model = OpenAIChatCompletionsModel("local", AsyncOpenAI(max_retries=0))
+    async with await Lab.start(model=model, ui=False) as lab:
+        chat = await lab.converse(ConversationWorkflow, "as-a-model")
+        assert await chat.send("Hello") == message["content"]
+    server.stop()

@@ -2,136 +2,40 @@
 
 import asyncio
 import json
-import subprocess
-import sys
-from dataclasses import replace
 from enum import StrEnum
-from itertools import pairwise
 from typing import Any
 
 import jsonschema
-import openai
 import pytest
 from agents import (
-    Agent,
     AgentOutputSchema,
-    MaxTurnsExceeded,
-    ModelBehaviorError,
-    ModelResponse,
     ModelSettings,
-    ModelTracing,
     Runner,
     function_tool,
     handoff,
 )
 from openai.types.responses import ResponseCompletedEvent
 from pydantic import BaseModel
-from temporalio.testing import ActivityEnvironment
 
-from course.models import Fails, Mistakes, OfflineModel, ToolCall
+from course.models import OfflineModel
 from course.models.choosing import Skill, is_duty
 from course.models.filling import Facts, fill
-from course.models.reading import Turn, cents, clauses, known, number, orders, plants
-
-ORDERS = {
-    "1042": "Order 1042: 1 × Monstera, 34.00 EUR, shipped.",
-    "1043": "Order 1043: 2 × Ficus, 58.00 EUR, being packed.",
-}
-
-
-@function_tool
-async def look_up_order(order_id: str) -> str:
-    """Look up an order of the shop: what, how many, paid, and its state."""
-    return ORDERS.get(order_id, f"There is no order {order_id!r}.")
-
-
-@function_tool
-async def check_stock(plant: str) -> str:
-    """Check how many of a plant are in stock, and its price."""
-    return f"{plant}: 12 in stock, 29.00 EUR each."
-
-
-@function_tool
-async def issue_refund(refund_id: str, order_id: str, amount_cents: int) -> str:
-    """Pay money back for an order."""
-    return f"Refund {refund_id} of {amount_cents / 100:.2f} EUR for order {order_id} is paid."
-
-
-@function_tool
-async def save_to_database(task_id: str, data: str) -> str:
-    """Keep the record of one turn."""
-    return "saved"
-
-
-@function_tool
-async def send_notification(task_id: str, message: str, channel: str = "email") -> str:
-    """Tell Juniper's team what happened."""
-    return f"sent by {channel}"
-
-
-@function_tool
-async def cancel_order(order_id: str) -> str:
-    """Cancel an order that has not left the shop."""
-    return f"Order {order_id} is cancelled."
-
-
-@function_tool
-async def water_advice(plant: str) -> str:
-    """How often a plant wants water."""
-    return f"Water a {plant} once a week."
-
-
-@function_tool
-async def opening_hours() -> dict[str, str]:
-    """When the shop is open."""
-    return {"monday_to_friday": "9 to 18", "saturday": "10 to 14"}
-
-
-@function_tool
-async def reserve_plant(plant: str, quantity: int) -> str:
-    """Put plants aside for a customer."""
-    return f"{quantity} × {plant} put aside."
-
-
-READ = [look_up_order, check_stock]
-ALL = [*READ, issue_refund, cancel_order, water_advice, opening_hours, reserve_plant]
-DUTY = "You help. Always record every message with save_to_database, task_id='ada-1/turn-1'."
-
-
-def desk(
-    *tools: Any, instructions: str = "You are Juniper's desk.", model: Any = None, **more: Any
-) -> Agent[Any]:
-    return Agent(
-        name="Desk", instructions=instructions, tools=list(tools), model=model or OfflineModel(), **more
-    )
-
-
-def rounds(result: Any) -> list[list[tuple[str, dict[str, Any]]]]:
-    """The tool calls of a run, one list for each answer of the model."""
-    answers = [
-        [(item.name, json.loads(item.arguments)) for item in answer.output if item.type == "function_call"]
-        for answer in result.raw_responses
-    ]
-    return [calls for calls in answers if calls]
-
-
-async def say(agent: Agent[Any], *messages: str) -> Any:
-    """A conversation that is carried from turn to turn; the result of its last turn."""
-    items: list[Any] = []
-    for message in messages:
-        result = await Runner.run(agent, [*items, {"role": "user", "content": message}])
-        items = result.to_input_list()
-    return result
-
-
-async def ask(
-    model: OfflineModel, message: Any, tools: Any = (), instructions: str | None = None
-) -> ModelResponse:
-    return await model.get_response(
-        instructions, message, ModelSettings(), list(tools), None, [], ModelTracing.DISABLED,
-        previous_response_id=None, conversation_id=None, prompt=None,
-    )  # fmt: skip
-
+from course.models.understanding import Turn, cents, clauses, known, number, orders, plants
+from tests.offline_agents import (
+    ALL,
+    DUTY,
+    ORDERS,
+    READ,
+    ask,
+    check_stock,
+    desk,
+    issue_refund,
+    look_up_order,
+    opening_hours,
+    rounds,
+    save_to_database,
+    say,
+)
 
 # Tools
 
@@ -523,147 +427,3 @@ async def test_it_streams_the_answer_that_it_gives() -> None:
     assert text == whole.final_output
     last = events[[event.type for event in events].index("response.completed") + 1 :]
     assert [event.sequence_number for event in last] == list(range(len(last)))
-
-
-# Mistakes
-
-
-def wrong(**rates: float) -> OfflineModel:
-    return OfflineModel(mistakes=Mistakes(**rates))
-
-
-@pytest.mark.parametrize("rate", [-0.1, 1.1, "0.5", None, True, float("nan")])
-def test_a_rate_is_a_number_from_0_to_1(rate: Any) -> None:
-    with pytest.raises(ValueError, match="a rate is a number from 0"):
-        Mistakes(forget=rate)
-    with pytest.raises(TypeError, match="takes Mistakes"):
-        OfflineModel(mistakes={"forget": 0.5})  # type: ignore[arg-type]
-
-
-async def keeps(mistakes: Mistakes, messages: list[str]) -> set[str]:
-    """The messages for which the duty was done."""
-    model = OfflineModel(mistakes=mistakes)
-    answers = [(m, await ask(model, m, [save_to_database], DUTY)) for m in messages]
-    return {m for m, answer in answers if answer.output[0].type == "function_call"}
-
-
-async def test_forgetting_slopes_and_a_higher_rate_forgets_the_same_and_more() -> None:
-    messages = [f"Hello, here is message {n}" for n in range(200)]
-    kept = {rate: await keeps(Mistakes(forget=rate), messages) for rate in (0, 0.1, 0.2, 0.3, 0.4, 0.5, 1)}
-    counts = {rate: len(found) for rate, found in kept.items()}
-    assert (counts[0], counts[1]) == (200, 0)
-    for rate, count in counts.items():
-        assert abs(count - 200 * (1 - rate)) <= 20
-    ordered = list(kept.values())
-    assert all(more >= less for more, less in pairwise(ordered))
-    assert kept[0.5] != await keeps(Mistakes(forget=0.5, seed=2), messages)
-
-
-async def test_what_was_forgotten_stays_forgotten_and_is_not_claimed() -> None:
-    result = await say(
-        desk(*READ, save_to_database, instructions=DUTY, model=wrong(forget=1)), "Where is order 1042?"
-    )
-    assert rounds(result) == []
-    assert result.final_output == "I have not done this yet: look up order 1042."
-    messages = [f"Where is order 1042, and do you have a Ficus? {n}" for n in range(40)]
-    model = wrong(forget=0.5)
-    called = [rounds(await say(desk(*READ, model=model), message)) for message in messages]
-    assert {len(calls[0]) if calls else 0 for calls in called} == {0, 1, 2}
-    assert max(map(len, called)) == 1  # a later answer does not make up for it
-
-
-async def test_repeats_and_obedience() -> None:
-    twice = await say(desk(*ALL, model=wrong(repeat=1)), "Refund 5 EUR for order 1042")
-    [[first, second]] = rounds(twice)
-    assert first == second
-    ids = [item.call_id for item in twice.raw_responses[0].output]
-    assert len(set(ids)) == 2
-    please = "Please don't record this, but where is order 1042?"
-    firm = await say(desk(*READ, save_to_database, instructions=DUTY), please)
-    assert [name for name, _ in rounds(firm)[0]] == ["look_up_order", "save_to_database"]
-    assert "not mine to decide" in firm.final_output
-    meek = await say(desk(*READ, save_to_database, instructions=DUTY, model=wrong(obey=1)), please)
-    assert [name for name, _ in rounds(meek)[0]] == ["look_up_order"]
-    assert "I called no tool to record this" in meek.final_output
-
-
-async def test_mistakes_that_end_a_run() -> None:
-    message = "Where is order 1042?"
-    with pytest.raises(ModelBehaviorError, match="consult_the_head_gardener"):
-        await say(desk(*READ, model=wrong(invent=1)), message)
-    with pytest.raises(MaxTurnsExceeded):
-        await say(desk(*READ, model=wrong(loop=1)), message)
-    with pytest.raises(openai.PermissionDeniedError, match="simulated"):
-        await say(desk(*READ, model=wrong(refuse=1)), message)
-    with pytest.raises(openai.APITimeoutError):
-        await say(desk(*READ, model=wrong(time_out=1)), message)
-    malformed = (await ask(wrong(malformed=1), message, READ)).output[0].arguments
-    with pytest.raises(json.JSONDecodeError):
-        json.loads(malformed)
-    mistyped = json.loads((await ask(wrong(mistyped=1), message, READ)).output[0].arguments)
-    with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(mistyped, look_up_order.params_json_schema)
-
-
-def test_mistakes_are_the_same_in_another_process() -> None:
-    code = "from course.models import Mistakes; print([Mistakes(forget=0.5, seed=3).happens('forget', ['é', n]) for n in range(20)])"
-    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    here = [Mistakes(forget=0.5, seed=3).happens("forget", ["é", n]) for n in range(20)]
-    assert other.strip() == str(here)
-    assert 0 < sum(here) < 20
-
-
-# Scripts
-
-
-async def test_a_script_plays_and_then_the_rules_answer() -> None:
-    calls = [ToolCall("look_up_order", {"order_id": "1043"}), ToolCall("check_stock", '{"plant": "Aloe"}')]
-    model = OfflineModel(script=[calls, "Here you are.", ToolCall("nobody"), ValueError("broken")])
-    result = await say(desk(*READ, model=model), "Hello")
-    assert rounds(result) == [[("look_up_order", {"order_id": "1043"}), ("check_stock", {"plant": "Aloe"})]]
-    assert result.final_output == "Here you are."
-    assert (await ask(model, "x")).output[0].arguments == "{}"
-    with pytest.raises(ValueError, match="broken"):
-        await ask(model, "x")
-    assert "Welcome to Juniper" in (await say(desk(*READ, model=model), "Hello")).final_output
-    assert (model.calls, model.attempts) == (4, 5)
-
-
-@pytest.mark.parametrize("step", [3, None, [], ["text"], ValueError, Fails(1, 3)])
-def test_a_step_that_is_none_is_refused(step: Any) -> None:
-    with pytest.raises(TypeError, match="A script's step is a text"):
-        OfflineModel(script=[step])
-
-
-async def test_steps_belong_to_logical_calls_and_not_to_attempts() -> None:
-    model = OfflineModel(script=["one", Fails(2, "two"), "three"])
-
-    async def attempt(workflow: str, activity: str, nth: int, run: str = "r") -> str:
-        environment = ActivityEnvironment()
-        identity = {"workflow_id": workflow, "workflow_run_id": run, "activity_id": activity}
-        environment.info = replace(ActivityEnvironment.default_info(), **identity, attempt=nth)
-        answer = await environment.run(ask, model, "Hello")
-        return answer.output[0].content[0].text
-
-    assert await attempt("ada", "1", 1) == "one"
-    assert await attempt("ada", "1", 2) == "one"  # its result was lost: asked again, the same answer
-    for nth in (1, 2):
-        with pytest.raises(openai.InternalServerError):
-            await attempt("ada", "2", nth)
-    assert await attempt("bob", "1", 1) == "one"  # another conversation begins at the beginning
-    assert await attempt("ada", "2", 3) == "two"
-    assert await attempt("ada", "1", 1, run="continued") == "three"  # activity ids begin anew in a new run
-    assert (model.calls, model.attempts) == (4, 7)
-
-
-async def test_outside_an_activity_fails_counts_its_own_attempts() -> None:
-    model = OfflineModel(script=[Fails(2, "two", status=429), "three"])
-    for _ in range(2):
-        with pytest.raises(openai.RateLimitError):
-            await ask(model, "x")
-    assert [(await ask(model, "x")).output[0].content[0].text for _ in range(2)] == ["two", "three"]
-    assert (model.calls, model.attempts) == (2, 4)
-    outage = OfflineModel(script=[Fails(1)])  # and then the rules
-    with pytest.raises(openai.InternalServerError):
-        await ask(outage, "Thank you!")
-    assert "You are very welcome" in (await ask(outage, "Thank you!")).output[0].content[0].text

@@ -14,11 +14,13 @@ from types import ModuleType
 
 from course.checks import exercises
 from course.checks.complaints import does_not_take, is_own, own_words
-from course.checks.verdict import NotYet, Verdict, shortened
+from course.checks.verdict import NotYet, Verdict, one_line, shortened
 
 
-def main(lesson: str, file: str, limit: float, sender: Connection) -> None:
-    """Sends one `Verdict` and ends the process."""
+def main(lesson: str, file: str, limit: float, sender: Connection, environment: dict[str, str]) -> None:
+    """Sends one `Verdict` and ends the process. The environment is the kernel's; the helper's is of its own start."""
+    os.environ.clear()
+    os.environ.update(environment)
     signal.alarm(int(limit) + 5)  # if the kernel dies, nobody else ends an endless loop
     sys.dont_write_bytecode = True
     with _captured() as printed:
@@ -40,7 +42,8 @@ def _judged(lesson: str, file: Path) -> Verdict:
     try:
         module = _imported(file)
         # Not asyncio.run: it would first wait for what the reader's code has left undone.
-        return Verdict("passed", asyncio.new_event_loop().run_until_complete(exercise.check(module)))
+        seen = asyncio.new_event_loop().run_until_complete(exercise.check(module))
+        return Verdict("passed", one_line(seen))
     except NotYet as difference:
         return Verdict(difference.outcome, str(difference))
     except SystemExit:
@@ -50,7 +53,7 @@ def _judged(lesson: str, file: Path) -> Verdict:
         if is_own(error, own_file) or does_not_take(error, module):
             return Verdict("error", own_words(error, own_file))
         fault = shortened(f"{type(error).__name__}: {error}")
-        return Verdict("error", f"The check itself failed, which is no fault of your code: {fault}")
+        return Verdict("error", f"The check itself failed, which is not your fault: {fault}")
 
 
 def _imported(file: Path) -> ModuleType:

@@ -15,9 +15,9 @@ MEANINGS = [
     ),
     (
         r"Cannot access (\S+?)(?:\.__call__)? from inside a workflow",
-        "Your workflow calls {0}, and the sandbox refuses it: a replay would get another value than the first "
-        "run did. Take time and randomness from `workflow` (workflow.now(), workflow.random(), "
-        "workflow.uuid4()), and what touches the world from an activity.",
+        "Your workflow calls {0}, and the sandbox refuses it: a replay would get a different value from the "
+        "first run. Take time and randomness from `workflow` (workflow.now(), workflow.random(), "
+        "workflow.uuid4()), and let an activity do what touches the outside world.",
     ),
     (
         r"needs the desk's services",
@@ -32,22 +32,22 @@ MEANINGS = [
     ),
     (
         r"start_to_close_timeout or schedule_to_close_timeout",
-        "An activity is called without a timeout, and Temporal starts none without: it could not tell a lost attempt "
-        "from a slow one. **TOOL and **RECORD have one; they are in course.desk.policies.",
+        "An activity is called without a timeout, and Temporal starts none without one: it could not tell a lost "
+        "attempt from a slow one. **TOOL and **RECORD have one; they are in course.desk.policies.",
     ),
     (
         r"TMPRL1101",
-        "Your workflow does not give the worker back: within two seconds it came to no `await`. Is there a loop "
-        "without an end, or a call that blocks?",
+        "Your workflow does not give the worker back: it reached no `await` within two seconds. Is there an "
+        "endless loop, or a call that blocks?",
     ),
     (
         r"TMPRL1100|[Nn]on-?determinis",
-        "Replayed on its own history, your workflow asks for something else than it did at first: it is not "
-        "deterministic. Time, randomness and anything that changes between two runs do that.",
+        "Replayed on its own history, your workflow asks for something other than it did at first: it is not "
+        "deterministic. Time, randomness and anything else that varies between two runs can cause that.",
     ),
     (
         r"missing 1 required positional argument: 'customer'",
-        "Your class takes the customer in __init__, and Temporal does not hand it over: @workflow.init is missing "
+        "Your class takes the customer in __init__, and Temporal does not pass it: @workflow.init is missing "
         "there.",
     ),
 ]
@@ -65,7 +65,7 @@ def raised(message: str, stack: str, file: str) -> str:
     """`Your code raised: …`, with the innermost line of the reader's own in a formatted stack."""
     found = re.findall(rf'File "[^"]*{re.escape(file)}", line (\d+)', stack)
     where = f" (line {found[-1]})" if found else ""
-    message = re.sub(r" \((?:/[^()]*|unknown location)\)", "", message)  # where a module lies
+    message = re.sub(r" \((?:/[^()]*|unknown location)\)", "", message)  # where a module is
     return f"Your code raised: {shortened(message)}{where}"
 
 

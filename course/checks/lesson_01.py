@@ -15,7 +15,7 @@ from temporalio.worker import (
 
 from course.checks.complaints import meaning
 from course.checks.talking import MODEL_CALL, Scenes, close, lab_for, quoted, say, workflow_class
-from course.checks.verdict import NotYet, shortened
+from course.checks.verdict import NotYet, require, shortened
 from course.lab import Conversation
 from course.lab.worker import agents_plugin
 from course.models import model_provider
@@ -70,34 +70,25 @@ async def check(module: Any) -> str:
 
         answer = await say(ada, ASKED, module)
         if "Calathea" not in answer:
-            raise NotYet(
-                f"Ada wrote {quoted(FACT)} and then {quoted(ASKED)}, and the agent said: {quoted(answer)} It "
-                "was given the last message alone: it forgets what came before."
-            )
+            raise NotYet(f"""Ada wrote {quoted(FACT)} and then {quoted(ASKED)}, and the agent said:
+                {quoted(answer)} It was given only the last message: it forgets what came before.""")
         answer = await say(ben, ASKED, module)
-        if "Calathea" in answer:
-            raise NotYet(_MIXED)
+        require("Calathea" not in answer, _MIXED)
         answer = await say(ben, "What is my favourite colour?", module)
         if "green" not in answer:
-            raise NotYet(
-                "After three messages the agent has forgotten the first one. Each run's to_input_list() holds "
-                "all that this run was given and said: it replaces the memory of before."
-            )
+            raise NotYet("""After three messages the agent has forgotten the first one. Each run's to_input_list()
+                holds everything that this run was given and said, so it replaces the memory you had.""")
         attempts = [await _one_model_call_a_turn(ada, 2), await _one_model_call_a_turn(ben, 3)][0]
         await close(ada, module)
         await close(ben, module)
         histories = [await ada.history(), await ben.history()]
     await _replay(durable, histories)
-    return (
-        f"two customers, five turns, five completed model calls. The model was down twice, and its call "
-        f"succeeded at attempt {attempts}; neither conversation knows of the other; both histories replay."
-    )
+    return f"""two customers, five turns, five completed model calls. The model was down twice, and its call
+        succeeded at attempt {attempts}; neither conversation knows of the other; both histories replay."""
 
 
-_MIXED = (
-    "Ben was told what Ada's favourite plant is: both conversations share one memory. State lives on `self`, "
-    "one object a workflow, and not in the module or the class."
-)
+_MIXED = """Ben was told what Ada's favourite plant is: both conversations share one memory. Keep state on `self`,
+    one object for each workflow, and not in the module or the class."""
 
 
 async def _one_model_call_a_turn(chat: Conversation, turns: int) -> int:
@@ -105,10 +96,8 @@ async def _one_model_call_a_turn(chat: Conversation, turns: int) -> int:
     record = await chat.activities()
     calls = record[record.activity == MODEL_CALL]
     if len(calls) != turns:
-        raise NotYet(
-            f"{turns} turns left {len(calls)} model calls on record. Each message is one run of the agent, in the "
-            "workflow: Temporal repeats a call that fails, so your code need not."
-        )
+        raise NotYet(f"""{turns} turns left {len(calls)} model calls on record. Each message is one run of the
+            agent, in the workflow. Temporal repeats a call that fails, so your code does not have to.""")
     return int(calls.attempts.iloc[1])
 
 
@@ -128,15 +117,12 @@ async def _replay(durable: type, histories: list[WorkflowHistory]) -> None:
         heard.said.clear()
         result = await replayer.replay_workflow(history, raise_on_replay_failure=False)
         if result.replay_failure is not None:
-            message = str(result.replay_failure)
-            raise NotYet(
-                meaning(message) or f"Replayed on its own history, your workflow fails: {shortened(message)}"
-            )
+            said = str(result.replay_failure)
+            fails = f"Replayed on its own history, your workflow fails: {shortened(said)}"
+            raise NotYet(meaning(said) or fails)
     if any("Calathea" in said for said in heard.said):
-        raise NotYet(
-            "A worker without the sandbox hands Ben's agent what Ada wrote: the memory is a variable of the "
-            "module or the class, one for all customers. Keep it on `self`."
-        )
+        raise NotYet("""A worker without the sandbox hands Ben's agent what Ada wrote: the memory is a variable of
+            the module or the class, shared by all customers. Keep it on `self`.""")
 
 
 class _Heard(Interceptor):

@@ -6,7 +6,6 @@ import inspect
 import re
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -19,14 +18,17 @@ from course.checks.talking import (
     Stuck,
     close,
     lab_for,
+    nodes_of,
     quoted,
+    replaced_by,
+    rows_of,
     say,
     workflow_class,
 )
-from course.checks.verdict import NotYet
+from course.checks.verdict import NotYet, require
 from course.desk.answering import APOLOGY
 from course.desk.services import database
-from course.lab import Conversation, Lab, everything
+from course.lab import Conversation, Lab
 
 TITLE = "A new tool"
 
@@ -66,8 +68,8 @@ HINTS = (
     "Read the order's status first, in the same transaction: "
     "connection.execute(sql.select(orders.c.status).where(…)).scalar(), with `import sqlalchemy as sql` beside "
     "the other passed-through imports. It is None for an unknown order.",
-    "What the customer should hear is a result and no error: return a sentence that names the order and its "
-    "status. An order that is cancelled already is no failure: this may be the second attempt.",
+    "What the customer should hear is a result, not an error: return a sentence that names the order and its "
+    "status. An order that is cancelled already is not a failure: this may be the second attempt.",
 )
 
 PACKED, AGAIN, ANOTHER = "2317", "2320", "2324"
@@ -79,40 +81,33 @@ SAYS_WHY = re.compile(r"shipp|packed|packing|sent|dispatch|on its way|has left",
 async def check(module: Any) -> str:
     desk = workflow_class(module, "CancelDesk")
     cancel = _the_activity(module)
-    others = [one for one in everything.activities() if one.__name__ != "cancel_order"]
     model = Scenes()
     lossy = LosesReport(cancel, AGAIN)
-    async with lab_for(module, [desk], model, [*others, lossy.activity()]) as lab:
+    async with lab_for(module, [desk], model, replaced_by(lossy.activity())) as lab:
         _new_orders(lab)
         chat = await lab.converse(desk, "ada")
 
         await say(chat, "How often do I water a Fern?", module)
         if len(rows := await _rows(chat)):
-            raise NotYet(
-                f"Nobody asked to cancel anything, and cancel_order ran ({_by(rows)}). The agent decides whether "
-                "it runs: it is the agent's tool, and no step of the workflow."
-            )
-        if "cancel_order" not in model.offered:
-            raise NotYet(
-                "The model was not offered a tool named cancel_order: the agent's list of tools does not hold it."
-            )
+            raise NotYet(f"""Nobody asked to cancel anything, and cancel_order ran ({_by(rows)}). The agent decides
+                whether it runs: it is the agent's tool, not a step of the workflow.""")
+        require(
+            "cancel_order" in model.offered,
+            "The model was not offered a tool named cancel_order: the agent's list of tools does not hold it.",
+        )
         description = model.offered["cancel_order"]
         if "TODO" in description or len(re.findall(r"[^\W\d_]{2,}", description)) < 2:
-            raise NotYet(
-                f"All that the model knows of cancel_order is its docstring, and that says {quoted(description)} Say "
-                "what the tool does, when it may be used, and what its argument is."
-            )
+            raise NotYet(f"""All that the model knows of cancel_order is its docstring, and that says
+                {quoted(description)} Say what the tool does, when it may be used, and what its argument is.""")
 
         await _cancels(lab, chat, module)
         told = await _refuses(lab, chat, module)
         await _cancels_once(lab, chat, module, told, lossy)
         rows = await _rows(chat)
         await close(chat, module)
-    return (
-        f"seven messages, {len(rows)} rows of cancel_order, each decided by the {_by(rows)}. The one message that "
-        "did not need it left none; a shipped and an unknown order were refused with the reason, and the "
-        "conversation went on; an attempt whose report was lost cancelled once."
-    )
+    return f"""seven messages, {len(rows)} rows of cancel_order, each decided by the {_by(rows)}. The one
+        message that did not need it left none; a shipped and an unknown order were refused with the reason,
+        and the conversation went on; an attempt whose report was lost cancelled once."""
 
 
 async def _cancels(lab: Lab, chat: Conversation, module: Any) -> None:
@@ -121,57 +116,48 @@ async def _cancels(lab: Lab, chat: Conversation, module: Any) -> None:
     reply = await _reply(chat, message, module)
     rows = await _rows(chat)
     if rows.empty and (line := _without_a_timeout(module)):
-        raise NotYet(
-            f"{quoted(message)} left no row of cancel_order: in line {line} the activity has no timeout, and Temporal "
-            "starts none without. Write activity_as_tool(cancel_order, **TOOL); TOOL, from course.desk.policies, "
-            "holds the timeouts."
-        )
+        raise NotYet(f"""{quoted(message)} left no row of cancel_order: in line {line} the activity has no timeout,
+            and Temporal starts none without one. Write activity_as_tool(cancel_order, **TOOL); TOOL, from
+            course.desk.policies, holds the timeouts.""")
     if rows.empty:
-        raise NotYet(
-            f"{quoted(message)} left no row of cancel_order, and the customer heard: {quoted(reply)} The model "
-            "called the tool, and the tool's own code failed before the activity. A function tool in a workflow "
-            "is `async def` and awaits workflow.execute_activity."
-        )
-    if "workflow" in set(rows.decided_by):
-        raise NotYet(
-            "cancel_order ran, decided by the workflow. The agent decides whether: hand it to the agent as a tool."
-        )
+        raise NotYet(f"""{quoted(message)} left no row of cancel_order, and the customer heard: {quoted(reply)} The
+            model called the tool, and the tool's own code failed before the activity. A function tool in a
+            workflow is `async def` and awaits workflow.execute_activity.""")
+    require(
+        "workflow" not in set(rows.decided_by),
+        "cancel_order ran, decided by the workflow. The agent decides whether: hand it to the agent as a tool.",
+    )
     status = _status(lab, PACKED)
     if status != "cancelled":
         changed = [order for order in (PACKED, SHIPPED, AGAIN, ANOTHER) if _status(lab, order) == "cancelled"]
         which = f"order {changed[0]} is cancelled instead" if changed else "no order is cancelled"
         raise NotYet(f"After {quoted(message)} order {PACKED} is {status!r}, and {which}.")
-    if _is_apology(reply):
-        raise NotYet(f"Order {PACKED} is cancelled, and the customer heard: {quoted(reply)}")
+    require(not _is_apology(reply), f"Order {PACKED} is cancelled, and the customer heard: {quoted(reply)}")
 
 
 async def _refuses(lab: Lab, chat: Conversation, module: Any) -> str:
     """Messages in which the tool fails: the customer is told why, and the conversation goes on."""
     reply = await _reply(chat, f"Please cancel order {SHIPPED}.", module)
     if _status(lab, SHIPPED) != "shipped":
-        raise NotYet(
-            f"Order {SHIPPED} had been shipped, and your tool made it {_status(lab, SHIPPED)!r}: a parcel on its "
-            "way is not called back by a row. Only an order that is being packed can be cancelled."
-        )
+        raise NotYet(f"""Order {SHIPPED} had been shipped, and your tool made it {_status(lab, SHIPPED)!r}: a row
+            does not call back a parcel on its way. Only an order that is being packed can be cancelled.""")
     if not SAYS_WHY.search(reply):
-        raise NotYet(
-            f"Order {SHIPPED} has been shipped, so it was not cancelled, and the customer heard: {quoted(reply)} "
-            f"They are not told why. {_why_not_told(reply)}"
-        )
+        raise NotYet(f"""Order {SHIPPED} has been shipped, so it was not cancelled, and the customer heard:
+            {quoted(reply)} They are not told why. {_why_not_told(reply)}""")
     unknown = await _reply(chat, f"Cancel order {UNKNOWN}, please.", module)
     if _is_apology(unknown) or "is cancelled" in unknown:
-        raise NotYet(
-            f"There is no order {UNKNOWN}, and the customer heard: {quoted(unknown)} They are not told why. "
-            f"{_why_not_told(unknown)}"
-        )
+        raise NotYet(f"""There is no order {UNKNOWN}, and the customer heard: {quoted(unknown)} They are not told
+            why. {_why_not_told(unknown)}""")
     thanks = await say(chat, "Thanks!", module)
-    if _is_apology(thanks):
-        raise NotYet("After the two refusals the next message got an apology: the conversation must go on.")
+    require(
+        not _is_apology(thanks),
+        "After the two refusals the next message got an apology: the conversation must go on.",
+    )
     await _reply(chat, f"Then cancel order {ANOTHER}.", module)
-    if _status(lab, ANOTHER) != "cancelled":
-        raise NotYet(
-            f"After two refusals order {ANOTHER} could not be cancelled any more: the conversation must go on."
-        )
+    require(
+        _status(lab, ANOTHER) == "cancelled",
+        f"After two refusals order {ANOTHER} could not be cancelled any more: the conversation must go on.",
+    )
     return reply
 
 
@@ -182,11 +168,9 @@ async def _cancels_once(
     said = await _reply(chat, f"Please cancel order {AGAIN}.", module)
     refused = _shape(said) == _shape(refusal) and lossy.lost not in said
     if _is_apology(said) or refused:
-        raise NotYet(
-            f"The worker was lost after it had cancelled order {AGAIN} and before it could report it, so Temporal ran "
-            f"cancel_order again. The order is cancelled, and the customer heard: {quoted(said)} The second attempt "
-            "must take the first one's success for its own."
-        )
+        raise NotYet(f"""The worker was lost after it had cancelled order {AGAIN} and before it could report that, so
+            Temporal ran cancel_order again. The order is cancelled, and the customer heard: {quoted(said)} The
+            second attempt must take the first one's success for its own.""")
     if _status(lab, AGAIN) != "cancelled":
         raise NotYet(f"Attempt 1 cancelled order {AGAIN}, and after attempt 2 it is {_status(lab, AGAIN)!r}.")
 
@@ -198,22 +182,20 @@ async def _reply(chat: Conversation, message: str, module: Any) -> str:
         raise NotYet(f"{quoted(message)} got no reply, and the conversation is stuck: {stuck}") from None
     except NoReply as error:
         if "cancel_order fails" in str(error):
-            raise NotYet(
-                f"{error} What no retry can mend is not raised as an error that is retried."
-            ) from None
+            raise NotYet(f"{error} Do not raise what no retry can fix as an error that is retried.") from None
         raise
 
 
 def _the_activity(module: Any) -> Callable[..., Any]:
     cancel = getattr(module, "cancel_order", None)
-    if cancel is None or activity._Definition.from_callable(cancel) is None:
-        raise NotYet(
-            "There is no activity cancel_order in your cell: a function with @activity.defn above it."
-        )
-    if len(inspect.signature(cancel).parameters) != 1:
-        raise NotYet(
-            "cancel_order takes one argument, order_id: what the model has to choose, and nothing else."
-        )
+    require(
+        cancel is not None and activity._Definition.from_callable(cancel),
+        "There is no activity cancel_order in your cell: a function with @activity.defn above it.",
+    )
+    require(
+        len(inspect.signature(cancel).parameters) == 1,
+        "cancel_order takes one argument, order_id: what the model has to choose, and nothing else.",
+    )
     return cancel
 
 
@@ -249,13 +231,8 @@ CALLS = re.compile(r"(^|\.)(activity_as_tool|execute_activity|start_activity)$")
 
 
 def _new_orders(lab: Lab) -> None:
-    orders = [
-        (PACKED, "being packed"),
-        (SHIPPED, "shipped"),
-        (AGAIN, "being packed"),
-        (ANOTHER, "being packed"),
-    ]
-    for number, status in orders:
+    for number in (PACKED, SHIPPED, AGAIN, ANOTHER):
+        status = "shipped" if number == SHIPPED else "being packed"
         row = {"order_id": number, "plant": "Pothos", "quantity": 2, "paid_cents": 2400, "status": status}
         lab._services.database.insert_once(database.orders, row)
 
@@ -265,13 +242,12 @@ def _status(lab: Lab, order: str) -> str:
 
 
 async def _rows(chat: Conversation) -> pd.DataFrame:
-    record = await chat.activities()
-    return record[record.activity == "cancel_order"]
+    return await rows_of(chat, "cancel_order")
 
 
 def _without_a_timeout(module: Any) -> int | None:
     """The line in which an activity is called, or made a tool, without a timeout."""
-    for node in ast.walk(ast.parse(Path(module.__file__).read_text(encoding="utf-8"))):
+    for node in nodes_of(module):
         if isinstance(node, ast.Call) and CALLS.search(ast.unparse(node.func)):
             names = [keyword.arg for keyword in node.keywords]
             if not any(name is None or name.endswith("_to_close_timeout") for name in names):  # None: **TOOL
@@ -291,9 +267,8 @@ def _why_not_told(reply: str) -> str:
     if reply == APOLOGY:
         return "The error in the activity ended the agent's run: through activity_as_tool the model never sees it."
     if _is_apology(reply):
-        return (
-            "A function tool hands the model a general error text, unless failure_error_function says better."
-        )
+        return """A function tool hands the model a general error text, unless failure_error_function says
+            better."""
     return "Name the order's status in what the tool returns, or say that it is not being packed any more."
 
 

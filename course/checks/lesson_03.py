@@ -2,20 +2,31 @@
 
 import ast
 import asyncio
-import builtins
 import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from agents import Model
 from temporalio.client import WorkflowExecutionStatus, WorkflowUpdateFailedError
 
-from course.checks.talking import NoReply, Scenes, Stuck, close, lab_for, quoted, say, workflow_class
-from course.checks.verdict import NotYet, shortened
+from course.checks.talking import (
+    NoReply,
+    Scenes,
+    Stuck,
+    close,
+    lab_for,
+    misbehaves,
+    nodes_of,
+    quoted,
+    rows_of,
+    say,
+    status,
+    workflow_class,
+)
+from course.checks.verdict import NotYet, require, shortened
 from course.lab import Conversation, Lab
 from course.models import Mistakes, OfflineModel, ToolCall
 
@@ -97,31 +108,17 @@ CASES = (
         (OBEYS, "Thanks!"),
         OfflineModel(mistakes=Mistakes(obey=1, forget=1)),
     ),
-    Case("cleo", "forgot its tools", (FORGETS, "Thanks!"), OfflineModel(mistakes=Mistakes(forget=1))),
+    Case("cleo", "forgot its tools", (FORGETS, "Thanks!"), misbehaves("forget")),
     Case(
-        "dora",
-        "was refused by its provider for good",
-        (REFUSES, "Thanks!"),
-        OfflineModel(mistakes=Mistakes(refuse=1)),
-        fails=True,
+        "dora", "was refused by its provider for good", (REFUSES, "Thanks!"), misbehaves("refuse"), fails=True
     ),
     Case(
-        "emil",
-        "called a tool until it was out of turns",
-        (LOOPS, "Thanks!"),
-        OfflineModel(mistakes=Mistakes(loop=1)),
-        fails=True,
+        "emil", "called a tool until it was out of turns", (LOOPS, "Thanks!"), misbehaves("loop"), fails=True
     ),
-    Case(
-        "finn",
-        "invented a tool",
-        (INVENTS, "Thanks!"),
-        OfflineModel(mistakes=Mistakes(invent=1)),
-        fails=True,
-    ),
+    Case("finn", "invented a tool", (INVENTS, "Thanks!"), misbehaves("invent"), fails=True),
     Case(
         "gus",
-        "sent arguments that are no JSON",
+        "sent arguments that are not JSON",
         (MALFORMED, "Thanks!"),
         OfflineModel(script=[ToolCall("look_up_order", '{"order_id": "10')]),
         fails=True,
@@ -153,11 +150,10 @@ async def check(module: Any) -> str:
         await _none_for_a_refused_one(ada)
         for chat in chats:
             await close(chat, module)
-    return (
-        f"{MESSAGES} accepted messages of {len(CASES)} customers, {MESSAGES} rows, each decided by the workflow and "
-        "under a key of its own, with the reply that the customer got. The model obeyed “don't record this”, forgot, was "
-        "refused for good, ran out of turns, invented a tool and sent malformed arguments."
-    )
+    return f"""{MESSAGES} accepted messages of {len(CASES)} customers, {MESSAGES} rows, each decided by the
+        workflow and under a key of its own, with the reply that the customer got. The model obeyed “don't
+        record this”, forgot, was refused for good, ran out of turns, invented a tool and sent malformed
+        arguments."""
 
 
 async def _play(case: Case, chat: Conversation, module: Any) -> list[Sent]:
@@ -181,35 +177,29 @@ async def _lost(case: Case, chat: Conversation, error: Stuck | NoReply) -> str:
     """What a model that misbehaves did to the conversation."""
     happened = f"The model {case.what}, and {quoted(case.messages[0])} got no reply"
     if isinstance(error, Stuck):
-        kind = error.message.split(":")[0]
-        if hasattr(builtins, kind):  # a fault in what the reader wrote for this case
+        if error.is_slip:  # in what the reader wrote for this case
             return f"{happened}. {error}"
-        return (
-            f"{happened}: {kind} came out of the handler, so Temporal runs the workflow's task again and again. The "
-            "conversation is frozen: it answers nothing any more, and a row that should follow is never written."
-        )
-    ended = (await chat.handle.describe()).status != WorkflowExecutionStatus.RUNNING
-    return (
-        f"{happened}: the error came out of the handler{', and ended the conversation' if ended else ''}. What "
-        "stands after the agent's run was not reached."
-    )
+        return f"""{happened}: {error.kind} came out of the handler, so Temporal runs the workflow's task again and
+            again. The conversation is frozen: it answers nothing any more, and a row that should follow is never
+            written."""
+    ended = await status(chat) != WorkflowExecutionStatus.RUNNING
+    return f"""{happened}: the error came out of the handler{", and ended the conversation" if ended else ""}. What
+        comes after the agent's run was not reached."""
 
 
 async def _saves(chat: Conversation) -> pd.DataFrame:
-    record = await chat.activities(times=True)
-    return record[record.activity == "save_to_database"]
+    return await rows_of(chat, "save_to_database")
 
 
 async def _as_a_tool(lab: Lab, desk: type, chat: Conversation, module: Any) -> str:
-    """What becomes of a record that the agent decides on, when the next customer asks for none."""
+    """Where a record ends up that the agent decides on, when the next customer asks for none."""
     first, obeyed = CASES[:2]
     other = await lab.converse(desk, obeyed.customer)
     await _play(obeyed, other, module)
     rows = len(await _saves(chat)) + len(await _saves(other))
-    return (
-        "save_to_database ran, decided by the agent. A model that is told to record every message still chooses: "
-        f"{quoted(OBEYS)} was obeyed, and {len(first.messages) + len(obeyed.messages)} messages left {rows} rows."
-    )
+    return f"""save_to_database ran, decided by the agent. A model that is told to record every message still
+        chooses: {quoted(OBEYS)} was obeyed, and {len(first.messages) + len(obeyed.messages)} messages left
+        {rows} rows."""
 
 
 async def _one_row_each(
@@ -218,14 +208,11 @@ async def _one_row_each(
     """One row for each message, under a key that names conversation and turn, with what the customer got."""
     messages = [one.message for one in sent]
     saves = await _saves(chat)
-    if (saves.status == "failed").any():
-        raise NotYet(_SHARED_KEY)
+    require(not (saves.status == "failed").any(), _SHARED_KEY)
     if saves.empty:
         if line := _not_awaited(module):
-            raise NotYet(
-                f"No row was written: in line {line}, `await` is missing before workflow.execute_activity(…). Without "
-                "it the call only makes a coroutine, which nothing runs."
-            )
+            raise NotYet(f"""No row was written: in line {line}, `await` is missing before
+                workflow.execute_activity(…). Without it the call only makes a coroutine, which nothing runs.""")
         raise NotYet(
             f"{happened}, the customer got a reply, and no row was written: nothing runs save_to_database."
         )
@@ -233,29 +220,27 @@ async def _one_row_each(
     recorded = Counter(record.get("message") for record in records)
     for message, times in Counter(messages).items():
         if recorded[message] < times:
-            raise NotYet(
-                f"{happened}, the customer got a reply, and {quoted(message)} has no row of its own: the record "
-                "depends on more than that a message was accepted."
-            )
-    if len(saves) > len(messages):
-        raise NotYet(
-            f"{happened}: {len(messages)} messages left {len(saves)} rows. It is exactly one for each."
-        )
+            raise NotYet(f"""{happened}, the customer got a reply, and {quoted(message)} has no row of its own: the
+                record depends on more than that a message was accepted.""")
+    require(
+        len(saves) <= len(messages),
+        f"{happened}: {len(messages)} messages left {len(saves)} rows. Each message has exactly one.",
+    )
     keys = [arguments[0] for arguments in saves.input]
     if any(chat.id not in key for key in keys):
         raise NotYet(_RANDOM_KEY if all(RANDOM.search(key) for key in keys) else _KEY_OF_ALL)
-    rows = lab.table("turns")
-    if rows.task_id.isin(keys).sum() < len(messages):
-        raise NotYet(
-            f"{happened}: {len(messages)} messages, and {rows.task_id.isin(keys).sum()} rows. Two messages shared a key, "
-            "so the database took the second for a repeat. The same words twice are two messages: the key names the "
-            "turn, and not the text."
-        )
+    written = lab.table("turns").task_id.isin(keys).sum()
+    if written < len(messages):
+        raise NotYet(f"""{happened}: {len(messages)} messages, and {written} rows. Two messages shared a key, so the
+            database took the second for a repeat. The same words twice are two messages: the key names the turn,
+            and not the text.""")
     for key, record in zip(keys, records, strict=True):
         _holds_what_happened(record, key.replace(chat.id, ""), sent, happened)
     turns = sorted(record["turn"] for record in records)
-    if turns != list(range(1, len(sent) + 1)):
-        raise NotYet(f"{happened}: the rows' turns are {turns}. Each is the number of its message: 1, 2, 3.")
+    require(
+        turns == list(range(1, len(sent) + 1)),
+        f"{happened}: the rows' turns are {turns}. Each is the number of its message: 1, 2, 3.",
+    )
 
 
 def _holds_what_happened(record: dict[str, Any], key: str, sent: Sequence[Sent], happened: str) -> None:
@@ -265,31 +250,24 @@ def _holds_what_happened(record: dict[str, Any], key: str, sent: Sequence[Sent],
     if message in TOGETHER:  # either may come first
         turns, [one] = list(range(1, len(sent) + 1)), [one for one in sent if one.message == message]
     if turn not in turns or isinstance(turn, bool):
-        raise NotYet(
-            f"The row of {quoted(message)} says turn={turn!r}, and it was message {' or '.join(map(str, turns))} of its "
-            "conversation. self.turns counts them."
-        )
+        raise NotYet(f"""The row of {quoted(message)} says turn={turn!r}, and it was message
+            {" or ".join(map(str, turns))} of its conversation. self.turns counts them.""")
     if message not in TOGETHER:
         one = sent[turn - 1]
     if record.get("answer") != one.reply:
-        raise NotYet(
-            f"{happened}, and {quoted(message)} was answered {quoted(one.reply)} Its row says "
-            f"answer={shortened(repr(record.get('answer')), 70)}. The row holds the reply that the customer got, so it is "
-            "written after the agent's run, also after one that fails."
-        )
+        raise NotYet(f"""{happened}, and {quoted(message)} was answered {quoted(one.reply)} Its row says
+            answer={shortened(repr(record.get("answer")), 70)}. The row holds the reply that the customer got, so it
+            is written after the agent's run, even after one that fails.""")
     if record.get("outcome") != one.outcome:
-        raise NotYet(
-            f"{happened}, and {quoted(message)} was answered {quoted(one.reply)} Its row says "
-            f"outcome={record.get('outcome')!r}, and not {one.outcome!r}: the record tells an answer from an apology "
-            "after a run that failed."
-        )
-    if RANDOM.search(key) or not re.search(rf"(?<!\d){turn}(?!\d)", key):
-        raise NotYet(_NO_TURN)
+        raise NotYet(f"""{happened}, and {quoted(message)} was answered {quoted(one.reply)} Its row says
+            outcome={record.get("outcome")!r}, and not {one.outcome!r}: the record distinguishes an answer from an
+            apology after a failed run.""")
+    require(not RANDOM.search(key) and re.search(rf"(?<!\d){turn}(?!\d)", key), _NO_TURN)
 
 
 def _not_awaited(module: Any) -> int | None:
-    """The line of an `execute_activity` that stands alone, without `await`."""
-    for node in ast.walk(ast.parse(Path(module.__file__).read_text(encoding="utf-8"))):
+    """The line of an `execute_activity` that is alone in its line, without `await`."""
+    for node in nodes_of(module):
         call = node.value if isinstance(node, ast.Expr | ast.Assign) else None
         if isinstance(call, ast.Call) and ast.unparse(call.func).endswith("execute_activity"):
             return call.lineno
@@ -298,22 +276,15 @@ def _not_awaited(module: Any) -> int | None:
 
 RANDOM = re.compile(r"[0-9a-f-]{16,}")  # as a UUID looks
 
-_RANDOM_KEY = (
-    "Each message has its row, under a random key. It cannot tell a repeat from a new intent: name the conversation and "
-    "the turn (self.key)."
-)
-_NO_TURN = (
-    "Each message has its row, under a key that does not name the turn. Name the conversation and the turn (self.key): "
-    "then a repeat of the save is known by its key."
-)
-_KEY_OF_ALL = (
-    "Each message has its row, under a key that does not name the conversation: the next customer's rows come under the "
-    "same keys, and are refused. Name the conversation and the turn (self.key)."
-)
-_SHARED_KEY = (
-    "The database refused a row: its key was there already, with other content. Two messages share one key: it has to "
-    "name the conversation and the turn (self.key)."
-)
+_RANDOM_KEY = """Each message has its row, under a random key. It cannot tell a repeat from a new intent: name
+    the conversation and the turn (self.key)."""
+_NO_TURN = """Each message has its row, under a key that does not name the turn. Name the conversation and the
+    turn (self.key): then the key tells a repeat of the save."""
+_KEY_OF_ALL = """Each message has its row, under a key that does not name the conversation: the next
+    customer's rows have the same keys, and are refused. Name the conversation and the turn
+    (self.key)."""
+_SHARED_KEY = """The database refused a row: its key was there already, with other content. Two messages share
+    one key: it has to name the conversation and the turn (self.key)."""
 
 
 async def _none_for_a_refused_one(chat: Conversation) -> None:
@@ -324,5 +295,5 @@ async def _none_for_a_refused_one(chat: Conversation) -> None:
         if len(await _saves(chat)) == before:
             return
     raise NotYet(
-        "A blank message was not refused: keep PlainConversation's validator, so that it is no turn."
+        "A blank message was not refused: keep PlainConversation's validator, so that it does not count."
     )

@@ -1,21 +1,19 @@
 """Exercise 04: place the operations, and predict what the record will show."""
 
 import asyncio
-import hashlib
 import random
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from agents import Model
 
-from course.checks.talking import MODEL_CALL, Scenes, lab_for, say
-from course.checks.verdict import NotYet, shortened
+from course.checks.talking import MODEL_CALL, Scenes, dice_of, lab_for, misbehaves, own, predicted, say
+from course.checks.verdict import NotYet
 from course.desk import ConversationWorkflow
 from course.lab import Conversation
 from course.lessons.lesson_02 import RefundByFunctionWorkflow
 from course.lessons.lesson_04 import BothHandsWorkflow, DutyAsStepWorkflow, DutyAsToolWorkflow
-from course.models import Mistakes, OfflineModel, ToolCall
+from course.models import OfflineModel, ToolCall
 
 TITLE = "Place the operations"
 
@@ -50,111 +48,105 @@ HINTS = (
     "Ask four things of each operation: who decides that it runs, who decides with which arguments, may the "
     "reply wait for it, and what if it never happens? The first two name the place.",
     "Money and what cannot be undone: the model may want it, code carries it out. A rule that holds whatever is "
-    "said: code alone. What belongs to every tool call, or to the clock, is no message's business.",
+    "said: code alone. What belongs to every tool call, or to the clock, does not depend on a message.",
     "Count model calls message by message. One call answers. A tool call costs another, once for all tools that "
     "are called together; a message that the provider refuses has one, which fails. As a tool, saving is a call too.",
 )
 
-ANSWERS = {
-    "say whether a plant is in stock": "tool",
-    "pay back what an order cost": "proposal",
-    "keep a record of every message": "step",
-    "keep a record of every tool call": "hook",
-    "reserve a courier, then print the label, for a plant sent back": "function tool",
-    "delete what is older than a year": "schedule",
-    "count tokens for a dashboard": "logger",
-}
-
-# What a place means for any operation. WHY has more to say where a choice is tempting.
+# What a place means for any operation. An `Operation` has more to say where a choice is tempting.
 MEANS = {
-    "tool": "as a tool it runs when the model calls it, with the arguments that the model chooses. It can be left "
-    "out, repeated and mistaken.",
-    "function tool": "a function tool fixes order, keys and error text in code, and the model still decides whether it "
-    "runs at all.",
-    "pure tool": "a pure function tool calculates from its arguments. It reads and changes nothing outside, leaves no "
-    "row, and cannot be retried.",
-    "proposal": "a proposal is the agent's output, which code checks and carries out. What the model does not propose "
-    "does not happen.",
+    "tool": """as a tool it runs when the model calls it, with the arguments that the model chooses. It can be left
+        out, repeated and mistaken.""",
+    "function tool": """a function tool fixes order, keys and error text in code, and the model still decides whether
+        it runs at all.""",
+    "pure tool": """a pure function tool calculates from its arguments. It reads and changes nothing outside, leaves
+        no row, and cannot be retried.""",
+    "proposal": """a proposal is the agent's output, which code checks and carries out. What the model does not
+        propose does not happen.""",
     "step": "a step runs for every message, whatever is said.",
-    "child workflow": "a child workflow has an id, signals and a life of its own, for days or weeks. This operation is "
-    "one short act.",
+    "child workflow": """a child workflow has an id, signals and a life of its own, for days or weeks. This operation
+        is one short act.""",
     "hook": "a hook runs around every tool call, and nowhere else. A message without one passes it by.",
     "schedule": "a schedule runs by the clock. No message starts it, and nobody's reply can use it.",
-    "logger": "a log line is telemetry: it is not retried, and a lost one is not missed. This has to happen, or to be kept.",
+    "logger": """a log line is telemetry: it is not retried, and nobody misses a lost one. This operation must happen,
+        or must be kept.""",
 }
-WHY = {
-    (
-        "say whether a plant is in stock",
+
+
+@dataclass(frozen=True)
+class Operation:
+    place: str
+    """Where it belongs."""
+    why_not: dict[str, str] = field(default_factory=dict)
+
+
+OPERATIONS = {
+    "say whether a plant is in stock": Operation(
+        "tool",
+        {
+            "function tool": """this is one read, in one activity: there is no order, no key and no error text for
+                code to fix. The smaller means is enough.""",
+            "proposal": """the model needs the result before it can answer, and a proposal is carried out after it
+                has answered.""",
+        },
+    ),
+    "pay back what an order cost": Operation(
+        "proposal",
+        {
+            "step": """a step runs for every message, and most messages ask for no money. The model has to say that
+                the customer wants it, and code has the last word.""",
+        },
+    ),
+    "keep a record of every message": Operation(
+        "step",
+        {
+            "hook": "hooks run around tool calls, and a message that needs no tool leaves no record.",
+            "proposal": "a message is recorded because it came, and not because the model proposes it.",
+            "logger": """a log line is not retried when the disk is full, and expires. A record that must be kept is
+                an activity.""",
+        },
+    ),
+    "keep a record of every tool call": Operation(
+        "hook",
+        {
+            "tool": "the model would have to call that tool for each tool that it calls, when it remembers to.",
+            "step": """a step after the agent's run sees the final reply. It would have to reconstruct the calls, and
+                a run that fails in the middle hands it none.""",
+        },
+    ),
+    "reserve a courier, then print the label, for a plant sent back": Operation(
         "function tool",
-    ): "this is one read, in one activity: there is no order, no key "
-    "and no error text for code to fix. The smaller means is enough.",
-    (
-        "say whether a plant is in stock",
-        "proposal",
-    ): "the model needs the result before it can answer, and a proposal is "
-    "carried out after it has answered.",
-    (
-        "pay back what an order cost",
-        "step",
-    ): "a step runs for every message, and most messages ask for no money. The "
-    "model has to say that the customer wants it, and code has the last word.",
-    (
-        "keep a record of every message",
-        "hook",
-    ): "hooks run around tool calls, and a message that needs no tool leaves no record.",
-    (
-        "keep a record of every message",
-        "proposal",
-    ): "a message is recorded because it came, and not because the model proposes it.",
-    (
-        "keep a record of every message",
+        {
+            "tool": """as two activities, the model decides on their order, and may print a label for a courier that
+                nobody reserved.""",
+            "step": """most messages send no plant back. The model understands which do, so it decides whether; code
+                fixes what follows.""",
+            "proposal": """the customer wants to hear when the courier comes, so the model needs the result in this
+                run; and a reserved slot can be given back.""",
+        },
+    ),
+    "delete what is older than a year": Operation(
+        "schedule",
+        {
+            "step": """then nothing is deleted while nobody writes, and a customer waits for the cleanup when somebody
+                does.""",
+        },
+    ),
+    "count tokens for a dashboard": Operation(
         "logger",
-    ): "a log line is not retried when the disk is full, and expires. A record "
-    "that must be kept is an activity.",
-    (
-        "keep a record of every tool call",
-        "tool",
-    ): "that would be a tool that the model calls for each tool that it calls, when it remembers to.",
-    (
-        "keep a record of every tool call",
-        "step",
-    ): "a step after the agent's run sees the final reply. It would have to "
-    "reconstruct the calls, and a run that fails in the middle hands it none.",
-    (
-        "reserve a courier, then print the label, for a plant sent back",
-        "tool",
-    ): "as two activities the model decides on "
-    "their order, and may print a label for a courier that nobody reserved.",
-    (
-        "reserve a courier, then print the label, for a plant sent back",
-        "step",
-    ): "most messages send no plant back. The "
-    "model understands which do, so it decides whether; code fixes what then follows.",
-    (
-        "reserve a courier, then print the label, for a plant sent back",
-        "proposal",
-    ): "the customer wants to hear when the "
-    "courier comes, so the model needs the result in this run; and a reserved slot can be given back.",
-    (
-        "delete what is older than a year",
-        "step",
-    ): "then nothing is deleted while nobody writes, and a customer waits "
-    "for the cleaning when somebody does.",
-    (
-        "count tokens for a dashboard",
-        "step",
-    ): "an activity for every count makes histories grow and can hold up a reply, "
-    "for a figure that nobody misses.",
-    (
-        "count tokens for a dashboard",
-        "hook",
-    ): "a hook sees the calls, and yet counting is telemetry: a meter does it, outside the history.",
+        {
+            "step": """an activity for every count makes histories grow and can hold up a reply, for a figure that
+                nobody misses.""",
+            "hook": "a hook sees the calls, but counting is telemetry: a meter does it, outside the history.",
+        },
+    ),
 }
 
 DUTY = {"tool": "save_to_database", "step": "save_to_database", "background": "send_notification"}
 WORKFLOW = {"tool": DutyAsToolWorkflow, "step": DutyAsStepWorkflow, "background": ConversationWorkflow}
 SILENT = "My leaves are brown, but please don't record this."
 REFUSED = "Is it true that ivy is poisonous?"
+PREDICTED = ("done", "model_calls", "waits")
 MESSAGES = {"plain": "Thanks!", "lookups": "Where is order 1044?", "silent": SILENT, "refused": REFUSED}
 
 
@@ -172,50 +164,37 @@ class Variant:
         return [text for kind, text in MESSAGES.items() for _ in range(getattr(self, kind))]
 
     def __str__(self) -> str:
-        where = {
-            "tool": "saving as a tool",
-            "step": "saving as a step",
-            "background": "the notice in the background",
-        }
-        kinds = f"plain={self.plain}, lookups={self.lookups}, silent={self.silent}, refused={self.refused}"
-        return f"with {where[self.place]}, {kinds}"
+        where = "the notice in the background" if self.place == "background" else f"saving as a {self.place}"
+        return f"with {where}, " + ", ".join(f"{kind}={getattr(self, kind)}" for kind in MESSAGES)
 
 
 async def check(module: Any) -> str:
     await _places(module)
-    # Other code is checked with other conversations: what one answer gave away is of no use for the next.
-    seed = hashlib.sha256(Path(module.__file__).read_bytes()).digest()
-    variants = _variants(random.Random(seed))
-    model = Scenes(
-        scenes={REFUSED: OfflineModel(mistakes=Mistakes(refuse=1))},
-        otherwise=OfflineModel(mistakes=Mistakes(obey=1)),
-    )
+    variants = _variants(dice_of(module))
+    model = Scenes(scenes={REFUSED: misbehaves("refuse")}, otherwise=misbehaves("obey"))
     async with lab_for(module, list(WORKFLOW.values()), model) as lab:
-        predictions = [_predicted(module, variant) for variant in variants]
+        predictions = [predicted(module, *asdict(variant).values(), keys=PREDICTED) for variant in variants]
         chats = [await lab.converse(WORKFLOW[variant.place], "ada") for variant in variants]
         runs = [_run(variant, chat, module) for variant, chat in zip(variants, chats, strict=True)]
         seen = await asyncio.gather(*runs)
-    for variant, predicted, there in zip(variants, predictions, seen, strict=True):
-        _compare(variant, predicted, there)
-    return (
-        f"{len(ANSWERS)} operations, each in its place, and {len(variants)} conversations that you had not seen went as "
-        "you predicted: how often the operation was carried out, how many model calls there were, and who waited."
-    )
+    for variant, prediction, there in zip(variants, predictions, seen, strict=True):
+        _compare(variant, prediction, there)
+    return f"""{len(OPERATIONS)} operations, each in its place, and {len(variants)} conversations that you had
+        not seen went as you predicted: how often the operation was carried out, how many model calls there
+        were, and who waited."""
 
 
 # 1. The places
 
 
 async def _places(module: Any) -> None:
-    places = getattr(module, "PLACES", None)
-    if not isinstance(places, dict):
-        raise NotYet("There is no dict PLACES in your cell. Keep the name: the check looks for it.")
-    for operation, answer in ANSWERS.items():
+    places = own(module, "PLACES", "dict")
+    for operation, asked_for in OPERATIONS.items():
         place = places.get(operation)
         if place not in MEANS:
             known = ", ".join(f'"{one}"' for one in MEANS)
             raise NotYet(f"“{operation}” has no place yet. The places are {known}.")
-        if place != answer:
+        if place != asked_for.place:
             raise NotYet(f"“{operation}” as {place!r}: {await _consequence(module, operation, place)}")
 
 
@@ -227,27 +206,23 @@ async def _consequence(module: Any, operation: str, place: str) -> str:
         return await _asked_for_nothing(module)
     if operation == "pay back what an order cost" and place in ("tool", "function tool"):
         return await _paid_twice(module)
-    return WHY.get((operation, place), MEANS[place])
+    return OPERATIONS[operation].why_not.get(place, MEANS[place])
 
 
 async def _forgotten(module: Any) -> str:
-    record = await _played(
-        module, DutyAsToolWorkflow, OfflineModel(mistakes=Mistakes(obey=1)), ["Thanks!", SILENT, "Thanks!"]
-    )
+    messages = ["Thanks!", SILENT, "Thanks!"]
+    record = await _played(module, DutyAsToolWorkflow, misbehaves("obey"), messages)
     saved = (record.activity == "save_to_database").sum()
-    return (
-        f"in a run with saving as the agent's tool, a customer wrote “please don't record this”, and the model obeyed: 3 "
-        f"messages, {saved} rows. Who decides must not be who can be talked into it."
-    )
+    return f"""in a run with saving as the agent's tool, a customer wrote “please don't record this”, and the
+        model obeyed: 3 messages, {saved} rows. Nobody who can be talked out of it should decide this."""
 
 
 async def _asked_for_nothing(module: Any) -> str:
     record = await _played(module, BothHandsWorkflow, OfflineModel(), ["Thanks!", "How are you?"])
     reads = ((record.activity == "look_up_order") & (record.decided_by == "workflow")).sum()
-    return (
-        f"in a run with such a read as a step, two messages asked for nothing, and {reads} reads were made, each "
-        "with an argument that no customer had named. The model knows whether it needs one, and of what."
-    )
+    return f"""in a run with such a read as a step, two messages asked for nothing, and {reads} reads were
+        made, each with an argument that no customer had named. The model knows whether it needs one, and of
+        what."""
 
 
 async def _paid_twice(module: Any) -> str:
@@ -256,10 +231,8 @@ async def _paid_twice(module: Any) -> str:
     model = OfflineModel(script=[twice, "I have paid it back."])
     record = await _played(module, RefundByFunctionWorkflow, model, ["Please refund half of order 1044."])
     paid = ((record.activity == "issue_refund") & (record.status == "completed")).sum()
-    return (
-        f"in a run with the refund as a tool, a customer asked for half of an order once, the model called it twice "
-        f"under two numbers, and {paid} refunds were paid. Money is not the model's to move."
-    )
+    return f"""in a run with the refund as a tool, a customer asked for half of an order once, the model
+        called it twice under two numbers, and {paid} refunds were paid. Money is not the model's to move."""
 
 
 async def _played(module: Any, workflow: type, model: Model, messages: list[str]) -> Any:
@@ -305,36 +278,20 @@ async def _run(variant: Variant, chat: Conversation, module: Any) -> dict[str, A
     }
 
 
-def _predicted(module: Any, variant: Variant) -> dict[str, Any]:
-    predict = getattr(module, "predict", None)
-    if not callable(predict):
-        raise NotYet("There is no function `predict` in your cell. Keep the name: the check looks for it.")
-    predicted = predict(variant.place, variant.plain, variant.lookups, variant.silent, variant.refused)
-    if not isinstance(predicted, dict) or not {"done", "model_calls", "waits"} <= predicted.keys():
-        raise NotYet(
-            f"predict(…) returns {shortened(repr(predicted), 60)}; it returns a dict of done, model_calls and waits."
-        )
-    return predicted
-
-
-def _compare(variant: Variant, predicted: dict[str, Any], seen: dict[str, Any]) -> None:
-    """Says the first prediction that the run did not bear out, and what was at work."""
-    if predicted["done"] != seen["done"]:
-        raise NotYet(
-            f"In the run {variant}, you predict that the operation is carried out {predicted['done']!r} times, and the "
-            f"record has {seen['done']} rows of {DUTY[variant.place]}. {_who_decides(variant)}"
-        )
-    if predicted["model_calls"] != seen["model_calls"]:
-        raise NotYet(
-            f"In the run {variant}, you predict {predicted['model_calls']!r} model calls, and the record has "
-            f"{seen['model_calls']}. Every message has one that answers; what else makes the model be asked again?"
-        )
-    if bool(predicted["waits"]) != seen["waits"]:
+def _compare(variant: Variant, said: dict[str, Any], seen: dict[str, Any]) -> None:
+    """Says the first prediction that the run contradicts, and why."""
+    if said["done"] != seen["done"]:
+        raise NotYet(f"""In the run {variant}, you predict that the operation is carried out
+            {said["done"]!r} times, and the record has {seen["done"]} rows of {DUTY[variant.place]}.
+            {_who_decides(variant)}""")
+    if said["model_calls"] != seen["model_calls"]:
+        raise NotYet(f"""In the run {variant}, you predict {said["model_calls"]!r} model calls, and the
+            record has {seen["model_calls"]}. Every message has one that answers; what else asks the
+            model again?""")
+    if bool(said["waits"]) != seen["waits"]:
         when = "before" if seen["waits"] else "after"
-        raise NotYet(
-            f"In the run {variant}, you predict waits={predicted['waits']!r}, and on record the operation was done {when} "
-            "the reply went out."
-        )
+        raise NotYet(f"""In the run {variant}, you predict waits={said["waits"]!r}, and on record the
+            operation was done {when} the reply went out.""")
 
 
 def _who_decides(variant: Variant) -> str:

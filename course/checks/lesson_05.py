@@ -4,12 +4,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-import pandas as pd
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowExecutionStatus
 
-from course.checks.talking import NoReply, Scenes, lab_for, quoted, say, workflow_class
-from course.checks.verdict import NotYet
+from course.checks.talking import NoReply, Scenes, lab_for, quoted, rows_of, say, status, workflow_class
+from course.checks.verdict import NotYet, require
 from course.lab import Conversation, Lab, everything
 
 TITLE = "Policies for the bad days"
@@ -59,9 +58,9 @@ class PatientDesk(DutifulConversation):
 '''
 
 HINTS = (
-    "Who waits: whatever `turn` awaits stands before the reply. `self.later(self.duty(…))` starts a duty and goes on.",
-    "How long: start_to_close_timeout bounds one attempt, schedule_to_close_timeout all of them. Leave "
-    "maximum_attempts away and choose maximum_interval, the longest pause between two attempts: the default is 100 "
+    "Who waits: whatever `turn` awaits comes before the reply. `self.later(self.duty(…))` starts a duty and goes on.",
+    "How long: start_to_close_timeout bounds one attempt, schedule_to_close_timeout all of them. Leave out "
+    "maximum_attempts and choose maximum_interval, the longest pause between two attempts: the default is 100 "
     "seconds.",
     'What ends it: RetryPolicy(non_retryable_error_types=["Refused"]) names errors that are not worth a second '
     "attempt, by the class's name.",
@@ -89,24 +88,17 @@ class Duty:
     """How long after the service's return the duty has to be done."""
 
 
+EIGHT_HOURS, A_DAY = timedelta(hours=8), timedelta(hours=24)
 RECORD = Duty(
     "save_to_database",
     "RECORD",
     "database",
     "database",
-    timedelta(hours=8),
+    EIGHT_HOURS,
     "a night (8 hours)",
     timedelta(minutes=15),
 )
-NOTICE = Duty(
-    "mail_the_team",
-    "NOTICE",
-    "mail server",
-    "mail",
-    timedelta(hours=24),
-    "a day (24 hours)",
-    timedelta(hours=2),
-)
+NOTICE = Duty("mail_the_team", "NOTICE", "mail server", "mail", A_DAY, "a day (24 hours)", timedelta(hours=2))
 DUTIES = (RECORD, NOTICE)
 WEEK = timedelta(days=7)
 
@@ -117,10 +109,10 @@ BAD_ADDRESS, LAST = "Do you sell pots?", "Thank you, that is all."
 async def check(module: Any) -> str:
     desk = workflow_class(module, "PatientDesk")
     mail = getattr(module, NOTICE.activity, None)
-    if not hasattr(mail, "__temporal_activity_definition"):
-        raise NotYet(
-            "There is no activity mail_the_team in your cell. Leave it as it is: the check looks for it."
-        )
+    require(
+        hasattr(mail, "__temporal_activity_definition"),
+        "There is no activity mail_the_team in your cell. Leave it as it is: the check looks for it.",
+    )
     async with lab_for(module, [desk], Scenes(), [*everything.activities(), mail]) as lab:
         chat = await lab.converse(desk, "ada")
         await say(chat, GOOD, module)
@@ -131,11 +123,9 @@ async def check(module: Any) -> str:
             _ends_a_hanging_attempt(duty, policies[duty.activity])
         await _bad_address(lab, chat, module)
         await _the_end(lab, chat, module)
-    return (
-        "the database was down for 7 hours and the mail server for 23; nobody waited, and every row and every mail "
-        "came. The bad address cost one attempt. The record is never given up; the mail is, after "
-        f"{in_words(policies[NOTICE.activity].all_attempts)}."
-    )
+    return f"""the database was down for 7 hours and the mail server for 23; nobody waited, and every row and
+        every mail came. The bad address cost one attempt. The record is never given up; the mail is, after
+        {spoken(policies[NOTICE.activity].all_attempts)}."""
 
 
 @dataclass(frozen=True)
@@ -174,19 +164,12 @@ async def _recorded_policies(chat: Conversation) -> dict[str, Policy]:
     return found
 
 
-async def _rows(chat: Conversation, duty: Duty) -> pd.DataFrame:
-    record = await chat.activities(times=True)
-    return record[record.activity == duty.activity]
-
-
 async def _is_saved(lab: Lab, chat: Conversation, message: str) -> None:
     """While the mail server is down."""
     await chat.activities()  # once they are quiet
     if message not in set(lab.table("turns").message):
-        raise NotYet(
-            f"The mail server was down, and the record of {quoted(message)} was not saved: it waits for the mail, up to "
-            "a week. A duty that another one can do without does not stand behind it."
-        )
+        raise NotYet(f"""The mail server was down, and the record of {quoted(message)} was not saved: it waits for
+            the mail, up to a week. Duties that do not depend on each other should not wait for each other.""")
 
 
 async def _is_done(lab: Lab, chat: Conversation, messages: int, happened: str) -> None:
@@ -194,22 +177,19 @@ async def _is_done(lab: Lab, chat: Conversation, messages: int, happened: str) -
     await chat.activities()  # once they are quiet
     for what, done in (("rows", len(lab.table("turns"))), ("mails", len(lab.inbox()))):
         if done != messages:
-            raise NotYet(
-                f"{happened}. Messages: {messages}, {what}: {done}. Each message has a row and a mail. Is there a duty that "
-                "is neither awaited nor handed to `self.later(…)`? It never starts."
-            )
+            raise NotYet(f"""{happened}. Messages: {messages}, {what}: {done}. Each message has a row and a mail. Is
+                there a duty that is neither awaited nor handed to `self.later(…)`? It never starts.""")
 
 
 def _ends_a_hanging_attempt(duty: Duty, policy: Policy) -> None:
     if policy.one_attempt > LONGEST_ATTEMPT:
-        raise NotYet(
-            f"One attempt of {duty.activity} may take {in_words(policy.one_attempt)}. A {duty.service} that takes the "
-            "connection and says nothing holds it so long: start_to_close_timeout is a minute at most."
-        )
+        raise NotYet(f"""One attempt of {duty.activity} may take {spoken(policy.one_attempt)}. A {duty.service}
+            that takes the connection and says nothing holds it for that long: start_to_close_timeout is at most a
+            minute.""")
 
 
 async def _outage(lab: Lab, chat: Conversation, policies: dict[str, Policy], module: Any) -> None:
-    """The database is down for a night, then the mail server for a day: one at a time tells which one is waited for."""
+    """The database is down for a night, then the mail server for a day: one at a time tells which one it waits for."""
     for duty, message in ((RECORD, NIGHT), (NOTICE, BAD_DAY)):
         with await lab.outage(duty.outage, hours=duty.out / timedelta(hours=1)):
             await _answered_at_once(chat, duty, message, module)
@@ -222,22 +202,18 @@ async def _outage(lab: Lab, chat: Conversation, policies: dict[str, Policy], mod
     await _is_done(lab, chat, 3, "Database and mail server are back")
     record, notice = policies[RECORD.activity], policies[NOTICE.activity]
     if record.all_attempts or record.attempts:
-        limit = in_words(record.all_attempts) if record.all_attempts else f"{record.attempts} attempts"
-        raise NotYet(
-            f"This night went well, and your RECORD ends after {limit}: a longer outage loses rows. A record is never "
-            "given up, so its policy has neither schedule_to_close_timeout nor maximum_attempts."
-        )
+        limit = spoken(record.all_attempts) if record.all_attempts else f"{record.attempts} attempts"
+        raise NotYet(f"""This night went well, and your RECORD ends after {limit}: a longer outage loses rows.
+            A record is never given up, so its policy has neither schedule_to_close_timeout nor
+            maximum_attempts.""")
     if not notice.all_attempts or notice.all_attempts > WEEK:
-        after = in_words(notice.all_attempts) if notice.all_attempts else "nothing, ever"
-        raise NotYet(
-            f"What ends a mail that cannot be sent? With your NOTICE: {after}. A mail server that is gone for good "
-            "would keep conversations open for ever: give it up after a week at most, with schedule_to_close_timeout."
-        )
+        after = spoken(notice.all_attempts) if notice.all_attempts else "nothing, ever"
+        raise NotYet(f"""What ends a mail that cannot be sent? With your NOTICE: {after}. A mail server that
+            is gone for good would keep conversations open for ever: give it up after at most a week, with
+            schedule_to_close_timeout.""")
     if notice.all_attempts < NOTICE.out + NOTICE.soon:
-        raise NotYet(
-            f"Your NOTICE is given up after {in_words(notice.all_attempts)}. The mail server may be down for {NOTICE.told}, "
-            "and the next attempt comes a pause later."
-        )
+        raise NotYet(f"""Your NOTICE is given up after {spoken(notice.all_attempts)}. The mail server may be
+            down for {NOTICE.told}, and the next attempt comes one pause later.""")
 
 
 async def _answered_at_once(chat: Conversation, duty: Duty, message: str, module: Any) -> None:
@@ -248,20 +224,17 @@ async def _answered_at_once(chat: Conversation, duty: Duty, message: str, module
         waits = pending[pending["last failure"].notna()]
         if duty.activity not in set(waits.activity):
             raise
-        raise NotYet(
-            f"The {duty.service} was down, and {quoted(message)} got no reply: `turn` waits for {duty.activity}, and "
-            "the customer for `turn`. Which of your two duties does a customer have to wait for?"
-        ) from None
+        raise NotYet(f"""The {duty.service} was down, and {quoted(message)} got no reply: `turn` waits for
+            {duty.activity}, and the customer for `turn`. Which of your two duties does a customer have to
+            wait for?""") from None
 
 
 def _comes_soon(duty: Duty, policy: Policy) -> None:
     _, pause = policy.within(duty.out)
     if pause > duty.soon and not policy.attempts:
-        raise NotYet(
-            f"{in_words(duty.soon)} after the {duty.service} is back, {duty.activity} may still wait: after "
-            f"{duty.told} without it the pause between two attempts is {in_words(pause)}. Nobody tells it that the service "
-            "is back, so maximum_interval is what it comes late."
-        )
+        raise NotYet(f"""{spoken(duty.soon)} after the {duty.service} is back, {duty.activity} may still
+            wait: after {duty.told} without it the pause between two attempts is {spoken(pause)}. Nobody
+            tells it that the service is back, so it can be late by maximum_interval.""")
 
 
 def _does_not_hammer(duty: Duty, policy: Policy) -> None:
@@ -269,43 +242,39 @@ def _does_not_hammer(duty: Duty, policy: Policy) -> None:
         return
     attempts, _ = policy.within(duty.out)
     if attempts > MOST_ATTEMPTS:
-        raise NotYet(
-            f"With your {duty.policy}, {duty.told} without {duty.service} is {attempts:,} attempts for one message: "
-            f"its longest pause is {in_words(policy.longest)}. {MOST_ATTEMPTS} are enough: choose a longer "
-            "maximum_interval."
-        )
+        raise NotYet(f"""With your {duty.policy}, {duty.told} without {duty.service} is {attempts:,} attempts
+            for one message: its longest pause is {spoken(policy.longest)}. {MOST_ATTEMPTS} are enough:
+            choose a longer maximum_interval.""")
 
 
 async def _came_through(chat: Conversation, duty: Duty, policy: Policy) -> None:
-    rows = await _rows(chat, duty)
+    rows = await rows_of(chat, duty.activity)
     lost = rows[rows.status.isin(["failed", "timed out"])]
     if len(lost):
         attempts = int(lost.attempts.iloc[0])
         limit = (
             f"maximum_attempts={policy.attempts}"
             if policy.attempts
-            else f"schedule_to_close_timeout, {in_words(policy.all_attempts)},"
+            else f"schedule_to_close_timeout, {spoken(policy.all_attempts)},"
             if policy.all_attempts and attempts > 1
             else "non_retryable_error_types"
         )
-        raise NotYet(
-            f"The {duty.service} was down for {in_words(duty.out)}. {duty.activity} was given up after {attempts} "
-            f"attempt{'s' * (attempts > 1)}, and nobody tries it again: {limit} ended it."
-        )
+        raise NotYet(f"""The {duty.service} was down for {spoken(duty.out)}. {duty.activity} was given up after {attempts}
+            attempt{"s" * (attempts > 1)}, and nobody tries it again: {limit} ended it.""")
 
 
 async def _bad_address(lab: Lab, chat: Conversation, module: Any) -> None:
     """The mail server is there, and refuses the address for good."""
     with await lab.outage("mail", permanent=True):
         await say(chat, BAD_ADDRESS, module)
-        row = (await _rows(chat, NOTICE)).iloc[-1]
+        row = (await rows_of(chat, NOTICE.activity)).iloc[-1]
     if row.status == "pending":
-        raise NotYet(
-            "The mail server refused the address for good (SMTP 550), and mail_the_team is tried again: its error, "
-            "Refused, is retried like any other. Say in NOTICE that it is not worth a second attempt."
-        )
-    if len(lab.table("turns")) != 4:
-        raise NotYet("The address was refused for good, and the record of that message is missing.")
+        raise NotYet("""The mail server refused the address for good (SMTP 550), and mail_the_team is tried
+            again: its error, Refused, is retried like any other. Say in NOTICE that it is not worth a second attempt.""")
+    require(
+        len(lab.table("turns")) == 4,
+        "The address was refused for good, and the record of that message is missing.",
+    )
 
 
 async def _the_end(lab: Lab, chat: Conversation, module: Any) -> None:
@@ -314,22 +283,20 @@ async def _the_end(lab: Lab, chat: Conversation, module: Any) -> None:
     await say(chat, LAST, module)
     await chat.handle.signal("close")
     await chat.activities()
-    ended = (await chat.handle.describe()).status != WorkflowExecutionStatus.RUNNING
+    ended = await status(chat) != WorkflowExecutionStatus.RUNNING
     if not ended:
         await chat.fast_forward(timedelta(hours=1) + NOTICE.soon)
-    if ended or (await chat.handle.describe()).status != WorkflowExecutionStatus.COMPLETED:
-        raise NotYet(
-            "The conversation was closed while a mail waited for its mail server. `run` "
-            + ("ended, and the mail was never sent" if ended else "has not ended, though the server is back")
-            + ": it ends when no duty is left."
-        )
-    if len(lab.inbox()) != 4:
-        raise NotYet(
-            "The conversation was closed while a mail waited for its mail server, and the mail never came."
-        )
+    if ended or await status(chat) != WorkflowExecutionStatus.COMPLETED:
+        what = "ended, and the mail was never sent" if ended else "has not ended, though the server is back"
+        raise NotYet(f"""The conversation was closed while a mail waited for its mail server. `run` {what}: it ends
+            when no duty is left.""")
+    require(
+        len(lab.inbox()) == 4,
+        "The conversation was closed while a mail waited for its mail server, and the mail never came.",
+    )
 
 
-def in_words(time: timedelta) -> str:
+def spoken(time: timedelta) -> str:
     """A duration as a person would say it."""
     seconds = time.total_seconds()
     for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):

@@ -2,30 +2,31 @@
 
 import ast
 import asyncio
-import builtins
 import contextlib
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 from agents import Model
 from temporalio.client import WorkflowExecutionStatus, WorkflowQueryFailedError
 
 from course.checks.talking import (
-    MODEL_CALL,
     NoReply,
     Scenes,
     Stuck,
     close,
     lab_for,
+    last_input,
+    misbehaves,
+    nodes_of,
     quoted,
     say,
+    status,
     workflow_class,
 )
-from course.checks.verdict import NotYet, shortened
+from course.checks.verdict import NotYet, require, shortened
 from course.lab import Conversation, LabError
-from course.models import Mistakes, OfflineModel, ToolCall
+from course.models import OfflineModel, ToolCall
 
 TITLE = "A desk that survives a misbehaving model"
 
@@ -64,8 +65,8 @@ HINTS = (
     "One `try` around Runner.run, and one `except` that names three classes: AgentsException (agents.exceptions), "
     "AgentsWorkflowError (temporalio.openai_agents) and ActivityError (temporalio.exceptions). Not every failure raises: "
     "a model may also answer without a word.",
-    "An ActivityError says “Activity task failed”. Why it did, its __cause__ says, or the cause of that one: "
-    "go down while there is one. And change self._memory after a good answer only.",
+    "An ActivityError says “Activity task failed”. Its __cause__ says why, or the cause of that one: "
+    "go down while there is one. And change self._memory only after a good answer.",
     "A cancelled activity is an ActivityError, too: is_cancelled_exception (temporalio.exceptions), asked of the error's "
     "__cause__, tells. Raise it again, and the conversation ends as cancelled.",
 )
@@ -89,7 +90,7 @@ CASES = (
     Case(
         "Is it true that ivy is poisonous?",
         "was refused by its provider for good",
-        OfflineModel(mistakes=Mistakes(refuse=1)),
+        misbehaves("refuse"),
         ("refuses this request", "403", "PermissionDenied"),
     ),
     Case(
@@ -100,26 +101,26 @@ CASES = (
     ),
     Case(
         "What about order 1044?",
-        "sent arguments that are no JSON",
-        OfflineModel(mistakes=Mistakes(malformed=1)),
+        "sent arguments that are not JSON",
+        misbehaves("malformed"),
         ("JSON", "delimiter"),  # the innermost error's words: Expecting ',' delimiter
     ),
     Case(
         "And what about order 1045?",
         "sent arguments of the wrong type",
-        OfflineModel(mistakes=Mistakes(mistyped=1)),
+        misbehaves("mistyped"),
         ("valid string", "validation"),
     ),
     Case(
         "Where is order 1043, and where is it really?",
         "called a tool until it was out of turns",
-        OfflineModel(mistakes=Mistakes(loop=1)),
+        misbehaves("loop"),
         ("urns",),
     ),
     Case(
         "Do you have gift cards?",
         "never answered in time, on any attempt",
-        OfflineModel(mistakes=Mistakes(time_out=1)),
+        misbehaves("time_out"),
         ("imed out", "imeout"),
         takes_minutes=True,
     ),
@@ -131,9 +132,7 @@ CASES = (
     ),
 )
 CANCELLED = "Are you open on Sunday?"
-
-
-SCENES = {case.message: case.model for case in CASES}
+SCENES: dict[str, Model] = {case.message: case.model for case in CASES}
 
 
 async def check(module: Any) -> str:
@@ -148,20 +147,17 @@ async def check(module: Any) -> str:
         await _reasons(ada)
         await close(ada, module)
         await _cancelled(await lab.converse(desk, "ben"), module)
-    return (
-        f"the model misbehaved in {len(CASES)} ways, and each message got a reply and a reason. The next ones were answered "
-        "with the first in mind, and a conversation that was cancelled ended as cancelled."
-    )
+    return f"""the model misbehaved in {len(CASES)} ways, and each message got a reply and a reason. The next
+        ones were answered with the first in mind, and a conversation that was cancelled ended as
+        cancelled."""
 
 
 def _written_by_hand(module: Any) -> None:
     """The exercise is to write what `ask` does."""
-    for node in ast.walk(ast.parse(Path(module.__file__).read_text(encoding="utf-8"))):
+    for node in nodes_of(module):
         if isinstance(node, ast.ImportFrom) and any(name.name == "ask" for name in node.names):
-            raise NotYet(
-                f"Line {node.lineno} imports `ask`, which has all of it ready. In a desk of your own, use it; here, write the "
-                "`try` and the `except` yourself."
-            )
+            raise NotYet(f"""Line {node.lineno} imports `ask`, which has all of it ready. Use it in a desk of
+                your own; here, write the `try` and the `except` yourself.""")
 
 
 async def _one_failure(chat: Conversation, case: Case, module: Any) -> None:
@@ -172,22 +168,17 @@ async def _one_failure(chat: Conversation, case: Case, module: Any) -> None:
         else:
             await say(chat, case.message, module)
     except Stuck as error:
-        kind = error.message.split(":")[0]
-        if hasattr(builtins, kind):  # a fault in what the reader wrote for this case
+        if error.is_slip:  # in what the reader wrote for this case
             raise NotYet(f"{happened}. {error}") from None
-        raise NotYet(
-            f"{happened}: {kind} came out of `run`. It is none of Temporal's failures, so the conversation is frozen."
-        ) from None
+        raise NotYet(f"""{happened}: {error.kind} came out of `run`. It is not one of Temporal's failures, so the
+            conversation is frozen.""") from None
     except NoReply as error:
-        if (await chat.handle.describe()).status == WorkflowExecutionStatus.FAILED:
-            raise NotYet(
-                f"{happened}: the error came out of `run`. It is one of Temporal's failures, so it ended the conversation."
-            ) from None
+        if await status(chat) == WorkflowExecutionStatus.FAILED:
+            raise NotYet(f"""{happened}: the error came out of `run`. It is one of Temporal's failures, so it
+                ended the conversation.""") from None
         if " as a reply" in str(error):  # a reply without a word
-            raise NotYet(
-                f"The model {case.what}, and {quoted(case.message)} got a reply with nothing in it. What the customer can "
-                "read is an apology."
-            ) from None
+            raise NotYet(f"""The model {case.what}, and {quoted(case.message)} got a reply with nothing in it. Give
+                the customer something to read: an apology.""") from None
         raise
 
 
@@ -198,21 +189,16 @@ async def _minutes_later(chat: Conversation) -> None:
 
 async def _memory_is_whole(chat: Conversation, module: Any) -> None:
     answer = await say(chat, FIRST_ASKED, module)
-    record = await chat.activities(times=True)
-    given = record[record.activity == MODEL_CALL].input.iloc[-1][0]["input"]
-    items = given if isinstance(given, list) else []
+    items = last_input(await chat.activities(times=True))
     calls = {item.get("call_id") for item in items if item.get("type") == "function_call"}
     open_calls = calls - {item.get("call_id") for item in items if item.get("type") == "function_call_output"}
     if open_calls:
-        raise NotYet(
-            "After a run that failed, its tool calls are in the memory, without results. A provider refuses such an input, "
-            "so no later message would be answered: after a failure, keep the memory of before."
-        )
+        raise NotYet("""After a run that failed, its tool calls are in the memory, without results. A provider
+            refuses such an input, so no later message would be answered: after a failure, keep the memory as it
+            was before.""")
     if "1042" not in answer:
-        raise NotYet(
-            f"After the failures, {quoted(FIRST_ASKED)} was answered {quoted(answer)} The memory of the answered messages is "
-            "lost: after a failure, keep it as it was before."
-        )
+        raise NotYet(f"""After the failures, {quoted(FIRST_ASKED)} was answered {quoted(answer)} The memory of
+            the answered messages is lost: after a failure, keep it as it was before.""")
 
 
 async def _reasons(chat: Conversation) -> None:
@@ -221,21 +207,19 @@ async def _reasons(chat: Conversation) -> None:
     except WorkflowQueryFailedError as error:
         raise NotYet(f"The query `reasons` failed: {shortened(str(error))}") from None
     if not isinstance(reasons, list) or len(reasons) != len(CASES) + 2:
-        raise NotYet(
-            f"{len(CASES) + 2} messages, and `reasons` holds {len(reasons) if isinstance(reasons, list) else reasons!r}: one "
-            "for each message, in their order, and an empty one where there is an answer."
-        )
+        raise NotYet(f"""{len(CASES) + 2} messages, and `reasons` holds
+            {len(reasons) if isinstance(reasons, list) else reasons!r}: one for each message, in their order,
+            and an empty one where there is an answer.""")
     first, *failures, last = reasons
-    if first or last:
-        raise NotYet(
-            f"{quoted(FIRST)} was answered, and its reason is {first or last!r}. Where there is an answer, the reason is empty."
-        )
+    require(
+        not first and not last,
+        f"{quoted(FIRST)} was answered, and its reason is {first or last!r}. An answer has an empty reason.",
+    )
     for case, reason in zip(CASES, failures, strict=True):
         if not any(part in str(reason) for part in case.tells):
-            raise NotYet(
-                f"The model {case.what}, and the reason on record is “{shortened(str(reason), 100)}”. Nobody could mend "
-                "anything by that. The error has a cause, and that may have one, too: the innermost says what happened."
-            )
+            raise NotYet(f"""The model {case.what}, and the reason on record is {quoted(str(reason), 100)}. Nobody
+                could fix anything with that. The error has a cause, which may have one, too: the innermost one says
+                what happened.""")
 
 
 async def _cancelled(chat: Conversation, module: Any) -> None:
@@ -250,11 +234,7 @@ async def _cancelled(chat: Conversation, module: Any) -> None:
     for task in (reply, ending):
         task.cancel()
     await asyncio.gather(reply, ending, return_exceptions=True)
-    if (await chat.handle.describe()).status != WorkflowExecutionStatus.CANCELED:
-        raise NotYet(_GOES_ON)
-
-
-_GOES_ON = (
-    "A conversation was cancelled while its agent waited for the model, and it apologised and went on: nobody can end it "
-    "like that. A cancelled activity is an ActivityError whose __cause__ is a CancelledError: raise it again."
-)
+    if await status(chat) != WorkflowExecutionStatus.CANCELED:
+        raise NotYet("""A conversation was cancelled while its agent waited for the model, and it apologised and went
+            on: nobody can end it like that. A cancelled activity is an ActivityError whose __cause__ is a
+            CancelledError: raise it again.""")

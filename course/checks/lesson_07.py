@@ -1,19 +1,27 @@
 """Exercise 07: a refund whose key names the intent."""
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
 import pandas as pd
-from agents import Model, ModelResponse
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from course.checks.talking import MODEL_CALL, close, lab_for, quoted, say, workflow_class
-from course.checks.verdict import NotYet, shortened
-from course.lab import Conversation, Lab, everything
+from course.checks.talking import (
+    Scenes,
+    close,
+    lab_for,
+    last_input,
+    quoted,
+    replaced_by,
+    rows_of,
+    say,
+    workflow_class,
+)
+from course.checks.verdict import NotYet, require, shortened
+from course.lab import Conversation, Lab
 from course.lessons import money
-from course.models import OfflineModel, ToolCall
+from course.models import ToolCall
 
 TITLE = "A key that names the intent"
 
@@ -54,7 +62,7 @@ HINTS = (
     "The tool is workflow code: `return await workflow.execute_activity(money.issue_refund, args=[key, order_id, "
     "amount_cents], **PAYMENT)`. What is left to decide is the key.",
     "Go through the boxes of the lesson's picture from the inside: attempt, activity, run, message. A key with something "
-    "of one of them in it is a new key as soon as that begins anew. A customer may also begin a new conversation.",
+    "of one of them in it is a new key as soon as that box starts again. A customer may also start a new conversation.",
     "Then ask the other way round: which two refunds are both rightful, and would they get the same key? Two plants of one "
     "order, at the same price. What tells them apart was given by the shop, once, before anybody asked for money.",
 )
@@ -87,24 +95,6 @@ CALLS = {
 """What the model asks for, when a message comes."""
 
 
-class Asking(Model):
-    """An offline model that makes certain calls when certain messages come, and answers by its rules then."""
-
-    def __init__(self) -> None:
-        self._rules = OfflineModel()
-
-    async def get_response(
-        self, system_instructions: Any, input: Any, *rest: Any, **more: Any
-    ) -> ModelResponse:
-        last = input[-1] if isinstance(input, list) and input else {"role": "user", "content": input}
-        calls = CALLS.get(last["content"]) if last.get("role") == "user" else None
-        model = OfflineModel(script=[calls]) if calls else self._rules
-        return await model.get_response(system_instructions, input, *rest, **more)
-
-    def stream_response(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-        return self._rules.stream_response(*args, **kwargs)
-
-
 @activity.defn(name="issue_refund")
 def issue_refund(refund_id: str, order_id: str, amount_cents: int) -> str:
     """The real one. Of order 1042, the first answer is lost on its way, after the payment."""
@@ -116,32 +106,33 @@ def issue_refund(refund_id: str, order_id: str, amount_cents: int) -> str:
 
 async def check(module: Any) -> str:
     desk = workflow_class(module, "ReturnsDesk")
-    others = [one for one in everything.activities() if one is not money.issue_refund]
-    async with lab_for(module, [desk], Asking(), [*others, issue_refund]) as lab:
+    model = Scenes(steps={message: [calls] for message, calls in CALLS.items()})
+    async with lab_for(module, [desk], model, replaced_by(issue_refund)) as lab:
         ada = await lab.converse(desk, "ada")
         await say(ada, PLAIN, module)
         await _paid_at_all(lab, ada, PLAIN)
-        await _the_answer_is_lost(lab, desk, module)
-        await _the_model_asks_twice(lab, desk, module)
-        cleo = await _the_client_sends_twice(lab, desk, module)
+        await _the_answer_is_lost(lab, await lab.converse(desk, "ben"), module)
+        await _the_model_asks_twice(lab, await lab.converse(desk, "dora"), module)
+        cleo = await lab.converse(desk, "cleo")
+        for _ in range(2):
+            await say(cleo, AGAIN, module)
+        why = "The second message is another turn, and means the same case."
+        _once(lab, AGAIN, "The client sent its message twice", why)
         await ada.reset(before="invoke_model_activity")
         await ada.activities()
-        _once(
-            lab,
-            PLAIN,
-            "An operator reset the conversation, and the turn ran anew: {paid}. A reset begins a new run, with a new "
-            "run id and new random numbers. What the key is made of has to be the same in both.",
-        )
-        await _the_customer_begins_anew(lab, desk, module)
-        await _rightful_refunds(lab, desk, module)
-        await _another_amount(await lab.converse(desk, "dora"), lab, module)
+        why = """A reset begins a new run, with a new run id and new random numbers. The key has to be made of what is the
+            same in both."""
+        _once(lab, PLAIN, "An operator reset the conversation, and the turn ran again", why)
+        await say(await lab.converse(desk, "cleo"), AGAIN, module)
+        why = "The key names the conversation, and the case is known outside of it."
+        _once(lab, AGAIN, "The customer wrote again the next day, in a new conversation", why)
+        await _rightful_refunds(lab, await lab.converse(desk, "emil"), module)
+        await _another_amount(lab, await lab.converse(desk, "dora"), module)
         for chat in (ada, cleo):
             await close(chat, module)
-    return (
-        "The answer to a payment was lost, the model asked twice in one message and again in the next, the client "
-        "sent a message twice, the customer came back in a new conversation, an operator reset another: each time one "
-        "refund was paid. Two cases of one order, asked for in one message, were both paid, also at the same price."
-    )
+    return """The answer to a payment was lost, the model asked twice in one message and again in the next, the client
+        sent a message twice, the customer came back in a new conversation, an operator reset another: each time one
+        refund was paid. Two cases of one order, asked for in one message, were both paid, even at the same price."""
 
 
 def _refunds(lab: Lab, message: str) -> pd.DataFrame:
@@ -151,118 +142,67 @@ def _refunds(lab: Lab, message: str) -> pd.DataFrame:
     return paid[(paid.order_id == wanted[0]["order_id"]) & paid.amount_cents.isin(amounts)]
 
 
-def _once(lab: Lab, message: str, says: str) -> None:
-    """Raises `NotYet` unless a refund was paid exactly once. `{paid}` in what it says is filled in."""
+def _once(lab: Lab, message: str, happened: str, why: str) -> None:
+    """Raises `NotYet` unless a refund was paid exactly once."""
     paid = len(_refunds(lab, message))
-    if paid == 0:
-        raise NotYet(f"{quoted(message)} was answered, and nothing was paid.")
-    if paid > 1:
-        raise NotYet(says.format(paid=f"the refund of {quoted(message)} was paid {paid} times"))
+    require(paid, f"{quoted(message)} was answered, and nothing was paid.")
+    require(paid == 1, f"{happened}: the refund of {quoted(message)} was paid {paid} times. {why}")
 
 
 async def _paid_at_all(lab: Lab, chat: Conversation, message: str) -> None:
     record = await chat.activities(times=True)
     tries = record[record.activity == "issue_refund"]
     if tries.empty:
-        raise NotYet(
-            f"{quoted(message)} was answered, and nothing was paid: your tool has not run issue_refund. "
-            f"{_handed_to_the_model(record)}"
-        )
+        raise NotYet(f"""{quoted(message)} was answered, and nothing was paid: your tool has not run issue_refund.
+            {_handed_to_the_model(record)}""")
     if not len(_refunds(lab, message)):
         what = tries.failure.dropna().tolist() or [f"its arguments were {tries.input.tolist()[0]}"]
-        raise NotYet(
-            f"{quoted(message)} was answered, and not paid as asked. issue_refund ran: {shortened(str(what[0]))}"
-        )
-    if len(tries) > 1:
-        raise NotYet(f"One refund was asked for, and your tool ran issue_refund {len(tries)} times.")
+        raise NotYet(f"""{quoted(message)} was answered, and not paid as asked. issue_refund ran:
+            {shortened(str(what[0]))}""")
+    require(len(tries) == 1, f"One refund was asked for, and your tool ran issue_refund {len(tries)} times.")
 
 
 def _handed_to_the_model(record: pd.DataFrame) -> str:
     """What the tool returned. What it raises is handed to the model too, as a text, and is seen nowhere else."""
-    given = record[record.activity == MODEL_CALL].input.iloc[-1][0]["input"]
-    items = given if isinstance(given, list) else []
-    outputs = [item["output"] for item in items if item.get("type") == "function_call_output"]
-    return f"It handed the model: “{shortened(str(outputs[-1]), 200)}”" if outputs else ""
+    outputs = [item["output"] for item in last_input(record) if item.get("type") == "function_call_output"]
+    return f"It handed the model: {quoted(str(outputs[-1]), 200)}" if outputs else ""
 
 
-async def _the_answer_is_lost(lab: Lab, desk: type, module: Any) -> None:
-    chat = await lab.converse(desk, "ben")
+async def _the_answer_is_lost(lab: Lab, chat: Conversation, module: Any) -> None:
     await say(chat, LOST, module)
-    record = await chat.activities(times=True)
-    tries = record[record.activity == "issue_refund"]
+    lost = "The refund was paid, and the answer of issue_refund was lost"
     _once(
-        lab,
-        LOST,
-        "The refund was paid, and the answer of issue_refund was lost: {paid}. The next attempt is to come with the same "
-        "key, and PAYMENT sees to the attempts.",
+        lab, LOST, lost, "The next attempt has to come with the same key, and PAYMENT sees to the attempts."
     )
-    if tries.status.tolist()[-1:] != ["completed"]:
-        raise NotYet(
-            "The refund was paid, and the answer of issue_refund was lost. Nobody tried again, so the customer was not "
-            "told that the money is there. With a key that stays the same a retry does no harm: **PAYMENT has them."
-        )
+    if (await rows_of(chat, "issue_refund")).status.tolist()[-1:] != ["completed"]:
+        raise NotYet(f"""{lost}. Nobody tried again, so the customer was not told that the money is there. With a key
+            that stays the same a retry does no harm: **PAYMENT has them.""")
 
 
-async def _the_model_asks_twice(lab: Lab, desk: type, module: Any) -> None:
-    chat = await lab.converse(desk, "dora")
+async def _the_model_asks_twice(lab: Lab, chat: Conversation, module: Any) -> None:
     await say(chat, TWICE, module)
-    _once(
-        lab,
-        TWICE,
-        "The model made the same call twice in one answer: {paid}. Two calls are two activities, and they came with "
-        "different keys, although they mean the same case.",
-    )
+    why = "Two calls are two activities, and they came with different keys, although they mean the same case."
+    _once(lab, TWICE, "The model made the same call twice in one answer", why)
     await say(chat, NEWS, module)
-    _once(
-        lab,
-        TWICE,
-        f"The customer asked {quoted(NEWS)}, and the model called the tool for the same case again: {{paid}}. The "
-        "second call stands in another turn, and its key was another.",
-    )
+    asked = f"The customer asked {quoted(NEWS)}, and the model called the tool for the same case again"
+    _once(lab, TWICE, asked, "The second call came in another turn, and with another key.")
 
 
-async def _the_client_sends_twice(lab: Lab, desk: type, module: Any) -> Conversation:
-    chat = await lab.converse(desk, "cleo")
-    for _ in range(2):
-        await say(chat, AGAIN, module)
-    _once(
-        lab,
-        AGAIN,
-        "The client sent its message twice: {paid}. The second message is another turn, and means the same case.",
-    )
-    return chat
-
-
-async def _the_customer_begins_anew(lab: Lab, desk: type, module: Any) -> None:
-    await say(await lab.converse(desk, "cleo"), AGAIN, module)
-    _once(
-        lab,
-        AGAIN,
-        "The customer wrote again the next day, in a new conversation: {paid}. The key names the conversation, and the "
-        "case is known outside of it.",
-    )
-
-
-async def _another_amount(chat: Conversation, lab: Lab, module: Any) -> None:
+async def _another_amount(lab: Lab, chat: Conversation, module: Any) -> None:
     await say(chat, MORE, module)
     if len(_refunds(lab, MORE)):
-        raise NotYet(
-            "The model asked for the same case again, with another amount, and it was paid a second time. A case is paid once, "
-            "whatever amount is named: the amount does not belong into its key. The shop refuses the other one by itself."
-        )
+        raise NotYet("""The model asked for the same case again, with another amount, and it was paid a second time. A
+            case is paid once, whatever the amount: the amount does not belong in its key. The shop refuses the other
+            one by itself.""")
 
 
-async def _rightful_refunds(lab: Lab, desk: type, module: Any) -> None:
-    chat = await lab.converse(desk, "emil")
+async def _rightful_refunds(lab: Lab, chat: Conversation, module: Any) -> None:
     await say(chat, UNLIKE, module)
     if len(_refunds(lab, UNLIKE)) < 2:
-        raise NotYet(
-            f"{quoted(UNLIKE)} asks for two rightful refunds of one order, and only one was paid: the other came with the "
-            "same key, so the shop refused it. The key names less than the case."
-        )
+        raise NotYet(f"""{quoted(UNLIKE)} asks for two rightful refunds of one order, and only one was paid:
+            the other one came with the same key, so the shop refused it. The key names less than the case.""")
     await say(chat, ALIKE, module)
     if len(_refunds(lab, ALIKE)) < 2:
-        raise NotYet(
-            f"{quoted(ALIKE)} asks for two rightful refunds of one order at the same price, and only one was paid: the shop "
-            "took the other for its repeat, and said that it is paid. Order and amount do not tell two cases apart."
-        )
+        raise NotYet(f"""{quoted(ALIKE)} asks for two rightful refunds of one order at the same price, and
+            only one was paid: the shop took the other one for a repeat, and said that it is paid. Order and
+            amount do not tell two cases apart.""")

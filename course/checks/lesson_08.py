@@ -1,13 +1,12 @@
-"""Exercise 08: say what is done again, for a history with a mark in it. The deaths behind it are recorded, and real."""
+"""Exercise 08: say what is done again, for a history with a mark in it. Its deaths are real, and were recorded."""
 
-import hashlib
 import json
 import random
 from pathlib import Path
 from typing import Any
 
-from course.checks.talking import MODEL_CALL, quoted
-from course.checks.verdict import NotYet, shortened
+from course.checks.talking import MODEL_CALL, dice_of, predicted, quoted
+from course.checks.verdict import NotYet
 
 TITLE = "What is done again?"
 
@@ -51,73 +50,55 @@ def mark_of(death: dict[str, Any]) -> str:
 
 
 async def check(module: Any) -> str:
-    predict = getattr(module, "predict", None)
-    if not callable(predict):
-        raise NotYet("There is no function `predict` in your cell. Keep the name: the check looks for it.")
-    # Other code is asked about other deaths: what one answer gave away is of no use for the next.
-    asked = questions(random.Random(hashlib.sha256(Path(module.__file__).read_bytes()).digest()))
+    asked = questions(dice_of(module))
     for death in asked:
-        predicted = predict([tuple(pair) for pair in death["record"]], mark_of(death))
-        if (
-            not isinstance(predicted, dict)
-            or not {"again", "paid_in_vain", "repeats_refused"} <= predicted.keys()
-        ):
-            raise NotYet(
-                f"predict(…) returns {shortened(repr(predicted), 60)}; it returns a dict of again, paid_in_vain and "
-                "repeats_refused."
-            )
-        _compare(death, predicted)
-    return (
-        f"{len(asked)} deaths that you had not seen, and you said of each what was done again, what was paid for in "
-        "vain, and what a key refused."
-    )
+        pairs = [tuple(pair) for pair in death["record"]]
+        keys = ("again", "paid_in_vain", "repeats_refused")
+        _compare(death, predicted(module, pairs, mark_of(death), keys=keys))
+    return f"""{len(asked)} deaths that you had not seen, and you said of each what was done again, what was
+        paid for in vain, and what a key refused."""
 
 
 def questions(choice: random.Random) -> list[dict[str, Any]]:
     """One death of each kind, so that no rule is left out by luck."""
+    moments = [
+        [f"after {MODEL_CALL}"],
+        [f"before {MODEL_CALL}"],
+        [f"before {name}" for name in KEYED],
+        [f"before {name}" for name in READS],
+        [f"after {name}" for name in READS],
+        ["before reply"],
+    ]
     kinds = [
-        [d for d in DEATHS if d["moment"] == f"after {MODEL_CALL}"],
-        [d for d in DEATHS if d["moment"] == f"before {MODEL_CALL}"],
-        [d for d in DEATHS if d["moment"].startswith("after ") and d["repeats_refused"]],
-        [d for d in DEATHS if d["moment"] in [f"before {name}" for name in KEYED]],
-        *(
-            [d for d in DEATHS if d["moment"] in [f"{when} {name}" for name in READS]]
-            for when in ("before", "after")
-        ),
-        [d for d in DEATHS if d["moment"] == "before reply"],
-        [
-            d for d in DEATHS if "workflow task" in d["moment"]
-        ],  # the one in hand is not the last that was asked for
+        *([death for death in DEATHS if death["moment"] in kind] for kind in moments),
+        [death for death in DEATHS if death["moment"].startswith("after ") and death["repeats_refused"]],
+        # In these, the activity in hand is not the last one that was asked for.
+        [death for death in DEATHS if "workflow task" in death["moment"]],
     ]
     asked = [choice.choice(kind) for kind in kinds]
     choice.shuffle(asked)
     return asked
 
 
-def _compare(death: dict[str, Any], predicted: dict[str, Any]) -> None:
-    """Says the first prediction that this death did not bear out, and what was at work."""
+def _compare(death: dict[str, Any], prediction: dict[str, Any]) -> None:
+    """Says the first prediction that this death contradicts, and why."""
     record, mark = death["record"], mark_of(death)
     event, name = record[-1]
-    where = (
-        f"A record of {len(record)} lines, after the message {quoted(death['messages'][-1])}; its last line is {event} "
-        f"{name}, and the mark is {mark!r}."
-    )
-    again, said = death["again"], predicted["again"]
+    where = f"""A record of {len(record)} lines, after the message {quoted(death["messages"][-1])}; its last line is
+        {event} {name}, and the mark is {mark!r}."""
+    again, said = death["again"], prediction["again"]
     if said != again:
         raise NotYet(f"{where} You predict again={said!r}. {_why_again(record, again, said)}")
     for key, why in (("paid_in_vain", _why_paid), ("repeats_refused", _why_refused)):
-        if predicted[key] != death[key]:
-            raise NotYet(
-                f"{where} You predict {key}={predicted[key]!r}, and it was {death[key]}. {why(death)}"
-            )
+        if prediction[key] != death[key]:
+            raise NotYet(f"""{where} You predict {key}={prediction[key]!r}, and it was {death[key]}.
+                {why(death)}""")
 
 
 def _why_again(record: list[list[str]], again: str | None, said: Any) -> str:
     if again is None:
-        return (
-            "No activity was in the worker's hands: each one that was asked for stands there as completed. The workflow's "
-            "code ran again, and no activity did."
-        )
+        return """No activity was in the worker's hands: each one that was asked for is there as
+            completed. The workflow's code ran again, and no activity did."""
     if said is None:
         return f"{again} was asked for, and nothing says that it was completed. It got a second attempt."
     if ["ActivityTaskCompleted", said] in record and ["ActivityTaskScheduled", said] in record:
@@ -127,10 +108,8 @@ def _why_again(record: list[list[str]], again: str | None, said: Any) -> str:
 
 def _why_paid(death: dict[str, Any]) -> str:
     if death["paid_in_vain"]:
-        return (
-            "The model had answered, and the answer died with the worker. The second attempt asked again, and a call to a "
-            "model has no key by which its provider could know a repeat."
-        )
+        return """The model had answered, and the answer died with the worker. The second attempt asked again,
+            and a call to a model has no key by which its provider could recognise a repeat."""
     if death["again"] == MODEL_CALL:
         return "The worker died before it had asked the model, so the provider counts one answer."
     return "The model calls of this turn are completed: their answers are on record, and nobody asks again."

@@ -6,7 +6,7 @@ from temporalio import workflow
 
 from course.checks.complaints import own_words
 from course.checks.talking import Stuck, file_of, lab_for, quoted, say, workflow_class
-from course.checks.verdict import NotYet
+from course.checks.verdict import NotYet, require
 from course.lab import Conversation, Lab, LabError
 from course.lessons.lesson_09 import GrowingPatchedWorkflow, GrowingWorkflow
 from course.models import OfflineModel
@@ -60,10 +60,9 @@ async def check(module: Any) -> str:
     desk = workflow_class(module, "NextDesk")
     name = workflow._Definition.must_from_class(desk).name
     if name != "GrowingWorkflow":
-        raise NotYet(
-            f"For Temporal your class is called {name}, so it is another workflow: the conversations under way are of "
-            'GrowingWorkflow, and no worker would run them any more. Keep @workflow.defn(name="GrowingWorkflow").'
-        )
+        raise NotYet(f"""To Temporal your class is called {name}, so it is another workflow: the conversations under
+            way are GrowingWorkflow's, and no worker would run them any more. Keep
+            @workflow.defn(name="GrowingWorkflow").""")
     async with lab_for(module, [GrowingWorkflow], OfflineModel()) as lab:
         old = await lab.converse(GrowingWorkflow, OLD)
         await old.send(BEFORE[0])
@@ -89,15 +88,12 @@ async def check(module: Any) -> str:
             await _fits(chat, desk, "goes on with your code")
         turns = len(lab.table("batches"))
     if turns != len(AFTER) * 3:
-        raise NotYet(
-            f"The step ran in {len(AFTER) * 3} turns, and the database has {turns} rows of it: turns share a key. "
-            "self.key names the turn."
-        )
-    return (
-        "Two conversations were under way, one from before “tell-the-team” and one from after it. Both histories replay "
-        f"clean with your code. Deployed, it runs {STEP} in the next turn of both, in every turn of a new conversation, and "
-        "in no turn that was over; and the histories that your code has made replay clean, too."
-    )
+        raise NotYet(f"""The step ran in {len(AFTER) * 3} turns, and the database has {turns} rows of it:
+            turns share a key. self.key names the turn.""")
+    return f"""Two conversations were under way, one from before “tell-the-team” and one from after it. Both
+        histories replay clean with your code. Deployed, it runs {STEP} in the next turn of both, in every
+        turn of a new conversation, and in no turn that was over; and the histories that your code has made
+        replay clean, too."""
 
 
 async def _deploy(lab: Lab, desk: type, module: Any) -> None:
@@ -111,9 +107,7 @@ async def _told(chat: Conversation, message: str, module: Any) -> None:
     try:
         await say(chat, message, module)
     except Stuck as error:
-        raise NotYet(
-            f"Deployed, your code met {quoted(message)} and froze the conversation. {error}"
-        ) from None
+        raise NotYet(f"Deployed, your code froze the conversation at {quoted(message)}. {error}") from None
 
 
 async def _fits(chat: Conversation, desk: type, which: str) -> None:
@@ -122,11 +116,9 @@ async def _fits(chat: Conversation, desk: type, which: str) -> None:
     except LabError as error:
         said = str(error).split(" Deployed, it would")[0]
         if which == "goes on with your code":
-            raise NotYet(
-                f"The live turns had their step, and now the history that they left does not replay with your own code: "
-                f"the next worker that takes this conversation over would freeze it. {said} A replay must come to the same "
-                "answer as the live turn: workflow.patched keeps it on record."
-            ) from None
+            raise NotYet(f"""The live turns had their step, and now the history that they left does not replay
+                with your own code: the next worker that takes over this conversation would freeze it. {said} A
+                replay must come to the same answer as the live turn: workflow.patched keeps it on record.""") from None
         raise NotYet(f"A conversation under way, which {which}, would freeze. {said}") from None
 
 
@@ -136,38 +128,32 @@ async def _has_the_step(chat: Conversation, over: int, which: str) -> None:
     steps = record[record.activity == STEP]
     turns = range(1, over + len(AFTER) + 1)
     found = [int((steps.turn == turn).sum()) for turn in turns]
-    if any(found[:over]):
-        raise NotYet(f"{STEP} ran for a turn that was over when you deployed.")
+    require(not any(found[:over]), f"{STEP} ran for a turn that was over when you deployed.")
     live = found[over:]
     if not any(live):
-        if over == 0:
-            raise NotYet(
-                f"No turn has {STEP}, not even in a conversation {which}: the step is not there yet."
-            )
+        missing = f"No turn has {STEP}, not even in a conversation {which}: the step is not there yet."
+        require(over > 0, missing)
         asked = ", ".join(record[record.turn == turns[-1]].activity)
-        raise NotYet(
-            f"Your code fits the old histories, and it is live; yet a conversation {which} has no {STEP} in its next turns: "
-            f"{asked}. A patch id that was asked for while the first turns were replayed was told False, and the run "
-            "remembers that. The next turn has to ask for an id that no turn before has asked for."
-        )
+        raise NotYet(f"""Your code fits the old histories, and it is live; yet a conversation {which} has no
+            {STEP} in its next turns: {asked}. A patch id that was asked for while the first turns were
+            replayed was told False, and the run remembers that. The next turn has to ask for an id that no
+            turn before has asked for.""")
     if 0 in live:
-        raise NotYet(
-            f"A conversation {which} has the step in some of its turns and not in others: in its {len(live)} turns on your "
-            f"code it ran {live} times. Every turn asks anew: an id that was asked for before keeps its answer."
-        )
-    if max(live) > 1:
-        raise NotYet(f"{STEP} ran {max(live)} times in one turn. Once is enough.")
+        raise NotYet(f"""A conversation {which} has the step in some of its turns and not in others: in its
+            {len(live)} turns on your code it ran {live} times. Every turn has to ask a new question: an id that
+            was asked for before keeps its answer.""")
+    require(max(live) == 1, f"{STEP} ran {max(live)} times in one turn. Once is enough.")
     for turn in turns[over:]:
         ours = record[record.turn == turn].set_index("activity")
-        if ours.scheduled[STEP] < ours.closed["save_to_database"]:
-            raise NotYet(f"{STEP} began before the save was done. First the record, then the statistics.")
+        after_the_save = ours.scheduled[STEP] >= ours.closed["save_to_database"]
+        require(
+            after_the_save, f"{STEP} began before the save was done. First the record, then the statistics."
+        )
 
 
 async def _tells_as_before(chat: Conversation, notices: int) -> None:
     record = await chat.activities()
     found = int((record.activity == "send_notification").sum())
     if found != notices:
-        raise NotYet(
-            f"The notices changed: a conversation has {found} send_notification, and it had to be {notices}. Leave "
-            "“tell-the-team” as it was: it decides for its own step only."
-        )
+        raise NotYet(f"""The notices changed: a conversation has {found} send_notification, and should have {notices}.
+            Leave “tell-the-team” as it was: it decides only about its own step.""")

@@ -5,15 +5,15 @@ import builtins
 from datetime import timedelta
 from typing import Any
 
-from temporalio import activity, workflow
+from temporalio import activity
 from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
 from course.checks.complaints import meaning
-from course.checks.talking import lab_for, own_part, stop_if_stuck
-from course.checks.verdict import NotYet, shortened
+from course.checks.talking import defined, lab_for, own_part, quoted, replaced_by, wait_for
+from course.checks.verdict import NotYet, require, shortened
 from course.desk.answering import why
-from course.lab import Conversation, Lab, LabError, everything
+from course.lab import Conversation, Lab, LabError
 from course.lessons import money
 from course.models import OfflineModel
 
@@ -73,7 +73,7 @@ class Approval:
 '''
 
 HINTS = (
-    "Take the three one after the other; the check names the first that is missing. Rejected is a branch: look at "
+    "Take the three one after the other; the check names the first one that is missing. Rejected is a branch: look at "
     "`self.decision.approved`, and return a text with the reason in it.",
     "`wait_condition(…, timeout=THREE_DAYS)` raises TimeoutError when the time is over. Uncaught, it ends the workflow as "
     "failed, and the customer is told nothing. What is safe when nobody has decided?",
@@ -83,7 +83,7 @@ HINTS = (
 )
 
 SLIPS = (ArithmeticError, AttributeError, ImportError, LookupError, NameError, RecursionError, TypeError)
-"""What Python raises by itself. A reader who refuses with an error of Python's takes another one: ValueError, say."""
+"""What Python raises by itself. A reader who refuses with one of Python's errors takes another: ValueError, say."""
 
 FORBIDDEN = ("ReadOnlyContextError", "RestrictedWorkflowAccessError")
 """What Temporal raises when a validator does what only a handler may, or what no workflow may."""
@@ -101,46 +101,29 @@ def issue_refund(refund_id: str, order_id: str, amount_cents: int) -> str:
 
 
 async def check(module: Any) -> str:
-    approval = _approval(module)
-    others = [one for one in everything.activities() if one is not money.issue_refund]
-    async with lab_for(module, [approval], OfflineModel(), [*others, issue_refund]) as lab:
-        case = Case(lab, approval, module)
+    approval, definition = defined(module, "Approval")
+    require(
+        "decide" in definition.updates,
+        "Approval has no update `decide` any more: the person decides with it.",
+    )
+    async with lab_for(module, [approval], OfflineModel(), replaced_by(issue_refund)) as lab:
+        case = Case(lab, approval, definition.name, module)
         await _approved(case)
         rejected = await _rejected(case)
         unanswered = await _unanswered(case)
         await _answered_late(case)
         refused = await _decided_twice(case)
-    return (
-        f"An approved refund was paid once. A rejected one was not paid, and the customer was told {_quoted(rejected)}. With "
-        f"no answer it waited for three days, was not paid, and the customer was told {_quoted(unanswered)}; an answer on "
-        f"the third day still counted. A second decision was refused with {_quoted(refused)}, and changed nothing."
-    )
-
-
-def _quoted(text: str) -> str:
-    return f"“{shortened(text, 100)}”"
-
-
-def _approval(module: Any) -> type:
-    found = getattr(module, "Approval", None)
-    if not isinstance(found, type):
-        raise NotYet("There is no class Approval in your cell. Keep the name: the check looks for it.")
-    definition = workflow._Definition.from_class(found)
-    if definition is None:
-        raise NotYet(
-            "Approval is an ordinary class, so Temporal cannot run it: @workflow.defn is missing above it."
-        )
-    if "decide" not in definition.updates:
-        raise NotYet("Approval has no update `decide` any more: the person's decision comes by it.")
-    return found
+    return f"""An approved refund was paid once. A rejected one was not paid, and the customer was told
+        {quoted(rejected, 100)}. With no answer it waited for three days, was not paid, and the customer was told
+        {quoted(unanswered, 100)}; an answer on the third day still counted. A second decision was refused with
+        {quoted(refused, 100)}, and changed nothing."""
 
 
 class Case:
-    """Starts the reader's approvals, decides about them, and looks what became of them."""
+    """Starts the reader's approvals, decides about them, and looks at what happened to them."""
 
-    def __init__(self, lab: Lab, approval: type, module: Any) -> None:
-        self.lab, self._class, self._module = lab, approval, module
-        self._type = workflow._Definition.must_from_class(approval).name
+    def __init__(self, lab: Lab, approval: type, name: str, module: Any) -> None:
+        self.lab, self._class, self._type, self._module = lab, approval, name, module
 
     async def ask(self, number: str, order_id: str, amount_cents: int) -> Conversation:
         request = {"number": number, "order_id": order_id, "amount_cents": amount_cents}
@@ -153,17 +136,15 @@ class Case:
         """The first decision about a request, which has to count."""
         refusal = await self.refusal(approval, by, approved, reason)
         if refusal is not None:
-            words = f": {_quoted(refusal)}" if refusal else " without a sentence"
+            words = f": {quoted(refusal, 100)}" if refusal else " without a sentence"
             raise NotYet(f"{by} was the first to decide, and `decide` refused it{words}.")
 
     async def refusal(self, approval: Conversation, by: str, approved: bool, reason: str = "") -> str | None:
         """Somebody decides. Returns what they are told if that is refused, and None if it counts."""
         decision = {"approved": approved, "by": by, "reason": reason}
         sending = asyncio.create_task(approval.handle.execute_update("decide", decision))
-        await self._wait(approval, sending, 4)
-        if not sending.done():
-            sending.cancel()
-            raise NotYet(f"`decide` did not answer {by}: nothing is to be waited for in it.")
+        answered = await wait_for(sending, approval, self._module, seconds=4)
+        require(answered, f"`decide` did not answer {by}: it must not wait for anything.")
         try:
             await sending
         except WorkflowUpdateFailedError as error:
@@ -173,19 +154,14 @@ class Case:
     async def told(self, approval: Conversation, happened: str, otherwise: str) -> str:
         """What the customer is told. When there is no end, raises `NotYet` with the words for it."""
         ending = asyncio.create_task(approval.handle.result())
-        await self._wait(approval, ending, 2)
-        if not ending.done():
-            ending.cancel()
-            raise NotYet(f"{happened}, and {otherwise}")
+        require(await wait_for(ending, approval, self._module, seconds=2), f"{happened}, and {otherwise}")
         try:
             text = await ending
         except WorkflowFailureError as error:
-            raise NotYet(
-                f"{happened}, and the approval ended as failed: {_failure(error)}. The customer is told what "
-                "`run` returns, and it returned nothing."
-            ) from None
-        if not isinstance(text, str) or not text.strip():
-            raise NotYet(f"`run` returned {text!r}, and the customer is to be told something.")
+            raise NotYet(f"""{happened}, and the approval ended as failed: {_failure(error)}. The customer is
+                told what `run` returns, and it returned nothing.""") from None
+        told = isinstance(text, str) and text.strip()
+        require(told, f"`run` returned {text!r}, and the customer has to be told something.")
         return text
 
     async def is_open(self, approval: Conversation) -> bool:
@@ -197,22 +173,13 @@ class Case:
         try:
             await approval.replay(self._class)
         except LabError:
-            raise NotYet(
-                "An approved refund was paid. But a worker that takes the approval over replays its record, and with that "
-                "your code does not come to the same. A replay runs `decide` and no validator: is the decision kept in "
-                "`decide` itself?"
-            ) from None
+            raise NotYet("""An approved refund was paid. But a worker that takes over the approval replays its
+                record, and your code then does not come to the same result. A replay runs `decide` and no validator:
+                is the decision kept in `decide` itself?""") from None
 
     def paid(self, approval: Conversation) -> int:
         table = self.lab.table("refunds")
         return int((table.refund_id == approval.id).sum())
-
-    async def _wait(self, approval: Conversation, task: asyncio.Task[Any], seconds: float) -> None:
-        end = asyncio.get_running_loop().time() + seconds
-        while not task.done() and asyncio.get_running_loop().time() < end:
-            await asyncio.wait([task], timeout=0.2)
-            if not task.done():
-                await stop_if_stuck(approval, self._module)
 
 
 def _sentence(by: str, cause: BaseException) -> str:
@@ -220,26 +187,20 @@ def _sentence(by: str, cause: BaseException) -> str:
     if not isinstance(cause, ApplicationError):
         return str(cause).strip()
     if cause.type == "AcceptedUpdateCompletedWorkflow":
-        raise NotYet(
-            f"{by} decided, `run` went on and ended while `decide` was still waiting, and {by} got no answer: nothing is to "
-            "be waited for in it."
-        )
+        raise NotYet(f"""{by} decided, `run` went on and ended while `decide` was still waiting, and {by} got no
+            answer: `decide` must not wait for anything.""")
     if cause.type in FORBIDDEN or _is_slip(cause.type):
-        where = (
-            " ApplicationError comes from temporalio.exceptions."
-            if "'ApplicationError'" in cause.message
-            else ""
-        )
+        missing = "'ApplicationError'" in cause.message
+        where = " ApplicationError comes from temporalio.exceptions." if missing else ""
         raised = f"{cause.type}: {shortened(cause.message).rstrip('.')}.{where}"
-        raise NotYet(
-            f"{by}'s decision was refused by an error in your own code. {meaning(cause.message) or raised}"
-        )
+        raise NotYet(f"""{by}'s decision was refused by an error in your own code.
+            {meaning(cause.message) or raised}""")
     # An empty message arrives as these words, which are Temporal's.
     return "" if cause.message.strip() == "Application error" else cause.message.strip()
 
 
 def _failure(error: WorkflowFailureError) -> str:
-    """Why a workflow failed, in one line. What lies below a TimeoutError is how Python came to it."""
+    """Why a workflow failed, in one line. Below a TimeoutError there is only how Python came to it."""
     kind = error.cause.type if isinstance(error.cause, ApplicationError) else None
     return kind if kind == "TimeoutError" else own_part(why(error)).rstrip(".")
 
@@ -253,10 +214,10 @@ async def _approved(case: Case) -> None:
     approval = await case.ask("refund-8101", "1042", 3100)
     await case.decide(approval, "Bea", True, "Sorry!")
     await case.told(approval, "Bea approved a refund", "two seconds later the approval had not ended.")
-    if case.paid(approval) != 1:
-        raise NotYet(
-            "Bea approved a refund, and it was not paid under its number (request.number). Leave that part as it was."
-        )
+    require(
+        case.paid(approval) == 1,
+        "Bea approved a refund, and it was not paid under its number (request.number). Leave that part as it was.",
+    )
     await case.replay(approval)
 
 
@@ -264,31 +225,26 @@ async def _rejected(case: Case) -> str:
     approval = await case.ask("refund-8102", "1043", 4400)
     await case.decide(approval, "Cy", False, REASON)
     text = await case.told(approval, "Cy rejected a refund", "the approval still waits: for whom?")
-    if case.paid(approval):
-        raise NotYet("Cy rejected a refund, and it was paid all the same.")
+    require(not case.paid(approval), "Cy rejected a refund, and it was paid all the same.")
     if REASON not in text:
-        raise NotYet(
-            f"Cy rejected a refund and gave the reason “{REASON}”. The customer was told “{shortened(text, 80)}”, and not "
-            "the reason."
-        )
+        raise NotYet(f"""Cy rejected a refund and gave the reason “{REASON}”. The customer was told
+            {quoted(text, 80)}, and not the reason.""")
     return text
 
 
 async def _unanswered(case: Case) -> str:
     approval = await case.ask("refund-8103", "1044", 2500)
     await approval.fast_forward(timedelta(days=2, hours=23))
-    if not await case.is_open(approval):
-        raise NotYet(
-            "Nobody had decided for two days and 23 hours, and the approval had ended already. A person has three days."
-        )
-    await approval.fast_forward(timedelta(hours=2))
-    text = await case.told(
-        approval, "Nobody decided for three days", "an hour after that the approval still waits."
+    require(
+        await case.is_open(approval),
+        "Nobody had decided for two days and 23 hours, and the approval had ended already. A person has three days.",
     )
-    if case.paid(approval):
-        raise NotYet("Nobody decided for three days, and the refund was paid. Silence is no approval.")
+    await approval.fast_forward(timedelta(hours=2))
+    nobody = "Nobody decided for three days"
+    text = await case.told(approval, nobody, "an hour after that the approval still waits.")
+    require(not case.paid(approval), f"{nobody}, and the refund was paid. Silence is not approval.")
     if "paid." in text and "not" not in text:
-        raise NotYet(f"Nobody decided, nothing was paid, and the customer was told “{shortened(text, 80)}”.")
+        raise NotYet(f"Nobody decided, nothing was paid, and the customer was told {quoted(text, 80)}.")
     return text
 
 
@@ -297,8 +253,7 @@ async def _answered_late(case: Case) -> None:
     await approval.fast_forward(timedelta(days=2, hours=12))
     await case.decide(approval, "Dee", True, "Just in time.")
     await case.told(approval, "Dee approved on the third day", "two seconds later it had not ended.")
-    if not case.paid(approval):
-        raise NotYet("Dee approved on the third day, which is in time, and nothing was paid.")
+    require(case.paid(approval), "Dee approved on the third day, which is in time, and nothing was paid.")
 
 
 async def _decided_twice(case: Case) -> str:
@@ -308,21 +263,17 @@ async def _decided_twice(case: Case) -> str:
     said = []
     for by, approved in (("Cy", False), ("Dee", True), ("Bea", False)):
         refusal = await case.refusal(approval, by, approved, "No.")
-        if refusal == "":
-            raise NotYet(f"{by}'s decision was refused without a sentence: say why.")
+        require(refusal != "", f"{by}'s decision was refused without a sentence: say why.")
+        paying = "Bea approved a refund, and while the shop was paying it,"
         if refusal is None and by == "Bea":
-            raise NotYet(
-                "Bea approved a refund, and while the shop was paying it, she rejected it after all, and was told that she had "
-                "decided. A decision counts once, whoever comes second."
-            )
+            raise NotYet(f"""{paying} she rejected it after all, and was told that she had decided. A decision counts
+                once, whoever comes second.""")
         if refusal is None:
-            raise NotYet(
-                f"Bea approved a refund, and while the shop was paying it, {by} {'approved' if approved else 'rejected'} it. "
-                "Both were told that they had decided. A decision counts once: refuse the second with a sentence."
-            )
+            raise NotYet(f"""{paying} {by} {"approved" if approved else "rejected"} it. Both were told that they had
+                decided. A decision counts once: refuse the second with a sentence.""")
         said.append(refusal)
     await approval.fast_forward(timedelta(hours=2))
-    await case.told(approval, "Bea approved, Cy's later word was refused", "the approval did not end.")
-    if case.paid(approval) != 1:
-        raise NotYet("Bea approved, Cy's later word was refused, and the refund was not paid.")
+    happened = "Bea approved, Cy's later word was refused"
+    await case.told(approval, happened, "the approval did not end.")
+    require(case.paid(approval) == 1, f"{happened}, and the refund was not paid.")
     return said[0]

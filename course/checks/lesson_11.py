@@ -1,25 +1,23 @@
-"""Exercise 11: a state more, into which the model may move a ticket, and out of which only staff and the clock may."""
+"""Exercise 11: one more state. The model may move a ticket into it; only staff and the clock may move it out."""
 
 import json
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from agents import Model, ModelResponse
-from temporalio import activity
+import pandas as pd
 from temporalio.client import WorkflowUpdateFailedError
 
-from course.checks.talking import lab_for, quoted, say, workflow_class
-from course.checks.verdict import NotYet
+from course.checks.talking import Scenes, lab_for, quoted, say, workflow_class
+from course.checks.verdict import NotYet, require
 from course.history import path_table
 from course.lab import Conversation
 from course.lessons.lesson_11.machine import Machine, Move, State
 from course.lessons.lesson_11.ticket import MOVES, STATES, TICKET
-from course.models import OfflineModel, ToolCall
+from course.models import ToolCall
 from course.models.offline import Step
 
-TITLE = "A state more"
+TITLE = "One more state"
 
 STARTER = """\
 from dataclasses import replace
@@ -70,7 +68,7 @@ ASKED_FOR = replace(
         Move(NEW, "resolve", "clock", after=timedelta(days=2)),
     ),
 )
-"""What the exercise asks for. Words for a model, and in which order the moves stand, are the reader's own."""
+"""What the exercise asks for. The words for a model and the order of the moves are the reader's own."""
 
 
 def proposes(move: str | None) -> str:
@@ -107,32 +105,9 @@ STEPS: dict[str, list[Step]] = {
 """What the model answers when a message comes, call by call."""
 
 
-class Bold(Model):
-    """An offline model that answers certain messages by certain steps, whatever it is told to do."""
-
-    def __init__(self) -> None:
-        self._rules = OfflineModel()
-        self._steps: dict[tuple[str, str], list[str]] = {}  # conversation, message -> its logical calls
-
-    async def get_response(
-        self, system_instructions: Any, input: Any, *rest: Any, **more: Any
-    ) -> ModelResponse:
-        info = activity.info()
-        message = next(item["content"] for item in reversed(input) if item.get("role") == "user")
-        calls = self._steps.setdefault((str(info.workflow_id), message), [])
-        if info.activity_id not in calls:
-            calls.append(info.activity_id)
-        step = STEPS.get(message, [])[calls.index(info.activity_id) :][:1]
-        model = OfflineModel(script=step) if step else self._rules
-        return await model.get_response(system_instructions, input, *rest, **more)
-
-    def stream_response(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-        return self._rules.stream_response(*args, **kwargs)
-
-
 async def check(module: Any) -> str:
     desk = workflow_class(module, "EscalatingTicket")
-    async with lab_for(module, [desk], Bold()) as lab:
+    async with lab_for(module, [desk], Scenes(steps=STEPS)) as lab:
         ada = await lab.converse(desk, "ada")
         await _the_way_in(ada, module)
         await _what_its_agent_can_do(ada, module)
@@ -143,108 +118,93 @@ async def check(module: Any) -> str:
         await say(ben, AGAIN, module)
         await _staff(ben, module)
     _compared_as_data(desk)
-    return (
-        "The model moved a ticket from resolve to escalated, and was refused from triage and from confirm. There its agent "
-        "looked up an order, had no way to pay a refund, and could not leave, whatever it proposed. Staff moved tickets on to "
-        "resolve and to closed, and after two days the clock did. Read as data, the machine has one state and four moves more than "
-        "the lesson's, and nothing else is changed."
-    )
+    return """The model moved a ticket from resolve to escalated, and was refused from triage and from
+        confirm. There its agent looked up an order, had no way to pay a refund, and could not leave, whatever
+        it proposed. Staff moved tickets on to resolve and to closed, and after two days the clock did. Read
+        as data, the machine has one state and four moves more than the lesson's, and nothing else is
+        changed."""
+
+
+STAYS = "keep the lesson's moves, (*MOVES, …)."
+
+
+async def _path(chat: Conversation) -> pd.DataFrame:
+    return path_table(await chat.history())
 
 
 async def _state(chat: Conversation) -> str:
     """Where the ticket is, by its record."""
-    path = path_table(await chat.history())
+    path = await _path(chat)
     return str(path.state.iloc[-1]) if len(path) else "triage"
 
 
 async def _the_way_in(chat: Conversation, module: Any) -> None:
     await say(chat, RUSHES, module)
-    if NEW in path_table(await chat.history()).state.tolist():
-        raise NotYet(
-            f"{quoted(RUSHES)} came to a ticket in triage, the model proposed escalated, and the ticket went there. Only from "
-            "resolve may it be moved there."
-        )
-    if (state := await _state(chat)) != "resolve":
-        raise NotYet(
-            f"After triage the model moved a ticket to resolve, and the ticket is in {state}: the moves of before are to "
-            "stay, (*MOVES, …)."
-        )
+    if NEW in (await _path(chat)).state.tolist():
+        raise NotYet(f"""{quoted(RUSHES)} came to a ticket in triage, the model proposed escalated, and the ticket went
+            there. It may be moved there only from resolve.""")
+    state = await _state(chat)
+    require(
+        state == "resolve", f"After triage the model moved a ticket to resolve, and it is in {state}: {STAYS}"
+    )
     await say(chat, PERSON, module)
-    if await _state(chat) != NEW:
-        raise NotYet(
-            f"{quoted(PERSON)}: in resolve, the model proposed to move the ticket to escalated, and it is still in "
-            f"{await _state(chat)}. The move needs a line among the moves, by the model, and the state one among the states."
-        )
-    by = path_table(await chat.history()).by.iloc[-1]
+    if (state := await _state(chat)) != NEW:
+        raise NotYet(f"""{quoted(PERSON)}: in resolve, the model proposed to move the ticket to escalated, and it is
+            still in {state}. The move needs a line among the moves, by the model, and the state one among the
+            states.""")
+    by = (await _path(chat)).by.iloc[-1]
     if by != "model":
-        raise NotYet(
-            f"{quoted(PERSON)} came to a ticket in resolve, and the {by} moved it to escalated, whatever the model proposed. "
-            "That move is for the model to propose."
-        )
+        raise NotYet(f"""{quoted(PERSON)} came to a ticket in resolve, and the {by} moved it to escalated, whatever the
+            model proposed. Only the model proposes that move.""")
 
 
 async def _what_its_agent_can_do(chat: Conversation, module: Any) -> None:
     await say(chat, WAITS, module)
     if (state := await _state(chat)) != NEW:
-        raise NotYet(
-            f"{quoted(WAITS)} came to an escalated ticket, the agent answered, and the ticket is in {state} now. A message "
-            "is to leave it where it is, so the customer has no move there."
-        )
+        raise NotYet(f"""{quoted(WAITS)} came to an escalated ticket, the agent answered, and the ticket is now in
+            {state}. A message has to leave it where it is, so the customer has no move there.""")
     await say(chat, LOOKS, module)
     record = await chat.activities(times=True)
     last = record[record.turn == record.turn.max()]
     if "look_up_order" not in last.activity.tolist():
-        raise NotYet(
-            "In escalated, the model called look_up_order, and no order was looked up: the state's agent does not have this "
-            "tool."
-        )
+        raise NotYet("""In escalated, the model called look_up_order, and no order was looked up: the state's agent
+            does not have this tool.""")
     await say(chat, PAYS, module)
     if "issue_refund" in (await chat.activities()).activity.tolist():
-        raise NotYet(
-            f"{quoted(PAYS)}: in escalated, the model called refund, and the money was paid. What the agent may not do "
-            "there, it must not have there."
-        )
+        raise NotYet(f"""{quoted(PAYS)}: in escalated, the model called refund, and the money was paid. An agent should
+            not have a tool that it must not use.""")
 
 
 async def _nobody_leaves_by_talking(chat: Conversation, module: Any) -> None:
     await say(chat, LEAVES, module)
-    if await _state(chat) != NEW:
-        raise NotYet(
-            f"{quoted(LEAVES)}: in escalated, the model proposed resolve, and the ticket went to {await _state(chat)}. Out of it "
-            "only staff and the clock may move a ticket."
-        )
+    if (state := await _state(chat)) != NEW:
+        raise NotYet(f"""{quoted(LEAVES)}: in escalated, the model proposed resolve, and the ticket went to {state}.
+            Only staff and the clock may move a ticket out of it.""")
 
 
 async def _the_clock(chat: Conversation) -> None:
     await chat.fast_forward(timedelta(hours=47))
-    if await _state(chat) != NEW:
-        raise NotYet(
-            f"Within two days of silence, after 47 hours, the escalated ticket was moved to {await _state(chat)} by the clock: "
-            "that is too early."
-        )
+    if (state := await _state(chat)) != NEW:
+        raise NotYet(f"""After 47 hours of silence, the clock moved the escalated ticket to {state}: that is too early.
+            It has to wait for two days.""")
     await chat.fast_forward(timedelta(hours=2))
     if (state := await _state(chat)) != "resolve":
         where = "is still there" if state == NEW else f"went to {state}"
-        raise NotYet(
-            f"For two days nobody wrote and nobody moved an escalated ticket, and it {where}. The clock is to move it to resolve."
-        )
+        raise NotYet(f"""For two days nobody wrote and nobody moved an escalated ticket, and it {where}. The clock has
+            to move it to resolve.""")
 
 
 async def _nobody_else_comes_in(chat: Conversation, module: Any) -> None:
-    before = len(path_table(await chat.history()))
+    before = len(await _path(chat))
     await say(chat, DONE, module)
     await say(chat, CONTENT, module)
-    path = path_table(await chat.history()).state.tolist()[before:]
+    path = (await _path(chat)).state.tolist()[before:]
     if NEW in path:
-        raise NotYet(
-            f"{quoted(CONTENT)}: the model proposed escalated in {path[path.index(NEW) - 1]}, and the ticket went there. Only "
-            "from resolve may it be moved there."
-        )
+        raise NotYet(f"""{quoted(CONTENT)}: the model proposed escalated in {path[path.index(NEW) - 1]}, and the ticket
+            went there. It may be moved there only from resolve.""")
     if path != ["confirm", "closed"]:
-        raise NotYet(
-            f"From resolve the model proposed confirm, then closed, and the ticket went {' → '.join(path) or 'nowhere'}: the "
-            "moves of before are to stay, (*MOVES, …)."
-        )
+        raise NotYet(f"""From resolve the model proposed confirm, then closed, and the ticket went
+            {" → ".join(path) or "nowhere"}: {STAYS}""")
 
 
 async def _staff(chat: Conversation, module: Any) -> None:
@@ -254,9 +214,7 @@ async def _staff(chat: Conversation, module: Any) -> None:
     except WorkflowUpdateFailedError:
         pass
     else:
-        raise NotYet(
-            "Staff moved a ticket from resolve to escalated. That move is for the model alone to propose."
-        )
+        raise NotYet("Staff moved a ticket from resolve to escalated. Only the model proposes that move.")
     await say(chat, BACK, module)
     await _moved_by_staff(chat, "closed")
 
@@ -266,24 +224,24 @@ async def _moved_by_staff(chat: Conversation, to_state: str) -> None:
         await chat.handle.execute_update("move", to_state)
     except WorkflowUpdateFailedError as error:
         raise NotYet(
-            f"Staff were to move an escalated ticket to {to_state}, and were refused: {error.cause}"
+            f"Staff tried to move an escalated ticket to {to_state}, and were refused: {error.cause}"
         ) from None
 
 
 def _compared_as_data(desk: Any) -> None:
-    """Whoever talks to a ticket tries some moves. Which others there are is told by the machine."""
+    """Talking to a ticket tries some moves. The machine tells which others there are."""
     machine = getattr(desk("ada"), "machine", None)
-    if not isinstance(machine, Machine):
-        raise NotYet(
-            "The ticket has no machine to read: hand yours to TicketDesk by super().__init__(MACHINE), as the starter does."
-        )
+    require(
+        isinstance(machine, Machine),
+        "The ticket has no machine to read: hand yours to TicketDesk by super().__init__(MACHINE), as the starter does.",
+    )
     _compare_moves(machine)
     _compare_states(machine)
     for part in ("start", "end", "ends_after"):
-        if getattr(machine, part) != getattr(ASKED_FOR, part):
-            raise NotYet(
-                f"Your machine's `{part}` is {getattr(machine, part)}, and the lesson's is {getattr(ASKED_FOR, part)}: leave it."
-            )
+        yours, lessons = getattr(machine, part), getattr(ASKED_FOR, part)
+        require(
+            yours == lessons, f"Your machine's `{part}` is {yours}, and the lesson's is {lessons}: leave it."
+        )
 
 
 def _compare_moves(machine: Machine) -> None:
@@ -291,12 +249,12 @@ def _compare_moves(machine: Machine) -> None:
     there = {(move.from_state, move.to_state, move.by): move for move in machine.moves}
     for key, move in there.items():
         if key not in asked_for:
-            raise NotYet(f"A move is too many: {_named(move)}. With it, {_what_it_lets_happen(move)}.")
+            raise NotYet(f"There is a move too many: {_named(move)}. With it, {_what_it_lets_happen(move)}.")
     for key, move in asked_for.items():
         if key not in there:
             raise NotYet(f"A move is missing: {_named(move)}. Without it, {_what_it_is_for(move)}.")
         if there[key].after != move.after:
-            raise NotYet(f"{_named(move)}: `after` is {there[key].after}, and is to be {move.after}.")
+            raise NotYet(f"{_named(move)}: `after` is {there[key].after}, and should be {move.after}.")
 
 
 def _named(move: Move) -> str:
@@ -310,16 +268,17 @@ def _mover(move: Move) -> str:
 def _what_it_lets_happen(move: Move) -> str:
     match move:
         case Move(from_state="escalated", by="staff"):
-            return f"staff could move an escalated ticket to {move.to_state}: they have two moves there, to resolve and to closed"
+            return f"""staff could move an escalated ticket to {move.to_state}: they have two moves there, to resolve
+                and to closed"""
         case Move(from_state="escalated"):
             return (
                 f"{_mover(move)} could move a ticket to {move.to_state} while a colleague looks into the case"
             )
         case Move(to_state="escalated", by="model"):
-            return f"the model could escalate a ticket that is in {move.from_state}, and it may from resolve alone"
+            return f"the model could escalate a ticket that is in {move.from_state}, and it may do that only from resolve"
         case Move(to_state="escalated"):
-            return f"{_mover(move)} could escalate a ticket, and that is for the model alone to propose"
-    return "a ticket could go a way that it has not in the lesson: leave the moves of before as they are, (*MOVES, …)"
+            return f"{_mover(move)} could escalate a ticket, and only the model may propose that"
+    return "a ticket could go a way that the lesson does not have: keep just the lesson's moves, (*MOVES, …)"
 
 
 def _what_it_is_for(move: Move) -> str:
@@ -328,20 +287,19 @@ def _what_it_is_for(move: Move) -> str:
         "staff": "staff would be refused",
         "customer": "a message would leave the ticket where it is",
         "clock": f"a ticket would stay in {move.from_state} for as long as nobody writes",
-    }[move.by] + ": the moves of before are to stay, (*MOVES, …)"
+    }[move.by] + ": keep the lesson's moves, (*MOVES, …)"
 
 
 def _compare_states(machine: Machine) -> None:
-    # Those that there are come from the moves: a machine has no state without a way in.
+    # Additional states show in the moves: a machine has no state without a way in.
     for name, asked_for in ASKED_FOR.states.items():
         state = machine.states[name]
         if more := [tool for tool in state.tools if tool not in asked_for.tools]:
-            raise NotYet(
-                f"A tool is too many: in {name}, the agent could call {more[0]}. It is to have "
-                f"{', '.join(asked_for.tools) or 'no tool'}, and nothing else."
-            )
-        if less := [tool for tool in asked_for.tools if tool not in state.tools]:
-            raise NotYet(f"A tool is missing: in {name}, the agent could not call {less[0]} any more.")
-        if state.answers != asked_for.answers:
-            does = "answers" if asked_for.answers else "only sorts"
-            raise NotYet(f"In {name}, the agent {does} (`answers={asked_for.answers}`): leave it so.")
+            raise NotYet(f"""There is a tool too many: in {name}, the agent could call {more[0]}. It should have
+                {", ".join(asked_for.tools) or "no tool"}, and nothing else.""")
+        for tool in asked_for.tools:
+            missing = f"A tool is missing: in {name}, the agent could not call {tool} any more."
+            require(tool in state.tools, missing)
+        does = "answers" if asked_for.answers else "only sorts"
+        as_asked = state.answers == asked_for.answers
+        require(as_asked, f"In {name}, the agent {does} (`answers={asked_for.answers}`): leave it so.")

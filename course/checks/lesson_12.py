@@ -7,16 +7,8 @@ import pandas as pd
 from temporalio.client import WithStartWorkflowOperation, WorkflowHistory
 from temporalio.common import WorkflowIDConflictPolicy
 
-from course.checks.talking import (
-    MODEL_CALL,
-    NoReply,
-    close,
-    lab_for,
-    quoted,
-    say,
-    workflow_class,
-)
-from course.checks.verdict import NotYet
+from course.checks.talking import MODEL_CALL, NoReply, close, lab_for, quoted, say, workflow_class
+from course.checks.verdict import NotYet, require
 from course.history.reading import value_of
 from course.lab import Conversation, Lab
 from course.models import OfflineModel
@@ -63,11 +55,11 @@ class LongDesk(DutifulConversation):
 '''
 
 HINTS = (
-    "Begin with the memory. `memory.items()` is what the agent is given; `answer.memory` is that, and behind it the items of "
+    "Begin with the memory. `memory.items()` is what the agent is given; `answer.memory` is that, followed by the items of "
     "this turn: hand these to `memory.remember(…)`. If `memory.is_full()`, `memory.fold()` takes notes.",
     "Then the new run. `run` waits until the conversation closes or has had enough turns, then until no handler and no duty "
     "is at work, and calls workflow.continue_as_new(args=[customer, Carried(…)]). The lesson's `until_closed` "
-    "does it but for the duties.",
+    "does all of it except for the duties.",
     "What is carried is unpacked in __init__, below @workflow.init: turns and memory. self.turns counts through all runs, so "
     "the run is full at the number it began with plus TURNS_A_RUN.",
 )
@@ -99,7 +91,7 @@ async def check(module: Any) -> str:
                 await _rests_in_silence(lab, chat)
         answer = await _told(chat, QUESTION, module)
         record, grown = await chat.activities(times=True), await chat.growth()
-        _begins_anew(grown)
+        _goes_on_in_new_runs(grown)
         _stays_small(grown, await chat.history())
         await _knows(answer, record, chat)
         await _cuts_nothing_off(chat, record)
@@ -107,16 +99,12 @@ async def check(module: Any) -> str:
         await close(chat, module)
         turns = await chat.close()
     if turns != TURNS:
-        raise NotYet(
-            f"The conversation had {TURNS} turns, and its result says {turns}. A new run begins to count where the old one "
-            "ended: take `turns` along."
-        )
+        raise NotYet(f"""The conversation had {TURNS} turns, and its result says {turns}. A new run counts on from
+            where the old one ended: take `turns` along.""")
     runs = grown.groupby("run")[["events", "bytes"]].sum()
-    return (
-        f"{TURNS} turns in {len(runs)} runs. None has more than {_tens(runs.events.max())} events, what a turn adds stays the "
-        "same, and the fact from turn 2 is known at the end. A message that comes together with a new run finds the memory "
-        "in place, and nothing was cut off."
-    )
+    return f"""{TURNS} turns in {len(runs)} runs. None has more than {_tens(runs.events.max())} events, what a
+        turn adds stays the same, and the fact from turn 2 is known at the end. A message that comes with a new run
+        finds the memory in place, and nothing was cut off."""
 
 
 async def _told(chat: Conversation, message: str, module: Any) -> str:
@@ -124,51 +112,43 @@ async def _told(chat: Conversation, message: str, module: Any) -> str:
         return await say(chat, message, module)
     except NoReply:
         if (await chat.growth()).run.max() > 1:
-            raise NotYet(
-                f"{quoted(message)} got no reply: a new run began while its handler was at work, and cut it off. Before "
-                "continue_as_new, wait for workflow.all_handlers_finished()."
-            ) from None
+            raise NotYet(f"""{quoted(message)} got no reply: a new run began while its handler was at work,
+                and cut it off. Before continue_as_new, wait for workflow.all_handlers_finished().""") from None
         raise
 
 
 async def _rests_in_silence(lab: Lab, chat: Conversation) -> None:
-    """Begins a conversation with what this one took along, and sends it nothing.
+    """Starts a conversation with what this one took along, and sends it nothing.
 
-    (What this one itself does in silence is seen later: the server lets a second pass between two runs.)
+    What this one itself does in silence is seen later: the server lets a second pass between two runs.
     """
     await chat.activities()
     history = await chat.history()
-    begun = history.events[0].workflow_execution_started_event_attributes
-    if not begun.continued_execution_run_id:
+    started = _started(history)
+    if not started.continued_execution_run_id:
         return  # no new run yet
     await lab.client.start_workflow(
-        begun.workflow_type.name, args=_arguments(history), id="in-silence", task_queue=lab.task_queue
+        started.workflow_type.name, args=_arguments(history), id="in-silence", task_queue=lab.task_queue
     )
     silent = lab.conversation("in-silence")
     await silent._quiet()
     if len(await silent._histories()) > 1:
-        raise NotYet(
-            f"After turn {TURNS_A_RUN} nobody wrote, and the new run ended without a turn: it would begin again every second, "
-            f"for ever. {FULL}"
-        )
+        raise NotYet(f"""After turn {TURNS_A_RUN} nobody wrote, and the new run ended without a turn: it would
+            begin again every second, for ever. {FULL}""")
 
 
-def _begins_anew(grown: pd.DataFrame) -> None:
+def _goes_on_in_new_runs(grown: pd.DataFrame) -> None:
     turns = grown.dropna().groupby("run").turn.count()
     if len(turns) == 1:
-        raise NotYet(
-            f"{TURNS} turns are one run of {_tens(grown.events.sum())} events. No new run has begun: "
-            "workflow.continue_as_new, after five turns."
-        )
+        raise NotYet(f"""{TURNS} turns are one run of {_tens(grown.events.sum())} events. No new run has begun:
+            workflow.continue_as_new, after five turns.""")
     if turns.max() > MOST_TURNS:
-        raise NotYet(
-            f"There are {len(turns)} runs, and one of them has {turns.max()} turns. A new run is due five turns after *this* one "
-            "began, whatever the number of the turn is."
-        )
-    if grown.run.max() > MOST_RUNS:
-        raise NotYet(
-            f"{TURNS} turns took more than {MOST_RUNS} runs, and some ended after a turn or none. {FULL}"
-        )
+        raise NotYet(f"""There are {len(turns)} runs, and one of them has {turns.max()} turns. A new run is
+            due five turns after *this* one began, whatever the turn's number.""")
+    few = grown.run.max() <= MOST_RUNS
+    require(
+        few, f"{TURNS} turns took more than {MOST_RUNS} runs, and some ended after one turn or none. {FULL}"
+    )
 
 
 def _stays_small(grown: pd.DataFrame, last: WorkflowHistory) -> None:
@@ -177,15 +157,11 @@ def _stays_small(grown: pd.DataFrame, last: WorkflowHistory) -> None:
     earlier, later = by_turn.loc[6:10].mean(), by_turn.loc[TURNS - 5 : TURNS - 1].mean()
     if later > 1.25 * earlier:
         kept = re.search(r"'kept': (\d+)", str(_arguments(last)))
-        raise NotYet(
-            f"New runs begin, and the bytes still grow: turns 6 to 10 added {earlier / 1000:.1f} kB each, and the last five "
-            f"turns {later / 1000:.1f} kB each, with the same messages. The agent is given more and more: "
-            + (
-                "its window is wider than two turns: Memory(kept=2)."
-                if kept and int(kept[1]) > 2
-                else "its memory has no window."
-            )
-        )
+        wide = "its window is wider than two turns: Memory(kept=2)."
+        why = wide if kept and int(kept[1]) > 2 else "its memory has no window."
+        raise NotYet(f"""New runs begin, and the bytes still grow: turns 6 to 10 added {earlier / 1000:.1f} kB each, and
+            the last five turns {later / 1000:.1f} kB each, with the same messages. The agent is given more and more:
+            {why}""")
 
 
 async def _knows(answer: str, record: pd.DataFrame, chat: Conversation) -> None:
@@ -200,7 +176,9 @@ async def _knows(answer: str, record: pd.DataFrame, chat: Conversation) -> None:
             raise NotYet(_before_run(quoted(items[0]["content"]), "an answer that knew nothing."))
     notes = calls.input.map(lambda call: call[0]["system_instructions"]).nunique() > 1
     if isinstance(first, str) or len(first) < 2:
-        why = "The first model call of the second run is given nothing but the new message: the memory was not taken along."
+        why = (
+            "The second run's first model call is given only the new message: the memory was not taken along."
+        )
     elif not notes:
         why = "The window has moved on, and nobody took notes: memory.fold(), when memory.is_full()."
     else:
@@ -211,28 +189,23 @@ async def _knows(answer: str, record: pd.DataFrame, chat: Conversation) -> None:
 async def _cuts_nothing_off(chat: Conversation, record: pd.DataFrame) -> None:
     calls = record[record.activity == MODEL_CALL]
     if (record.status == "abandoned").any():
-        raise NotYet(
-            "A new run began while notes were taken, and cut them off: the model was paid for nothing. Before continue_as_new, "
-            "wait until self.duties is empty, too."
-        )
+        raise NotYet("""A new run began while notes were taken, and cut them off: the model was paid for
+            nothing. Before continue_as_new, wait until self.duties is empty, too.""")
     own = calls.input.iloc[0][0]["system_instructions"]
     notes = calls[[call["system_instructions"] != own for [call] in calls.input]]
     events = await chat.events()
     replied = events[events.event == "WorkflowExecutionUpdateCompleted"].groupby("turn").time.max()
     for note in notes.itertuples():
         if note.turn in replied.index and note.closed <= replied[note.turn]:
-            raise NotYet(
-                f"In turn {note.turn} the customer waited for the notes. Nobody needs them yet: start them in the background, "
-                "self.later(self.memory.fold())."
-            )
+            raise NotYet(f"""In turn {note.turn} the customer waited for the notes. Nobody needs them yet:
+                start them in the background, self.later(self.memory.fold()).""")
 
 
 async def _is_ready_for_a_message(lab: Lab, chat: Conversation, desk: type) -> None:
-    """Begins a conversation with what this one took along, and a message that is there from the start."""
+    """Starts a conversation with what this one took along, and a message that is there from the start."""
     history = await chat.history()
-    begun = history.events[0].workflow_execution_started_event_attributes
     start = WithStartWorkflowOperation(
-        begun.workflow_type.name,
+        _started(history).workflow_type.name,
         args=_arguments(history),
         id="with-a-message",
         task_queue=lab.task_queue,
@@ -241,21 +214,21 @@ async def _is_ready_for_a_message(lab: Lab, chat: Conversation, desk: type) -> N
     answer = await lab.client.execute_update_with_start_workflow(
         "send", QUESTION, start_workflow_operation=start
     )
-    if NAME not in answer:
-        raise NotYet(_before_run("A message", quoted(answer)))
+    require(NAME in answer, _before_run("A message", quoted(answer)))
+
+
+def _started(history: WorkflowHistory) -> Any:
+    return history.events[0].workflow_execution_started_event_attributes
 
 
 def _arguments(history: WorkflowHistory) -> list[Any]:
     """What a run was handed."""
-    begun = history.events[0].workflow_execution_started_event_attributes
-    return [value_of(payload) for payload in begun.input.payloads]
+    return [value_of(payload) for payload in _started(history).input.payloads]
 
 
 def _before_run(message: str, answer: str) -> str:
-    return (
-        f"{message}, which was there when a new run began, got {answer} Its handler ran before `run`, and found no "
-        "memory. Unpack `carried` in __init__, below @workflow.init."
-    )
+    return f"""{message}, which was there when a new run began, got {answer} Its handler ran before `run`, and
+        found no memory. Unpack `carried` in __init__, below @workflow.init."""
 
 
 def _tens(number: float) -> int:

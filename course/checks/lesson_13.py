@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -14,11 +15,13 @@ from course.checks.talking import (
     lab_for,
     own_part,
     quoted,
+    rows_of,
     say,
+    status,
     stop_if_stuck,
     workflow_class,
 )
-from course.checks.verdict import NotYet
+from course.checks.verdict import NotYet, require
 from course.lab import Conversation, Lab, LabError
 from course.models import OfflineModel
 
@@ -79,17 +82,25 @@ THANKS = "Thanks!"
 async def check(module: Any) -> str:
     desk = workflow_class(module, "PatientDesk")
     async with lab_for(module, [desk], OfflineModel()) as lab:
-        await _never_answered(lab, desk, module)  # alone: it says what is missing altogether
-        scenes = (_just_before, _just_after, _twice, _thanked, _closed)
-        await _together(*(scene(lab, desk, module) for scene in scenes))
-        await _while_the_mail_is_down(lab, desk, module)
-        await _while_the_model_is_down(lab, desk, module)
-    return (
-        "Who did not answer was reminded once, two days after each reply, also when the mail server was down at that "
-        "time. Answered just before, just after, twice, and while the mail server or the model was down: nothing was "
-        "sent after an answer, and the timers are canceled on record. Closed in silence, during a turn, and while a mail "
-        "was being tried again, the conversation ended at once, and reminded nobody."
-    )
+
+        async def asks(name: str) -> Customer:
+            return await Customer(name, await lab.converse(desk, name), lab, module).asks()
+
+        await _never_answered(await asks("Ada"))  # alone: it says what is missing altogether
+        scenes = {"Ben": _just_before, "Cleo": _just_after, "Dora": _twice, "Gus": _thanked, "Fay": _closed}
+
+        async def played(name: str) -> None:
+            await scenes[name](await asks(name))
+
+        await _together(*(played(name) for name in scenes))
+        await _while_the_mail_is_down(
+            lab, *await _together(*(asks(name) for name in ("Emil", "Hedi", "Ida")))
+        )
+        await _while_the_model_is_down(lab, *await _together(*(asks(name) for name in ("Jan", "Kim"))))
+    return """A customer who did not answer was reminded once, two days after each reply, even when the mail server was
+        down at that time. Answered just before, just after, twice, and while the mail server or the model was down:
+        nothing was sent after an answer, and the timers are canceled on record. Closed in silence, during a turn, and
+        while a mail was being tried again, the conversation ended at once, and reminded nobody."""
 
 
 async def _together(*scenes: Awaitable[Any]) -> list[Any]:
@@ -101,257 +112,216 @@ async def _together(*scenes: Awaitable[Any]) -> list[Any]:
     return results
 
 
-def _mails(lab: Lab, customer: str) -> int:
-    return int(lab.inbox().text.str.contains(customer, regex=False).sum())
+@dataclass(frozen=True)
+class Customer:
+    """Somebody who has asked, and what the desk sends them."""
+
+    name: str
+    chat: Conversation
+    lab: Lab
+    module: Any
+
+    @property
+    def mails(self) -> int:
+        return int(self.lab.inbox().text.str.contains(self.name, regex=False).sum())
+
+    async def asks(self) -> "Customer":
+        try:
+            await self.says(FIRST)
+        except Stuck:
+            raise
+        except NotYet as error:
+            asks = "Does the reply wait for the reminder? self.later begins a duty beside it."
+            raise NotYet(f"{error} {asks}") from None
+        return self
+
+    async def says(self, text: str) -> str:
+        return await say(self.chat, text, self.module)
+
+    async def is_silent(self, duration: timedelta) -> None:
+        try:
+            await self.chat.fast_forward(duration, timeout=6)
+            await stop_if_stuck(self.chat, self.module)
+        except LabError as error:
+            await stop_if_stuck(self.chat, self.module)
+            ended = "The conversation ended although nobody had closed it: `run` has to wait for `close`."
+            if "has ended" in str(error):
+                raise NotYet(ended) from None
+            raise NotYet("""The conversation's clock cannot be moved: an activity is running, and holds it. An activity
+                that waits for days also keeps a place in its worker, and starts again when that dies. A timer of the
+                workflow occupies nothing.""") from None
+
+    async def closes(self, otherwise: str) -> None:
+        """Closes the conversation, or says what it means that it does not end."""
+        try:
+            await close(self.chat, self.module)
+        except Stuck:
+            raise
+        except NotYet:
+            raise NotYet(otherwise) from None
+
+    async def timers(self) -> pd.Series:
+        """How many timers were started, fired and canceled."""
+        events = await self.chat.events()
+        kinds = ("TimerStarted", "TimerFired", "TimerCanceled")
+        return pd.Series({kind: int((events.event == kind).sum()) for kind in kinds})
 
 
-async def _passes(chat: Conversation, duration: timedelta, module: Any) -> None:
+async def _never_answered(ada: Customer) -> None:
+    await ada.is_silent(2 * DAY - MINUTE)
+    require(not ada.mails, "The reminder came before two days were over.")
+    await ada.is_silent(2 * MINUTE)
+    if not ada.mails:
+        await _no_reminder(ada)
+    await ada.is_silent(9 * DAY)
+    mails = ada.mails
+    require(
+        mails == 1, f"Nobody answered for eleven days, and {mails} reminders were sent. One was asked for."
+    )
+    mail = await rows_of(ada.chat, "send_notification")
+    require(
+        len(mail) == 1,
+        f"One mail was delivered, and send_notification ran {len(mail)} times. Once is enough.",
+    )
+    key = mail.input.iloc[0][0]
+    if not str(key).startswith(f"{ada.chat.id}/turn-1"):
+        raise NotYet(f"""The reminder's key is {key!r}, which does not name the turn that it is about. A second reminder
+            under it would be taken for a repeat. self.key names the turn: take it before another turn begins.""")
+    await ada.says(SECOND)
+    await ada.is_silent(2 * DAY + MINUTE)
+    if ada.mails != 2:
+        raise NotYet("""The customer came back after eleven days, got a reply, and was silent again: no second reminder
+            was delivered. Each reply waits for an answer of its own, and its reminder needs a key of its own.""")
+
+
+async def _no_reminder(ada: Customer) -> None:
+    """Says what is missing."""
+    silent = "Nobody answered for two days,"
+    require(ada.lab.inbox().empty, "A reminder came without the customer's name (self.customer) in its text.")
+    require((await ada.timers()).TimerStarted, f"{silent} and there is no timer on record and no mail.")
+    # A duty that has ended with an error says so when `run` comes back to it: at the latest when it is closed.
     try:
-        await chat.fast_forward(duration, timeout=6)
-        await stop_if_stuck(chat, module)
-    except LabError as error:
-        await stop_if_stuck(chat, module)
-        if "has ended" in str(error):
-            raise NotYet(
-                "The conversation ended although nobody had closed it: `run` waits for `close`."
-            ) from None
-        raise NotYet(
-            "The clock of the conversation cannot be moved: an activity is running, and holds it. An activity that waits for "
-            "days also keeps a place in its worker, and begins anew when that dies. A timer of the workflow waits for nothing."
-        ) from None
-
-
-async def _timers(chat: Conversation) -> pd.Series:
-    """How many timers were started, fired and canceled."""
-    events = await chat.events()
-    kinds = ("TimerStarted", "TimerFired", "TimerCanceled")
-    return pd.Series({kind: int((events.event == kind).sum()) for kind in kinds})
-
-
-async def _asked(lab: Lab, desk: type, customer: str, module: Any) -> Conversation:
-    chat = await lab.converse(desk, customer)
-    try:
-        await say(chat, FIRST, module)
-    except Stuck:
-        raise
-    except NotYet as error:
-        raise NotYet(
-            f"{error} Does the reply wait for the reminder? self.later begins a duty beside it."
-        ) from None
-    return chat
-
-
-async def _never_answered(lab: Lab, desk: type, module: Any) -> None:
-    chat = await _asked(lab, desk, "Ada", module)
-    await _passes(chat, 2 * DAY - MINUTE, module)
-    if _mails(lab, "Ada"):
-        raise NotYet("The reminder came before two days were over.")
-    await _passes(chat, 2 * MINUTE, module)
-    if not _mails(lab, "Ada"):
-        if len(lab.inbox()):
-            raise NotYet("A reminder came without the customer's name (self.customer) in its text.")
-        if not (await _timers(chat)).TimerStarted:
-            raise NotYet("Nobody answered for two days, and there is no timer on record and no mail.")
-        await _bug_of_a_duty(chat, module)
-        record = await chat.activities()
-        if (await _timers(chat)).TimerFired and "send_notification" not in record.activity.to_list():
-            raise NotYet(
-                "Nobody answered for two days, the timer fired, and nothing runs send_notification after it. Is it "
-                "`await self.duty(…)`: without its await, nothing is begun."
-            )
-        raise NotYet("Nobody answered for two days, a timer is on record, and no mail was delivered.")
-    await _passes(chat, 9 * DAY, module)
-    if (mails := _mails(lab, "Ada")) > 1:
-        raise NotYet(f"Nobody answered for eleven days, and {mails} reminders were sent. One was asked for.")
-    record = await chat.activities(times=True)
-    mail = record[record.activity == "send_notification"]
-    if len(mail) != 1:
-        raise NotYet(f"One mail was delivered, and send_notification ran {len(mail)} times. Once is enough.")
-    if not str(mail.input.iloc[0][0]).startswith(f"{chat.id}/turn-1"):
-        raise NotYet(
-            f"The reminder's key is {mail.input.iloc[0][0]!r}, which does not name the turn that it is about. A second "
-            "reminder under it would be taken for a repeat. self.key names the turn: take it before another turn begins."
-        )
-    await say(chat, SECOND, module)
-    await _passes(chat, 2 * DAY + MINUTE, module)
-    if _mails(lab, "Ada") != 2:
-        raise NotYet(
-            "The customer came back after eleven days, got a reply, and was silent again: no second reminder was delivered. "
-            "Each reply waits for an answer of its own, and its reminder needs a key of its own."
-        )
-
-
-async def _bug_of_a_duty(chat: Conversation, module: Any) -> None:
-    """Raises `Stuck` when a duty has ended with an error: a `run` that waits for `close` alone sees it when that comes."""
-    try:
-        await close(chat, module)
+        await close(ada.chat, ada.module)
     except Stuck:
         raise
     except NotYet:
-        return  # that it does not end is not what is asked here
+        pass  # that it does not end is not what is asked here
+    if (await ada.timers()).TimerFired and (await rows_of(ada.chat, "send_notification")).empty:
+        raise NotYet(f"""{silent} the timer fired, and nothing runs send_notification after it. Is it `await
+            self.duty(…)`: without its await, nothing starts.""")
+    raise NotYet(f"{silent} a timer is on record, and no mail was delivered.")
 
 
-async def _just_before(lab: Lab, desk: type, module: Any) -> None:
-    chat = await _asked(lab, desk, "Ben", module)
-    await _passes(chat, 2 * DAY - MINUTE, module)
-    await say(chat, SECOND, module)
-    await _passes(chat, DAY, module)
-    if _mails(lab, "Ben"):
-        raise NotYet(
-            "The customer answered a minute before the two days were over, and was reminded all the same."
-        )
-    await _canceled(chat, "was answered a minute before its deadline")
-    await _passes(chat, DAY + MINUTE, module)
-    if _mails(lab, "Ben") != 1:
-        raise NotYet(
-            "The customer answered once, then was silent for two days, and was not reminded: the answer cancels the "
-            "reminder of the reply before it, and the new reply waits for an answer again."
-        )
-
-
-async def _canceled(chat: Conversation, what: str) -> None:
-    timers = await _timers(chat)
+async def _just_before(ben: Customer) -> None:
+    await ben.is_silent(2 * DAY - MINUTE)
+    await ben.says(SECOND)
+    await ben.is_silent(DAY)
+    early = "The customer answered a minute before the two days were over, and was reminded all the same."
+    require(not ben.mails, early)
+    timers = await ben.timers()
     if not timers.TimerCanceled:
-        raise NotYet(
-            f"A reply {what}, and its timer is not canceled on record: {timers.TimerStarted} started, "
-            f"{timers.TimerFired} fired. It fires for nothing, and a conversation that is closed waits for it. Cancel the "
-            "task that sleeps."
-        )
+        raise NotYet(f"""A reply was answered a minute before its deadline, and its timer is not canceled on record:
+            {timers.TimerStarted} started, {timers.TimerFired} fired. It fires for nothing, and a conversation that is
+            closed waits for it. Cancel the task that sleeps.""")
+    await ben.is_silent(DAY + MINUTE)
+    if ben.mails != 1:
+        raise NotYet("""The customer answered once, then was silent for two days, and was not reminded: the answer
+            cancels the reminder of the reply before it, and the new reply waits for an answer again.""")
 
 
-async def _just_after(lab: Lab, desk: type, module: Any) -> None:
-    chat = await _asked(lab, desk, "Cleo", module)
-    await _passes(chat, 2 * DAY + MINUTE, module)
-    await say(chat, SECOND, module)
-    await say(chat, THIRD, module)
-    await _passes(chat, 2 * DAY - MINUTE, module)
-    if (mails := _mails(lab, "Cleo")) != 1:
-        raise NotYet(
-            f"The customer was reminded, then answered: {mails} mails were delivered within two days of the answer, "
-            "and it had to be 1."
-        )
+async def _just_after(cleo: Customer) -> None:
+    await cleo.is_silent(2 * DAY + MINUTE)
+    await cleo.says(SECOND)
+    await cleo.says(THIRD)
+    await cleo.is_silent(2 * DAY - MINUTE)
+    if (mails := cleo.mails) != 1:
+        raise NotYet(f"""The customer was reminded, then answered: {mails} mails were delivered within two days of the
+            answer, instead of one.""")
 
 
-async def _twice(lab: Lab, desk: type, module: Any) -> None:
-    chat = await _asked(lab, desk, "Dora", module)
-    await _passes(chat, DAY, module)
-    both = [chat.begin(text) for text in (SECOND, THIRD)]  # at once
+async def _twice(dora: Customer) -> None:
+    await dora.is_silent(DAY)
+    both = [dora.chat.begin(text) for text in (SECOND, THIRD)]  # at once
     for reply in both:
         await reply
-    await _passes(chat, DAY + MINUTE, module)
-    if _mails(lab, "Dora"):
-        raise NotYet(
-            "The customer answered after a day, twice, and was reminded on the next day all the same: a timer of an "
-            "earlier reply was still running."
-        )
-    await _passes(chat, DAY, module)
-    if (mails := _mails(lab, "Dora")) != 1:
-        raise NotYet(
-            f"The customer answered twice at once, then was silent for two days: {mails} reminders were sent, and it had "
-            "to be 1. Only the last reply waits for an answer."
-        )
+    await dora.is_silent(DAY + MINUTE)
+    if dora.mails:
+        raise NotYet("""The customer answered after a day, twice, and was reminded on the next day all the same: a timer
+            of an earlier reply was still running.""")
+    await dora.is_silent(DAY)
+    if (mails := dora.mails) != 1:
+        raise NotYet(f"""The customer answered twice at once, then was silent for two days: {mails} reminders were sent,
+            instead of one. Only the last reply waits for an answer.""")
 
 
-async def _thanked(lab: Lab, desk: type, module: Any) -> None:
-    chat = await _asked(lab, desk, "Gus", module)
-    reply = await say(chat, THANKS, module)
-    await _passes(chat, 2 * DAY + MINUTE, module)
-    if not _mails(lab, "Gus"):
-        raise NotYet(
-            f"The reply {quoted(reply)} asks nothing, the customer was silent for two days after it, and was not "
-            "reminded. This desk reminds after every reply, whatever is in it."
-        )
+async def _thanked(gus: Customer) -> None:
+    reply = await gus.says(THANKS)
+    await gus.is_silent(2 * DAY + MINUTE)
+    if not gus.mails:
+        raise NotYet(f"""The reply {quoted(reply)} asks nothing, the customer was silent for two days after it, and was
+            not reminded. This desk reminds after every reply, whatever is in it.""")
 
 
-async def _closed(lab: Lab, desk: type, module: Any) -> None:
-    chat = await _asked(lab, desk, "Fay", module)
-    await _passes(chat, DAY, module)
-    await _ends(
-        chat,
-        "The conversation was closed while a reminder was waiting, and it does not end: until_closed waits for every "
-        "duty. When `close` has come, cancel the reminder first.",
-        module,
-    )
-    if _mails(lab, "Fay"):
-        raise NotYet("The customer closed the conversation, and was reminded to answer.")
+async def _closed(fay: Customer) -> None:
+    await fay.is_silent(DAY)
+    await fay.closes("""The conversation was closed while a reminder was waiting, and it does not end: until_closed waits
+        for every duty. When `close` has come, cancel the reminder first.""")
+    require(not fay.mails, "The customer closed the conversation, and was reminded to answer.")
 
 
-async def _ends(chat: Conversation, otherwise: str, module: Any) -> None:
-    try:
-        await close(chat, module)
-    except Stuck:
-        raise
-    except NotYet:
-        raise NotYet(otherwise) from None
-
-
-async def _while_the_mail_is_down(lab: Lab, desk: type, module: Any) -> None:
-    chats = await _together(*(_asked(lab, desk, name, module) for name in ("Emil", "Hedi", "Ida")))
-    answers, silent, closes = chats
+async def _while_the_mail_is_down(lab: Lab, emil: Customer, hedi: Customer, ida: Customer) -> None:
+    """Emil answers, Hedi is silent, Ida closes."""
     with await lab.outage("mail"):
-        await _together(*(_passes(chat, 2 * DAY + HOUR, module) for chat in chats))
-        await say(answers, SECOND, module)
-        words = (
-            "The conversation was closed while its reminder was being tried again, and it does not end before that is "
-            "delivered: until_closed waits for every duty. `close` cancels the reminder whatever it is doing, and not "
-            "its timer alone."
-        )
-        [held_up] = await asyncio.gather(_ends(closes, words, module), return_exceptions=True)
-    await _together(*(_passes(chat, 5 * HOUR, module) for chat in (answers, silent)))
-    if _mails(lab, "Emil"):
-        raise NotYet(
-            "The mail server was down when the reminder was due, the customer answered, and the mail server came back: "
-            f"the reminder was delivered after {quoted(SECOND)}. The timer was over, and send_notification was being tried "
-            "again: the answer has to cancel that, too."
-        )
+        await _together(*(one.is_silent(2 * DAY + HOUR) for one in (emil, hedi, ida)))
+        await emil.says(SECOND)
+        closing = ida.closes("""The conversation was closed while its reminder was being tried again, and it does not end
+            before that is delivered: until_closed waits for every duty. `close` has to cancel the reminder whatever it
+            is doing, and not only its timer.""")
+        [held_up] = await asyncio.gather(closing, return_exceptions=True)
+    await _together(emil.is_silent(5 * HOUR), hedi.is_silent(5 * HOUR))
+    down = "The mail server was down when the reminder was due,"
+    if emil.mails:
+        raise NotYet(f"""{down} the customer answered, and the mail server came back: the reminder was delivered after
+            {quoted(SECOND)} The timer was over, and send_notification was being tried again: the answer has to cancel
+            that, too.""")
     if held_up:
         raise held_up
-    if _mails(lab, "Hedi") != 1:
-        raise NotYet(
-            "The mail server was down for an hour when the reminder was due. The customer was silent, and was not "
-            "reminded when the mail server was back. An outage is no reason to give up: the policy BACKGROUND tries again "
-            "for three days."
-        )
-    if _mails(lab, "Ida"):
-        raise NotYet(
-            "The mail server was down when the reminder was due, the customer closed the conversation, and the mail "
-            "server came back: who had closed it was reminded to answer."
-        )
-    await _passes(answers, 2 * DAY, module)
-    if not _mails(lab, "Emil"):
-        raise NotYet(
-            "The mail server was down when a reminder was due, the customer answered, then was silent for two days: the "
-            "new reply's reminder was not delivered."
-        )
+    if hedi.mails != 1:
+        raise NotYet("""The mail server was down for an hour when the reminder was due. The customer was silent, and was
+            not reminded when the mail server was back. An outage is no reason to give up: the policy BACKGROUND tries
+            again for three days.""")
+    if ida.mails:
+        raise NotYet(f"""{down} the customer closed the conversation, and the mail server came back: somebody who had
+            closed it was reminded to answer.""")
+    await emil.is_silent(2 * DAY)
+    if not emil.mails:
+        raise NotYet(f"""{down} the customer answered, then was silent for two days: the new reply's reminder was not
+            delivered.""")
 
 
-async def _while_the_model_is_down(lab: Lab, desk: type, module: Any) -> None:
-    answers, closes = await _together(*(_asked(lab, desk, name, module) for name in ("Jan", "Kim")))
-    await _passes(answers, 2 * DAY - MINUTE, module)
+async def _while_the_model_is_down(lab: Lab, jan: Customer, kim: Customer) -> None:
+    """Both answer, and Kim closes."""
+    await jan.is_silent(2 * DAY - MINUTE)
     with await lab.outage("model"):
-        replies = [chat.begin(SECOND) for chat in (answers, closes)]
-        await _passes(answers, 3 * MINUTE, module)
-        await closes.events()  # quiet: the message is on record, and the model is being tried again
-        await closes.handle.signal("close")
-    await _passes(answers, 2 * MINUTE, module)
-    if _mails(lab, "Jan"):
-        raise NotYet(
-            "The customer answered a minute before the two days were over, the model was down for three minutes, and "
-            "the reminder was sent while the customer waited for a reply. The answer has come when `turn` begins: cancel "
-            "the reminder there, before `self.answer`."
-        )
+        replies = [one.chat.begin(SECOND) for one in (jan, kim)]
+        await jan.is_silent(3 * MINUTE)
+        await kim.chat.events()  # quiet: the message is on record, and the model is being tried again
+        await kim.chat.handle.signal("close")
+    await jan.is_silent(2 * MINUTE)
+    if jan.mails:
+        raise NotYet("""The customer answered a minute before the two days were over, the model was down for three
+            minutes, and the reminder was sent while the customer waited for a reply. The answer has come when `turn`
+            begins: cancel the reminder there, before `self.answer`.""")
     try:
-        await closes.fast_forward(HOUR, timeout=6)
+        await kim.chat.fast_forward(HOUR, timeout=6)
     except LabError as error:
         if "has ended" not in str(error):
             raise NotYet(own_part(str(error))) from None
-    if (await closes.handle.describe()).status == WorkflowExecutionStatus.RUNNING:
-        await stop_if_stuck(closes, module)
-        raise NotYet(
-            "The conversation was closed while a turn waited for the model. The turn came to its end, and an hour later "
-            "the conversation has not ended: a reminder that begins after `close` holds it up. `self._closing` says "
-            "whether `close` has come."
-        )
+    if await status(kim.chat) == WorkflowExecutionStatus.RUNNING:
+        await stop_if_stuck(kim.chat, kim.module)
+        raise NotYet("""The conversation was closed while a turn waited for the model. The turn came to its end, and an
+            hour later the conversation has not ended: a reminder that begins after `close` holds it up.
+            `self._closing` says whether `close` has come.""")
     for reply in replies:
         try:
             await reply

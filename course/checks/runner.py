@@ -8,6 +8,7 @@ beforehand and forks a fresh process for every check.
 import asyncio
 import contextlib
 import multiprocessing
+import os
 import threading
 from collections.abc import Coroutine
 from multiprocessing import forkserver
@@ -39,37 +40,37 @@ def warm_up_soon() -> None:
     timer.start()
 
 
-def check(lesson: str | int, *, limit: float = LIMIT) -> Coroutine[Any, Any, Verdict]:
-    """Checks your solution of a lesson's exercise, and says what it saw.
+def check(exercise: str | int, *, limit: float = LIMIT) -> Coroutine[Any, Any, Verdict]:
+    """Checks your solution of an exercise, and says what it saw.
 
     Args:
-        lesson: The lesson's number, such as "01" (or 1).
+        exercise: Its id, such as "01" (or 1) or "08b".
         limit: Seconds after which your code is stopped.
     """
     from course.lab.awaiting import NotAwaited  # late: it brings the lab with it
 
-    name: Any = exercises.named(lesson)
+    name: Any = exercises.named(exercise)
     call = f'check("{name}")' if isinstance(name, str) else f"check({name!r})"
     return NotAwaited(_check(name, limit), call)
 
 
-async def _check(lesson: str, limit: float) -> Verdict:
-    if sentence := exercises.unknown(lesson):
+async def _check(exercise: str, limit: float) -> Verdict:
+    if sentence := exercises.unknown(exercise):
         return Verdict("unknown", sentence)
-    if not work.is_started(lesson):
+    if not work.is_started(exercise):
         return Verdict(
             "not started",
-            f"Exercise {lesson} is not started: change the cell that begins with %%exercise {lesson}, run it, "
+            f"Exercise {exercise} is not started: change the cell that begins with %%exercise {exercise}, run it, "
             "and check again.",
         )
-    verdict = await _in_a_process(lesson, work.module_file(lesson), limit)
-    work.count_try(lesson, verdict.passed)
-    return verdict.with_hint(_help(lesson)) if verdict.outcome == "not yet" else verdict
+    verdict = await _in_a_process(exercise, work.module_file(exercise), limit)
+    work.count_try(exercise, verdict.passed)
+    return verdict.with_hint(_help(exercise)) if verdict.outcome == "not yet" else verdict
 
 
-def hint(lesson: str | int) -> None:
-    """Shows the next hint for a lesson's exercise."""
-    name: Any = exercises.named(lesson)
+def hint(exercise: str | int) -> None:
+    """Shows the next hint for an exercise."""
+    name: Any = exercises.named(exercise)
     if sentence := exercises.unknown(name):
         print(sentence)
         return
@@ -81,24 +82,25 @@ def hint(lesson: str | int) -> None:
     print(filled(f"Hint {shown} of {len(hints)}: {hints[shown - 1]} {after}"))
 
 
-def _help(lesson: str) -> str:
+def _help(exercise: str) -> str:
     """Where help is. Which hint would help is the reader's to say: they may have done what the first one says."""
-    shown = _hints_shown.get(lesson, 0)
-    if shown < len(exercises.load(lesson).HINTS):
-        return f'`hint("{lesson}")` shows {"the next" if shown else "a"} hint.'
-    return f"You have seen all hints: {_solution(lesson)}"
+    shown = _hints_shown.get(exercise, 0)
+    if shown < len(exercises.load(exercise).HINTS):
+        return f'`hint("{exercise}")` shows {"the next" if shown else "a"} hint.'
+    return f"You have seen all hints: {_solution(exercise)}"
 
 
-def _solution(lesson: str) -> str:
-    return f"a solution is in notebooks/solutions/lesson_{lesson}.py."
+def _solution(exercise: str) -> str:
+    return f"a solution is in notebooks/solutions/lesson_{exercise}.py."
 
 
-async def _in_a_process(lesson: str, file: Path, limit: float) -> Verdict:
+async def _in_a_process(exercise: str, file: Path, limit: float) -> Verdict:
     warm_up()
     from course.checks import child  # late: it brings the lab with it
 
     receiver, sender = _processes.Pipe(duplex=False)
-    process = _processes.Process(target=child.main, args=(lesson, str(file), limit, sender), daemon=True)
+    arguments = (exercise, str(file), limit, sender, dict(os.environ))
+    process = _processes.Process(target=child.main, args=arguments, daemon=True)
     try:
         await asyncio.to_thread(process.start)  # waits until the helper has imported everything
         sender.close()
@@ -106,7 +108,7 @@ async def _in_a_process(lesson: str, file: Path, limit: float) -> Verdict:
     except TimeoutError:
         return Verdict(
             "error",
-            f"Your code did not end in {limit:g} s and was stopped. Is there a loop without an end, a call that "
+            f"Your code did not end in {limit:g} s and was stopped. Is there an endless loop, a call that "
             "blocks, or something that waits for what never comes?",
         )
     finally:

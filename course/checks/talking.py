@@ -1,25 +1,30 @@
-"""What the lessons' checks share: a lab for the reader's workflow, talking to it, and what it made of it."""
+"""What the lessons' checks share: a lab for the reader's workflow, talking to it, and reading what it made of it."""
 
+import ast
 import asyncio
+import builtins
 import contextlib
+import hashlib
+import math
+import random
 import re
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from agents import Model, ModelResponse
 from temporalio import activity, workflow
 from temporalio.client import WorkflowExecutionStatus
 
 from course.checks.complaints import meaning, own_words, raised
-from course.checks.verdict import NotYet, shortened
-from course.lab import Conversation, Lab, LabError
-from course.models import OfflineModel
-from course.models.offline import status_error
+from course.checks.verdict import NotYet, require, shortened
+from course.lab import Conversation, Lab, LabError, everything
+from course.models import Mistakes, OfflineModel
+from course.models.offline import Step, status_error
 
-PATIENCE = 8
-"""Seconds for one reply. A turn takes a tenth of one."""
-
+REPLY_SECONDS = 8
+"""How long a reply is waited for. A turn takes a tenth of a second."""
 
 MODEL_CALL = "invoke_model_activity"
 
@@ -28,7 +33,10 @@ class Stuck(NotYet):
     """The workflow's own code raises, so Temporal tries its task again and again and nobody is answered."""
 
     def __init__(self, message: str, stack: str, file: str) -> None:
-        self.message = shortened(message)
+        kind = message.split(":")[0]
+        self.kind = shortened(kind)
+        self.is_slip = hasattr(builtins, kind)
+        """Whether Python raises it by itself: a fault in what the reader wrote."""
         explained = meaning(message)
         if explained is None:
             self.outcome = "error"
@@ -40,12 +48,13 @@ class NoReply(NotYet):
 
 
 class Scenes(Model):
-    """An offline model that plays another one, or is down, when a customer writes certain messages.
+    """An offline model that plays another one, follows a script, or is down, when a customer writes certain messages.
 
     Args:
         scenes: The model for a message.
         down: How often a model call fails with HTTP 503 before it is answered, by message.
         otherwise: The model for every other message. Default: the offline model's rules.
+        steps: What it answers to a message, logical call by logical call, whatever it is told; then `otherwise`.
     """
 
     def __init__(
@@ -53,9 +62,13 @@ class Scenes(Model):
         scenes: dict[str, Model] | None = None,
         down: dict[str, int] | None = None,
         otherwise: Model | None = None,
+        steps: dict[str, list[Step]] | None = None,
     ) -> None:
         self._rules = otherwise or OfflineModel()
-        self._scenes, self._down = scenes or {}, down or {}
+        self._scenes, self._down, self._steps = scenes or {}, down or {}, steps or {}
+        self._calls: dict[
+            tuple[str, int, str], list[str]
+        ] = {}  # by conversation and message, its logical calls
         self.offered: dict[str, str] = {}
         """What the model was told of each tool that it was offered, by the tool's name."""
 
@@ -63,48 +76,116 @@ class Scenes(Model):
         self, system_instructions: Any, input: Any, model_settings: Any, tools: Any, *rest: Any, **more: Any
     ) -> ModelResponse:
         self.offered |= {tool.name: getattr(tool, "description", "") or "" for tool in tools}
-        message = _last_message(input)
+        messages = _messages(input)
+        message = messages[-1] if messages else ""
         if activity.info().attempt <= self._down.get(message, 0):
             error = status_error(503, "The model is down (simulated).")
             error.response.headers["retry-after-ms"] = "20"
             raise error
-        model = self._scenes.get(message, self._rules)
+        step = self._step(message, len(messages))
+        model = OfflineModel(script=step) if step else self._scenes.get(message, self._rules)
         return await model.get_response(system_instructions, input, model_settings, tools, *rest, **more)
+
+    def _step(self, message: str, number: int) -> list[Step]:
+        """The script's step for this call, or nothing. All attempts at a call are one."""
+        info = activity.info()
+        calls = self._calls.setdefault((str(info.workflow_id), number, message), [])
+        if info.activity_id not in calls:
+            calls.append(info.activity_id)
+        return self._steps.get(message, [])[calls.index(info.activity_id) :][:1]
 
     def stream_response(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         return self._rules.stream_response(*args, **kwargs)
 
 
-def _last_message(input: Any) -> str:
+def misbehaves(mistake: str) -> OfflineModel:
+    """The offline model, making one of its `Mistakes` every time."""
+    return OfflineModel(mistakes=Mistakes(**{mistake: 1}))
+
+
+def _messages(input: Any) -> list[str]:
+    """What the customer has written, as the model is given it."""
     if isinstance(input, str):
-        return input
+        return [input]
     said = [item.get("content") for item in input if isinstance(item, dict) and item.get("role") == "user"]
-    return next((content for content in reversed(said) if isinstance(content, str)), "")
+    return [content for content in said if isinstance(content, str)]
+
+
+# What is in the reader's module
+
+
+def own(module: Any, name: str, kind: str) -> Any:
+    """A class, function or dict of the reader's."""
+    found = getattr(module, name, None)
+    is_one = {"class": isinstance(found, type), "function": callable(found), "dict": isinstance(found, dict)}
+    require(is_one[kind], f"There is no {kind} {name} in your cell. Keep the name: the check looks for it.")
+    return found
+
+
+def defined(module: Any, name: str) -> tuple[type, Any]:
+    """The reader's workflow class, and how Temporal sees it."""
+    found = own(module, name, "class")
+    definition = workflow._Definition.from_class(found)
+    require(
+        definition,
+        f"{name} is an ordinary class, so Temporal cannot run it: @workflow.defn is missing above it.",
+    )
+    return found, definition
 
 
 def workflow_class(module: Any, name: str) -> type:
-    """The reader's workflow. Says which part of one is missing."""
-    found = getattr(module, name, None)
-    if not isinstance(found, type):
-        raise NotYet(f"There is no class {name} in your cell. Keep the name: the check looks for it.")
-    definition = workflow._Definition.from_class(found)
-    if definition is None:
-        raise NotYet(
-            f"{name} is an ordinary class, so Temporal cannot run it: @workflow.defn is missing above it."
-        )
+    """The reader's conversation. Says which part of one is missing."""
+    found, definition = defined(module, name)
     send = definition.updates.get("send")
     if send is None:
         other = "a signal, which has no reply" if "send" in definition.signals else "an ordinary method"
         raise NotYet(
             f"`send` is {other}. As an update (@workflow.update) it takes a message and returns the reply."
         )
-    if not asyncio.iscoroutinefunction(send.fn):
-        raise NotYet(
-            "`send` is a plain function. A handler that waits for an agent or an activity is `async def`."
-        )
-    if "close" not in definition.signals and "close" not in definition.updates:
-        raise NotYet("Nothing ends the conversation: `close` is no signal yet (@workflow.signal).")
+    require(
+        asyncio.iscoroutinefunction(send.fn),
+        "`send` is a plain function. A handler that waits for an agent or an activity is `async def`.",
+    )
+    require(
+        "close" in definition.signals or "close" in definition.updates,
+        "Nothing ends the conversation: `close` is not a signal yet (@workflow.signal).",
+    )
     return found
+
+
+def nodes_of(module: Any) -> Iterator[ast.AST]:
+    """The reader's code, node by node."""
+    return ast.walk(ast.parse(Path(module.__file__).read_text(encoding="utf-8")))
+
+
+def dice_of(module: Any) -> random.Random:
+    """Other code is asked other questions: what one answer gave away is of no use for the next."""
+    return random.Random(hashlib.sha256(Path(module.__file__).read_bytes()).digest())
+
+
+def predicted(module: Any, *about: Any, keys: tuple[str, ...]) -> dict[str, Any]:
+    """What the reader's `predict` says."""
+    answer = own(module, "predict", "function")(*about)
+    if not isinstance(answer, dict) or not set(keys) <= answer.keys():
+        listed = f"{', '.join(keys[:-1])} and {keys[-1]}"
+        raise NotYet(
+            f"predict(…) returns {shortened(repr(answer), 60)}; it has to return a dict of {listed}."
+        )
+    return answer
+
+
+def file_of(module: Any) -> str:
+    """The reader's file as tracebacks end with it: the checks have files of the same name."""
+    return "/".join(Path(module.__file__).parts[-2:])
+
+
+# A lab, and talking to it
+
+
+def replaced_by(own_version: Callable[..., Any]) -> list[Callable[..., Any]]:
+    """The course's activities, with one of them in a check's own version."""
+    name = activity._Definition.must_from_callable(own_version).name
+    return [one for one in everything.activities() if one.__name__ != name] + [own_version]
 
 
 @contextlib.asynccontextmanager
@@ -131,7 +212,7 @@ async def lab_for(
 async def say(chat: Conversation, text: str, module: Any) -> str:
     """Sends a message and returns the reply. Raises `Stuck` or `NoReply` as soon as there will be none."""
     before = {pending.activity_id for pending in await _pending(chat)}
-    reply = asyncio.ensure_future(chat.begin(text, timeout=PATIENCE))
+    reply = asyncio.ensure_future(chat.begin(text, timeout=REPLY_SECONDS))
     while not reply.done():
         await asyncio.wait([reply], timeout=0.2)
         if not reply.done():
@@ -140,15 +221,17 @@ async def say(chat: Conversation, text: str, module: Any) -> str:
     try:
         answer = reply.result()
     except LabError as error:
-        if (await chat.handle.describe()).status == WorkflowExecutionStatus.COMPLETED:
-            raise NoReply(
-                f"{quoted(text)} got no reply: `run` had returned, so the conversation had ended. Its end is the end of "
-                "`run`, which has to wait until `close` has been called."
-            ) from None
+        if await status(chat) == WorkflowExecutionStatus.COMPLETED:
+            raise NoReply(f"""{quoted(text)} got no reply: `run` had returned, and that ended the conversation.
+                `run` has to wait until `close` has been called.""") from None
         raise NoReply(f"{quoted(text)} got no reply. {own_part(str(error))}") from None
     if not isinstance(answer, str) or not answer.strip():
         raise NoReply(f"{quoted(text)} got {answer!r} as a reply: `send` returns the agent's text.")
     return answer
+
+
+async def status(chat: Conversation) -> WorkflowExecutionStatus | None:
+    return (await chat.handle.describe()).status
 
 
 async def _pending(chat: Conversation) -> Sequence[Any]:
@@ -156,39 +239,46 @@ async def _pending(chat: Conversation) -> Sequence[Any]:
 
 
 async def _stop_if_in_vain(chat: Conversation, text: str, before: set[str]) -> None:
-    """Raises `NoReply` when an activity of the workflow's has failed twice: nothing here mends itself.
+    """Raises `NoReply` when one of the workflow's activities has failed twice: nobody here is going to fix it.
 
     Not one that was there `before` the message: a duty of an earlier turn may be held up by an outage.
     """
     for pending in await _pending(chat):
         name = pending.activity_type.name
-        if pending.activity_id in before:
+        if pending.activity_id in before or name == MODEL_CALL:
             continue
-        if pending.attempt > 2 and pending.HasField("last_failure") and name != MODEL_CALL:
+        if pending.attempt > 2 and pending.HasField("last_failure"):
             failure = pending.last_failure
             kind = failure.application_failure_info.type
-            raise NoReply(
-                f"{quoted(text)} got no reply: {name} fails and is tried again, and again. Its error is "
-                f"{kind}: {shortened(failure.message).rstrip('.')}."
-            )
+            raise NoReply(f"""{quoted(text)} got no reply: {name} fails and is tried again, and again. Its error is
+                {kind}: {shortened(failure.message).rstrip(".")}.""")
 
 
 async def close(chat: Conversation, module: Any) -> None:
     """Ends a conversation."""
-    ending = asyncio.create_task(chat.close(timeout=PATIENCE / 2))
-    while not ending.done():
-        await asyncio.wait([ending], timeout=0.2)
-        if not ending.done():
-            await stop_if_stuck(chat, module)
+    ending = asyncio.create_task(chat.close(timeout=REPLY_SECONDS / 2))
+    await wait_for(ending, chat, module)
     try:
         ending.result()
     except LabError as error:
         if "has not ended" in str(error):
-            raise NotYet(
-                "The conversation was closed and does not end: `run` waits until `close` has been called, then "
-                "returns."
-            ) from None
+            raise NotYet("""The conversation was closed and does not end: `run` has to wait until `close` has been
+                called, and then return.""") from None
         raise NotYet(f"The conversation was closed and did not end well. {own_part(str(error))}") from None
+
+
+async def wait_for(
+    task: asyncio.Task[Any], chat: Conversation, module: Any, seconds: float = math.inf
+) -> bool:
+    """Whether it is done within that time. Raises `Stuck` as soon as the workflow's own code raises."""
+    end = asyncio.get_running_loop().time() + seconds
+    while not task.done() and asyncio.get_running_loop().time() < end:
+        await asyncio.wait([task], timeout=0.2)
+        if not task.done():
+            await stop_if_stuck(chat, module)
+    in_time = task.done()
+    task.cancel()
+    return in_time
 
 
 async def stop_if_stuck(chat: Conversation, module: Any) -> None:
@@ -206,13 +296,23 @@ async def stop_if_stuck(chat: Conversation, module: Any) -> None:
             raise Stuck(message, failure.stack_trace, file_of(module))
 
 
-def file_of(module: Any) -> str:
-    """The reader's file as tracebacks end with it: the checks have files of the same name."""
-    return "/".join(Path(module.__file__).parts[-2:])
+# Reading the record
 
 
-def quoted(text: str) -> str:
-    return f"“{shortened(text, 70)}”"
+async def rows_of(chat: Conversation, activity_type: str) -> pd.DataFrame:
+    """The rows of one activity in a conversation's record, with times."""
+    record = await chat.activities(times=True)
+    return record[record.activity == activity_type]
+
+
+def last_input(record: pd.DataFrame) -> list[dict[str, Any]]:
+    """The items that the last model call of a record was given."""
+    given = record[record.activity == MODEL_CALL].input.iloc[-1][0]["input"]
+    return given if isinstance(given, list) else []
+
+
+def quoted(text: str, limit: int = 70) -> str:
+    return f"“{shortened(text, limit)}”"
 
 
 def own_part(error: str) -> str:

@@ -5,9 +5,18 @@ from dataclasses import dataclass, replace
 
 
 class NotYet(Exception):
-    """The first thing that differs from what the exercise asks for, as a sentence."""
+    """The first thing that differs from what the exercise asks for. Line breaks in the sentence do not count."""
 
     outcome = "not yet"
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(one_line(sentence))
+
+
+def require(ok: object, sentence: str) -> None:
+    """Raises `NotYet` unless it is so. What has to be computed for the sentence, or read, belongs behind an `if`."""
+    if not ok:
+        raise NotYet(sentence)
 
 
 @dataclass(frozen=True)
@@ -45,7 +54,11 @@ def filled(text: str) -> str:
     return "\n".join(textwrap.fill(line, 100, break_long_words=False) for line in text.splitlines())
 
 
+def one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
 def shortened(text: str, limit: int = 160) -> str:
     """One line of at most `limit` characters."""
-    line = " ".join(text.split())
+    line = one_line(text)
     return line if len(line) <= limit else line[: limit - 1] + "…"

@@ -1,4 +1,4 @@
-"""The reader's own folder, `my_work` beside the notebook: one module a lesson, and how far they are."""
+"""The reader's own folder, `my_work` beside the notebook: one module for each exercise, and how far they are."""
 
 import json
 import os
@@ -16,17 +16,17 @@ def folder() -> Path:
     return Path(os.environ.get("COURSE_MY_WORK") or "my_work").absolute()
 
 
-def module_file(lesson: str) -> Path:
-    return folder() / f"lesson_{lesson}.py"
+def module_file(exercise: str) -> Path:
+    return folder() / f"lesson_{exercise}.py"
 
 
-def save(lesson: str, code: str) -> bool:
+def save(exercise: str, code: str) -> bool:
     """Writes a cell to its module. Returns whether work of the reader's was there; that is kept beside it."""
-    file = module_file(lesson)
+    file = module_file(exercise)
     file.parent.mkdir(exist_ok=True)
-    replaced = is_started(lesson) and file.read_text(encoding="utf-8", errors="replace") != code
+    replaced = is_started(exercise) and file.read_text(encoding="utf-8", errors="replace") != code
     if replaced:
-        file.replace(file.with_name(f"lesson_{lesson}.previous.py"))
+        file.replace(file.with_name(f"lesson_{exercise}.previous.py"))
     write(file, code)
     return replaced
 
@@ -38,12 +38,12 @@ def write(file: Path, text: str) -> None:
     draft.replace(file)
 
 
-def is_started(lesson: str) -> bool:
+def is_started(exercise: str) -> bool:
     """Whether the reader's module is there and says something else than the exercise's starter."""
-    file = module_file(lesson)
+    file = module_file(exercise)
     if not file.exists():
         return False
-    starter = exercises.load(lesson).STARTER
+    starter = exercises.load(exercise).STARTER
     return _lines(file.read_text(encoding="utf-8", errors="replace")) not in ([], _lines(starter))
 
 
@@ -54,10 +54,10 @@ def _lines(code: str) -> list[str]:
 # How far the reader is
 
 
-def count_try(lesson: str, passed: bool) -> None:
-    """A lesson that has been passed stays passed."""
+def count_try(exercise: str, passed: bool) -> None:
+    """An exercise that has been passed stays passed."""
     known = _progress()
-    entry = known.setdefault(lesson, {"tries": 0, "done": False})
+    entry = known.setdefault(exercise, {"tries": 0, "done": False})
     entry["tries"] += 1
     entry["done"] = entry["done"] or passed
     folder().mkdir(exist_ok=True)
@@ -65,17 +65,17 @@ def count_try(lesson: str, passed: bool) -> None:
 
 
 def progress() -> "pd.DataFrame":
-    """How far you are: columns `lesson`, `title`, `done` (✓, not yet, not started) and `tries`."""
+    """How far you are: columns `exercise`, `title`, `done` (✓, not yet, not started) and `tries`."""
     import pandas as pd
 
     known, rows = _progress(), []
-    for lesson in exercises.LESSONS:
-        entry = known.get(lesson, {"tries": 0, "done": False})
-        started = entry["tries"] > 0 or is_started(lesson)
+    for exercise in exercises.IDS:
+        entry = known.get(exercise, {"tries": 0, "done": False})
+        started = entry["tries"] > 0 or is_started(exercise)
         done = "✓" if entry["done"] else "not yet" if started else "not started"
-        title = exercises.load(lesson).TITLE
-        rows.append({"lesson": lesson, "title": title, "done": done, "tries": entry["tries"]})
-    return pd.DataFrame(rows, columns=["lesson", "title", "done", "tries"])
+        title = exercises.load(exercise).TITLE
+        rows.append({"exercise": exercise, "title": title, "done": done, "tries": entry["tries"]})
+    return pd.DataFrame(rows, columns=["exercise", "title", "done", "tries"])
 
 
 def _progress() -> dict[str, dict[str, Any]]:
@@ -87,7 +87,7 @@ def _progress() -> dict[str, dict[str, Any]]:
     if not isinstance(known, dict):
         return {}
     return {
-        lesson: {"tries": entry["tries"], "done": entry.get("done") is True}
-        for lesson, entry in known.items()
-        if lesson in exercises.LESSONS and isinstance(entry, dict) and isinstance(entry.get("tries"), int)
+        exercise: {"tries": entry["tries"], "done": entry.get("done") is True}
+        for exercise, entry in known.items()
+        if exercise in exercises.IDS and isinstance(entry, dict) and isinstance(entry.get("tries"), int)
     }

@@ -31,6 +31,7 @@ from course.history import activity_table, event_table, growth_table, path, time
 from course.lab.awaiting import awaited
 from course.lab.errors import LabError, MessageRefused
 from course.lab.replaying import replay
+from course.models import slow_model
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -413,13 +414,15 @@ class Conversation:
 
     async def _no_reply(self, happened: str, *, accepted: bool = True) -> LabError:
         """The error for a wait that took too long: what is pending, and what to do."""
-        waiting = []
-        for a in await self._pending_activities():
+        waiting, pending = [], await self._pending_activities()
+        for a in pending:
             failure = f", last failure: {_failure(a.last_failure)}" if a.HasField("last_failure") else ""
             waiting.append(f"{a.activity_type.name} (attempt {a.attempt}{failure})")
         task = (await self._describe()).raw_description.pending_workflow_task
         if self._lab.worker_failure:
             cause = f"The lab's worker has ended: {why(self._lab.worker_failure)} Start a new lab."
+        elif slow := next(filter(None, map(slow_model, pending)), None):
+            cause = f"Still pending: {'; '.join(waiting)}. {slow}"
         elif waiting:
             cause = (
                 f"Still pending: {'; '.join(waiting)}. Nothing is lost: Temporal goes on trying. Mend the cause and "

@@ -13,18 +13,16 @@ import sqlite3
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
-from typing import Any, Self
+from typing import Self
 from uuid import uuid4
 
-import openai
-from agents import Model, ModelProvider, OpenAIProvider
+from agents import Model, ModelProvider
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from temporalio import activity
 
-from course.desk.services import Database, Services, ServicesInterceptor, Shop, Webhook
+from course.desk.services import Database, Services, ServicesInterceptor, Shop
+from course.models import Answer, LoopbackServer, model_at
 
 SERVICES = ("database", "mail", "model", "webhook")
 
@@ -35,7 +33,7 @@ class Outage:
 
     service: str
     permanent: bool
-    """Whether the refusal is one that no retry mends: SMTP 550, HTTP 401."""
+    """Whether the refusal is one that no retry gets past: SMTP 550, HTTP 401."""
     silent: bool
     """Whether the mail server takes the connection and never says a word."""
     hours: float | None
@@ -132,7 +130,7 @@ class OutageProvider(ModelProvider):
     def get_model(self, model_name: str | None) -> Model:
         refusing, outages = self._outages.now() if activity.in_activity() else (None, {})
         if refusing and (outage := outages.get("model")):
-            return refusing.model(refusing.url(outage))
+            return _model_at(refusing.url(outage))
         return self._provider.get_model(model_name)
 
     async def aclose(self) -> None:
@@ -145,7 +143,7 @@ class RefusingServers:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._smtp: dict[bool, asyncio.Server] = {}
-        self._http: dict[bool, ThreadingHTTPServer] = {}
+        self._http: dict[bool, LoopbackServer] = {}
         self._silent: asyncio.Server | None = None
         self._listening: set[asyncio.StreamWriter] = set()
         self._lock: sqlite3.Connection | None = None
@@ -161,10 +159,7 @@ class RefusingServers:
             self._smtp[permanent] = await loop.create_server(
                 lambda handler=handler: SMTP(handler, hostname="localhost"), "127.0.0.1", 0
             )
-            server = ThreadingHTTPServer(("127.0.0.1", 0), _PermanentHTTP if permanent else _RefusingHTTP)
-            server.daemon_threads = True
-            Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-            self._http[permanent] = server
+            self._http[permanent] = _refusing_http(permanent)
         self._silent = await asyncio.start_server(self._say_nothing, "127.0.0.1", 0)
         database = self._folder / "locked.db"
         self._lock = sqlite3.connect(database, isolation_level=None, check_same_thread=False)
@@ -173,7 +168,7 @@ class RefusingServers:
             database_url=f"sqlite:///{database}",
             mail_ports=tuple(self._smtp[p].sockets[0].getsockname()[1] for p in (False, True)),
             silent_port=self._silent.sockets[0].getsockname()[1],
-            http_ports=tuple(self._http[p].server_address[1] for p in (False, True)),
+            http_ports=tuple(self._http[p].server_port for p in (False, True)),
         )
         return self._at
 
@@ -194,8 +189,7 @@ class RefusingServers:
             smtp.close()
             await smtp.wait_closed()
         for http in self._http.values():
-            http.shutdown()
-            http.server_close()
+            http.stop()
         if self._lock:
             self._lock.close()
 
@@ -218,17 +212,14 @@ class RefusingServices:
             port = self.silent_port if outage.silent else self.mail_ports[outage.permanent]
             services = replace(services, mail=replace(services.mail, port=port))
         if outage := outages.get("webhook"):
-            services = replace(services, webhook=Webhook(self.url(outage)))
+            services = replace(services, webhook=replace(services.webhook, url=self.url(outage)))
         return services
 
     def url(self, outage: Outage) -> str:
         return f"http://127.0.0.1:{self.http_ports[outage.permanent]}/v1"
 
-    @staticmethod
-    @functools.cache
-    def model(url: str) -> Model:
-        client = openai.AsyncOpenAI(api_key="none", base_url=url, max_retries=0)
-        return OpenAIProvider(openai_client=client, use_responses=True).get_model("unavailable")
+
+_model_at = functools.cache(model_at)  # to make a client takes longer than to be refused
 
 
 @functools.cache
@@ -246,26 +237,7 @@ class _RefusingMail:
         return self._answer
 
 
-class _RefusingHTTP(BaseHTTPRequestHandler):
-    """Answers every POST as an overloaded service does."""
-
-    status = 503
-    message = "The server is overloaded."
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        body = json.dumps({"error": {"message": self.message, "type": "server_error"}}).encode()
-        self.send_response(self.status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        with suppress(OSError):
-            self.wfile.write(body)
-
-    def log_message(self, *args: Any) -> None:
-        """Keeps the access log out of the notebook."""
-
-
-class _PermanentHTTP(_RefusingHTTP):
-    status = 401
-    message = "This key is not valid."
+def _refusing_http(permanent: bool) -> LoopbackServer:
+    """Answers every request as an overloaded service does, or as one that does not know the caller."""
+    status, says = (401, "This key is not valid.") if permanent else (503, "The server is overloaded.")
+    return LoopbackServer(lambda _: Answer(status, {"error": {"message": says, "type": "server_error"}}))

@@ -11,7 +11,6 @@ import httpx2
 import matplotlib.backends.backend_agg  # what a report is drawn with
 import sqlalchemy.dialects.sqlite
 from agents import ModelSettings, ModelTracing, OpenAIProvider
-from agents.tracing import get_trace_provider
 from openai import AsyncOpenAI
 from temporalio import workflow
 from temporalio.openai_agents._invoke_model_activity import ActivityModelInput
@@ -54,7 +53,6 @@ async def try_workflows() -> None:
         sandbox.prepare_workflow(workflow._Definition.must_from_class(each))
 
 
-get_trace_provider()  # otherwise made in every process, in a quarter of a second; it sends nothing
 asyncio.run(ask_once())
 read_a_model_call()
 asyncio.run(try_workflows())

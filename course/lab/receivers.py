@@ -1,12 +1,12 @@
 """Who receives what the desk sends: a mailbox over SMTP and a receiver of webhooks, both real, on loopback."""
 
 import asyncio
-import json
-import threading
 from email import message_from_bytes, policy
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from course.models import Answer, LoopbackServer, Request
 
 
 class Mailbox:
@@ -57,38 +57,21 @@ class WebhookReceiver:
     """A real HTTP server on loopback that keeps what is posted to it, once for every key."""
 
     def __init__(self) -> None:
-        self.posts: list[dict[str, str]] = []
+        self.posts: list[dict[str, Any]] = []
+        """The JSON bodies, whole."""
         self.repeats = 0
-        self._seen: set[str] = set()
-        receiver = self
+        self._seen: set[str | None] = set()
+        self._server = LoopbackServer(self._take)
+        self.url = f"{self._server.url}/"
+        self.stop = self._server.stop
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                receiver._receive(self.headers.get("Idempotency-Key"), json.loads(body))
-                self.send_response(204)
-                self.end_headers()
-
-            def log_message(self, *args: object) -> None:
-                """Keeps the access log out of the notebook."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
-        self._thread.start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}/"
-
-    def _receive(self, key: str | None, post: dict[str, str]) -> None:
+    def _take(self, request: Request) -> Answer:
+        key = request.headers.get("idempotency-key")
+        if not isinstance(request.body, dict):
+            return Answer(400, {"error": "This takes a JSON object, by POST."})
         if key is not None and key in self._seen:
             self.repeats += 1
-            return
-        self._seen.add(key or "")
-        self.posts.append({"text": post.get("text", "")})
-
-    def stop(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        else:
+            self._seen.add(key)
+            self.posts.append(request.body)
+        return Answer(204)

@@ -1,10 +1,5 @@
 """The worker of a lab: runs workflows and activities in the kernel, beside the cells."""
 
-import os
-
-# Before the Agents SDK starts anything: with a key in the environment it would send traces over the network.
-os.environ["OPENAI_AGENTS_DISABLE_TRACING"] = "1"
-
 import asyncio
 import ctypes
 import functools
@@ -30,6 +25,9 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from temporalio.workflow import UnfinishedSignalHandlersWarning, UnfinishedUpdateHandlersWarning
 
 from course.desk.heartbeats import Heartbeats
+from course.models import keep_traces_here
+
+keep_traces_here()  # in every process that has a worker, before there is one
 
 # How a model call is run: the customer waits for it, so it is given up after ten minutes with an apology.
 MODEL_CALLS = ModelActivityParameters(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .filling import NOT, Facts, Schema, facts_of, fill, kind, with_amount
-from .reading import Turn, cents, clauses, orders, plants, stems
+from .understanding import Turn, cents, clauses, orders, plants, stems
 
 # Words in a tool's name that say nothing about what it is for.
 _GENERIC = set(
@@ -79,6 +79,10 @@ class Wanted:
     arguments: dict[str, Any]
     duty: bool = False
 
+    @classmethod
+    def of(cls, skill: Skill, facts: Facts, *, duty: bool = False) -> "Wanted":
+        return cls(skill.name, fill(skill.schema, "", facts), duty)
+
 
 def chosen(turn: Turn, skills: list[Skill], draft: str) -> list[Wanted]:
     """The tool calls that this message asks for, duties last, without those already made in this turn."""
@@ -87,18 +91,11 @@ def chosen(turn: Turn, skills: list[Skill], draft: str) -> list[Wanted]:
     asked = _asked(turn, [skill for skill in skills if skill.name not in duties], made, draft)
     handoff = _handoff(turn, skills, asked)
     if handoff and handoff.name not in made:
-        return [Wanted(handoff.name, fill(handoff.schema, "", Facts(turn, turn.message)))]
+        return [Wanted.of(handoff, Facts(turn, turn.message))]
     facts = facts_of(turn, turn.message, draft)
-    for skill in skills:
-        if (
-            skill.name in duties
-            and skill.name not in made
-            and all(facts.has(what) for what in skill.needs.values())
-        ):
-            asked.append((skill, facts))
-    wanted = [
-        Wanted(skill.name, fill(skill.schema, "", facts), skill.name in duties) for skill, facts in asked
-    ]
+    due = [skill for skill in skills if skill.name in duties - made]
+    asked += [(skill, facts) for skill in due if all(map(facts.has, skill.needs.values()))]
+    wanted = [Wanted.of(skill, facts, duty=skill.name in duties) for skill, facts in asked]
     return [call for i, call in enumerate(wanted) if call not in wanted[:i]]
 
 
@@ -166,11 +163,8 @@ def _best(part: str, skills: list[Skill], previous: Skill | None) -> Skill | Non
     words = set(stems(part))
     names = set(stems(" ".join(plants(part))))
     bare = not (words - names - set(stems("order plant one two three four five six seven eight nine ten")))
-    mentioned = {
-        what
-        for what, there in (("order", orders(part)), ("plant", plants(part)), ("money", cents(part)))
-        if there
-    }
+    spoken_of = {"order": orders(part), "plant": plants(part), "money": cents(part)}
+    mentioned = {what for what, there in spoken_of.items() if there}
     if bare and previous and mentioned & set(previous.needs.values()):
         return previous
 
@@ -189,9 +183,7 @@ def _best(part: str, skills: list[Skill], previous: Skill | None) -> Skill | Non
     about_order = "order" in mentioned or words & {"order", "deliver"}
     if about_order or re.search(r"\bwhere\b.*\bit\b", part, re.I):
         return next((skill for skill in skills if skill.reads("order")), None)
-    if (
-        "plant" in mentioned
-        and (bare or (_ABOUT_STOCK.search(part) and not re.search(r"\bmy\b", part, re.I)))
-    ) or "stock" in words:
+    for_sale = bare or (_ABOUT_STOCK.search(part) and not re.search(r"\bmy\b", part, re.I))
+    if ("plant" in mentioned and for_sale) or "stock" in words:
         return next((skill for skill in skills if skill.reads("plant")), None)
     return None

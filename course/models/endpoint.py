@@ -4,15 +4,22 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import suppress
 from typing import Any
 
 from agents import AgentOutputSchemaBase, FunctionTool, Model, ModelSettings, ModelTracing, OpenAIProvider
-from openai import APIStatusError, AsyncOpenAI
+from openai import APIStatusError
 
+from .live import openai_client
+from .serving import Answer, LoopbackServer, Request, keep_proxies_away
 from .wire import as_response, events_of
+
+
+def model_at(url: str) -> Model:
+    """A model that asks the endpoint at this URL, once for each attempt: retries are Temporal's."""
+    return OpenAIProvider(openai_client=openai_client("none", url), use_responses=True).get_model(
+        "behind-http"
+    )
 
 
 class ModelEndpoint:
@@ -28,44 +35,37 @@ class ModelEndpoint:
         self.seconds = seconds
         self.requests = 0  # answered
         self.failed = 0  # answered with an error
-        self._failures: list[tuple[int, int | None]] = []
-        self._lock = threading.Lock()
+        self._failures: list[Answer] = []
         self._under_way = 0
-        self._at_rest = threading.Condition(self._lock)
-        self._server: ThreadingHTTPServer | None = None
+        self._at_rest = threading.Condition()
+        self._server: LoopbackServer | None = None
 
     @property
     def url(self) -> str:
         """The base URL, for `OPENAI_BASE_URL`."""
         if self._server is None:
             raise RuntimeError("The endpoint is not running: call start() first.")
-        return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+        return f"{self._server.url}/v1"
 
     def client(self) -> Model:
-        """A model that asks this endpoint, once for each attempt: retries are Temporal's."""
-        client = AsyncOpenAI(api_key="none", base_url=self.url, max_retries=0)
-        return OpenAIProvider(openai_client=client, use_responses=True).get_model("behind-http")
+        """A model that asks this endpoint."""
+        return model_at(self.url)
 
     def fail_next(self, status: int, times: int = 1, retry_after_ms: int | None = None) -> None:
         """The next `times` requests get this HTTP status, with a `retry-after-ms` header if given."""
-        with self._lock:
-            self._failures += [(status, retry_after_ms)] * times
+        headers = {} if retry_after_ms is None else {"retry-after-ms": str(retry_after_ms)}
+        self._failures += [_error(status, f"Status {status}, as told (simulated).", headers)] * times
 
     def start(self) -> "ModelEndpoint":
-        if self._server is None:
-            handler = type("Handler", (_Handler,), {"endpoint": self})
-            self._server = _Server(("127.0.0.1", 0), handler)
-            threading.Thread(
-                target=self._server.serve_forever, args=(0.05,), daemon=True, name="model-endpoint"
-            ).start()
+        keep_proxies_away()
+        self._server = self._server or LoopbackServer(self._take)
         return self
 
     def stop(self) -> None:
         """Takes no more requests, and lets the answers under way be finished and counted."""
         server, self._server = self._server, None
         if server is not None:
-            server.shutdown()
-            server.server_close()
+            server.stop()
             with self._at_rest:
                 self._at_rest.wait_for(lambda: not self._under_way, timeout=self.seconds + 5)
 
@@ -74,97 +74,40 @@ class ModelEndpoint:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    @contextmanager
-    def at_work(self) -> Iterator[None]:
-        """Around an answer: it takes as long as it takes, whoever still listens."""
+    def _take(self, request: Request) -> Answer:
         with self._at_rest:
             self._under_way += 1
+        answer = self._answer(request)
+        with self._at_rest:  # counted before it is sent: the work is done, whoever still listens
+            self._under_way -= 1
+            self.requests += answer.status == 200
+            self.failed += answer.status != 200
+            self._at_rest.notify_all()
+        return answer
+
+    def _answer(self, request: Request) -> Answer:
+        body = request.body
+        if request.path.split("?")[0].rstrip("/") != "/v1/responses":
+            return _error(404, f"Nothing here at {request.path}: this endpoint speaks POST /v1/responses.")
+        if not isinstance(body, dict) or "input" not in body:
+            return _error(400, "The request's body is not a JSON object with an input.")
+        time.sleep(self.seconds)
+        with suppress(IndexError):
+            return self._failures.pop(0)
         try:
-            time.sleep(self.seconds)
-            yield
-        finally:
-            with self._at_rest:
-                self._under_way -= 1
-                self._at_rest.notify_all()
-
-    def answer(self, body: dict[str, Any]) -> tuple[Any, int, dict[str, str]]:
-        """The response to one request: what to send, the HTTP status, more headers."""
-        with self._lock:
-            failure = self._failures.pop(0) if self._failures else None
-        if failure:
-            status, wait = failure
-            headers = {} if wait is None else {"retry-after-ms": str(wait)}
-            return _error(f"Status {status}, as told (simulated)."), status, headers
-        try:
-            answer = asyncio.run(self.model.get_response(**_arguments(body)))
-        except APIStatusError as error:
-            return _error(str(error)), error.status_code, {}
-        except Exception as error:  # a client can read an answer, and not a server that died
-            return _error(f"The model failed: {type(error).__name__}: {error}"), 500, {}
-        response = as_response(answer, str(body.get("model")))
-        return (
-            events_of(response)
-            if body.get("stream")
-            else response.model_dump(mode="json", exclude_none=True),
-            200,
-            {},
-        )
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Clients may leave whenever they like."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    endpoint: ModelEndpoint
-    protocol_version = "HTTP/1.1"
-    timeout = 60
-
-    def do_POST(self) -> None:
-        try:
-            body = json.loads(self.rfile.read(int(self.headers.get("content-length") or 0)))
-        except (ValueError, RecursionError):
-            body = None
-        if self.path.split("?")[0].rstrip("/") != "/v1/responses":
-            self._send(
-                _error(f"Nothing here at {self.path}: this endpoint speaks POST /v1/responses."), 404, {}
+            response = as_response(
+                asyncio.run(self.model.get_response(**_arguments(body))), str(body.get("model"))
             )
-        elif not isinstance(body, dict) or "input" not in body:
-            self._send(_error("The request's body is not a JSON object with an input."), 400, {})
-        else:
-            with self.endpoint.at_work():
-                self._send(*self.endpoint.answer(body))
-
-    def do_GET(self) -> None:
-        self._send(_error("This endpoint speaks POST /v1/responses."), 404, {})
-
-    def _send(self, content: Any, status: int, headers: dict[str, str]) -> None:
-        if isinstance(content, list):  # a stream, sent in one piece
-            kind = "text/event-stream"
-            payload = "".join(
-                f"event: {e.type}\ndata: {e.model_dump_json(exclude_none=True)}\n\n" for e in content
-            ).encode()
-        else:
-            kind, payload = "application/json", json.dumps(content).encode()
-        with self.endpoint._lock:  # counted before it is sent: the work is done, whoever still listens
-            self.endpoint.requests += status == 200
-            self.endpoint.failed += status != 200
-        self.send_response(status)
-        for name, value in {
-            "content-type": kind,
-            "content-length": str(len(payload)),
-            **headers,
-        }.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(payload)
-
-    def log_message(self, *_: Any) -> None:
-        """Nothing goes to the terminal."""
+        except APIStatusError as error:
+            return _error(error.status_code, str(error))
+        except Exception as error:  # a client can read an answer, and not a server that died
+            return _error(500, f"The model failed: {type(error).__name__}: {error}")
+        if not body.get("stream"):
+            return Answer(200, response.model_dump(mode="json", exclude_none=True))
+        stream = "".join(
+            f"event: {e.type}\ndata: {e.model_dump_json(exclude_none=True)}\n\n" for e in events_of(response)
+        )
+        return Answer(200, stream.encode(), {"content-type": "text/event-stream"})  # all of it in one piece
 
 
 class _Schema(AgentOutputSchemaBase):
@@ -189,8 +132,9 @@ class _Schema(AgentOutputSchemaBase):
         return json.loads(json_str)
 
 
-def _error(message: str) -> dict[str, Any]:
-    return {"error": {"message": message, "type": "model_endpoint_error", "code": None, "param": None}}
+def _error(status: int, message: str, headers: dict[str, str] | None = None) -> Answer:
+    error = {"message": message, "type": "model_endpoint_error", "code": None, "param": None}
+    return Answer(status, {"error": error}, headers or {})
 
 
 def _arguments(body: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
-from .reading import Turn, cents, clean, known, number, orders, plants, stems
+from .understanding import Turn, cents, clean, known, number, orders, plants, stems
 
 Schema = dict[str, Any]
 
@@ -57,11 +57,8 @@ def kind(name: str, schema: Schema) -> str:
         return "order"
     if "plant" in words and not numeric:
         return "plant"
-    return (
-        "money"
-        if re.search(r"amount|cents|price|total|sum|eur", name, re.I) and schema.get("type") != "string"
-        else ""
-    )
+    money = re.search(r"amount|cents|price|total|sum|eur", name, re.I)
+    return "money" if money and schema.get("type") != "string" else ""
 
 
 def fill(schema: Schema, name: str, facts: Facts, root: Schema | None = None, depth: int = 0) -> Any:
@@ -73,17 +70,12 @@ def fill(schema: Schema, name: str, facts: Facts, root: Schema | None = None, de
         target: Any = root
         for step in schema["$ref"].lstrip("#/").split("/"):
             target = target.get(step, {})
-        return fill(
-            {**target, **{k: v for k, v in schema.items() if k != "$ref"}}, name, facts, root, depth + 1
-        )
+        own = {k: v for k, v in schema.items() if k != "$ref"}
+        return fill({**target, **own}, name, facts, root, depth + 1)
     if schema.get("allOf"):
-        return fill(
-            {k: v for part in [*schema["allOf"], schema] for k, v in part.items() if k != "allOf"},
-            name,
-            facts,
-            root,
-            depth,
-        )
+        parts = [*schema["allOf"], schema]
+        whole = {k: v for part in parts for k, v in part.items() if k != "allOf"}
+        return fill(whole, name, facts, root, depth)
     options = schema.get("anyOf") or schema.get("oneOf") or [{**schema, "type": t} for t in _types(schema)]
     if len(options) > 1 or "anyOf" in schema or "oneOf" in schema:
         kept = [option for option in options if option.get("type") != "null"] or options
@@ -93,27 +85,18 @@ def fill(schema: Schema, name: str, facts: Facts, root: Schema | None = None, de
     if "const" in schema:
         return schema["const"]
     if schema.get("enum"):
-        said = [
-            v
-            for v in schema["enum"]
-            if isinstance(v, str) and set(stems(v.replace("_", " "))) & set(stems(facts.clause))
-        ]
+        spoken = set(stems(facts.clause))
+        texts = [v for v in schema["enum"] if isinstance(v, str)]
+        said = [v for v in texts if set(stems(v.replace("_", " "))) & spoken]
         return [*said, *([schema["default"]] if "default" in schema else []), *schema["enum"]][0]
     match (_types(schema) or ["object" if "properties" in schema else "string"])[0]:
         case "object":
             inner = schema.get("properties") or {}
-            if not inner:
-                return (
-                    {}
-                    if schema.get("additionalProperties") is False or depth == 0
-                    else {"message": clean(facts.turn.message)}
-                )
-            known_of = [
-                n
-                for n in inner
-                if n in schema.get("required", inner) or (kind(n, inner[n]) and facts.has(kind(n, inner[n])))
-            ]
-            return {n: fill(inner[n], n, facts, root, depth + 1) for n in known_of}
+            if not inner and depth and schema.get("additionalProperties") is not False:
+                return {"message": clean(facts.turn.message)}
+            required = schema.get("required", inner)
+            wanted = [n for n, s in inner.items() if n in required or (kind(n, s) and facts.has(kind(n, s)))]
+            return {n: fill(inner[n], n, facts, root, depth + 1) for n in wanted}
         case "array":
             return _array(schema, name, facts, root, depth)
         case "boolean":
@@ -154,13 +137,8 @@ def _chosen(listed: dict[str, str], message: str) -> str | None:
 
 
 def _types(schema: Schema) -> list[str]:
-    return (
-        schema["type"]
-        if isinstance(schema.get("type"), list)
-        else [schema["type"]]
-        if "type" in schema
-        else []
-    )
+    types = schema.get("type", [])
+    return types if isinstance(types, list) else [types]
 
 
 def _resolved(schema: Schema, root: Schema) -> Schema:
@@ -169,10 +147,8 @@ def _resolved(schema: Schema, root: Schema) -> Schema:
 
 def _overlap(schema: Schema, facts: Facts, root: Schema) -> int:
     target = _resolved(schema, root)
-    return len(
-        set(stems(f"{target.get('title', '')} {target.get('description', '')}"))
-        & set(stems(facts.turn.message))
-    )
+    words = stems(f"{target.get('title', '')} {target.get('description', '')}")
+    return len(set(words) & set(stems(facts.turn.message)))
 
 
 def _called_for(schema: Schema, name: str, facts: Facts, root: Schema) -> bool:
@@ -180,13 +156,10 @@ def _called_for(schema: Schema, name: str, facts: Facts, root: Schema) -> bool:
     target = _resolved(schema, root)
     if kind(name, target):
         return facts.has(kind(name, target))
-    needs = [
-        kind(n, s) for n, s in (target.get("properties") or {}).items() if n in target.get("required", [])
-    ]
-    spoken = set(stems(name.replace("_", " "))) & set(stems(facts.turn.message.replace("’", "'")))
-    return (
-        bool(spoken) and all(map(facts.has, needs)) and not NOT.search(facts.turn.message.replace("’", "'"))
-    )
+    fields, message = target.get("properties") or {}, facts.turn.message.replace("’", "'")
+    needs = [kind(n, s) for n, s in fields.items() if n in target.get("required", [])]
+    spoken = set(stems(name.replace("_", " "))) & set(stems(message))
+    return bool(spoken) and all(map(facts.has, needs)) and not NOT.search(message)
 
 
 def _array(schema: Schema, name: str, facts: Facts, root: Schema, depth: int) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Which model answers: the offline one, any `agents.Model`, or a live one; and what becomes of its errors."""
+"""Which model answers: the offline one, any `agents.Model`, or a live one; and what its errors say."""
 
 import contextlib
 import inspect
@@ -8,14 +8,18 @@ import traceback
 from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any
 
+import httpx2
 import openai
 from agents import Model, ModelProvider, ModelResponse, OpenAIProvider
 from temporalio import activity
+from temporalio.api.enums.v1 import PendingActivityState, TimeoutType
+from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.exceptions import ApplicationError, TemporalError
 
 from .offline import OfflineModel
 
-PATIENCE = 4  # attempts at a model whose own code fails; an outage is another matter, and the retry policy's
+ATTEMPTS_AT_BROKEN_CODE = 4  # of a model's own; an outage is another matter, and the retry policy's
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _MAY_COME_BACK = (openai.APIError, OSError, TimeoutError, TemporalError)
 
 
@@ -30,7 +34,8 @@ def model_provider(model: Model | str | None = None) -> tuple[Model | str, Model
         model: None for the offline model (a key in the environment changes nothing), any `agents.Model`,
             or a live model's name. A name means the Agents SDK's own OpenAI provider, which speaks the
             Responses API to `OPENAI_BASE_URL` with `OPENAI_API_KEY`; an agent that names a model of its own
-            gets that one.
+            gets that one. For an endpoint that speaks chat completions only, hand in an
+            `agents.OpenAIChatCompletionsModel`.
 
     Returns:
         The model (or a live one's name), and a provider whose models raise errors that Temporal's retries can
@@ -62,13 +67,29 @@ def model_provider(model: Model | str | None = None) -> tuple[Model | str, Model
         )
     if not (key.isascii() and key.isprintable()):
         raise ModelError(
-            "OPENAI_API_KEY holds a character that cannot be sent (a line break, an accent?): set it anew."
+            "OPENAI_API_KEY holds a character that cannot be sent (a line break, an accent?): set it again."
         )
-    # No retries in the client: Temporal's are the ones on record.
-    client = openai.AsyncOpenAI(api_key=key, max_retries=0)
+    client = openai_client(key, os.environ.get("OPENAI_BASE_URL"))
     return model.strip(), ChosenProvider(
         OpenAIProvider(openai_client=client, use_responses=True), name=model.strip(), client=client
     )
+
+
+def openai_client(key: str, base_url: str | None) -> openai.AsyncOpenAI:
+    """A client that tries once: the retries are Temporal's, which are on record.
+
+    To an endpoint on this machine it goes straight, whatever the environment says of proxies: a proxy could not
+    reach it, and would read what customers write. To any other it goes as the environment says.
+    """
+    on_this_machine = httpx2.URL(base_url or "").host in LOOPBACK
+    try:
+        http = openai.DefaultAsyncHttpx2Client(trust_env=not on_this_machine)
+    except ImportError:
+        raise ModelError(
+            "The environment (ALL_PROXY, HTTPS_PROXY or HTTP_PROXY) names a SOCKS proxy, and the package that speaks "
+            "SOCKS is missing: pip install socksio, or name a proxy that speaks HTTP."
+        ) from None
+    return openai.AsyncOpenAI(api_key=key, base_url=base_url or None, max_retries=0, http_client=http)
 
 
 class ChosenProvider(ModelProvider):
@@ -106,24 +127,16 @@ class GuardedModel(Model):
         self._model, self._key = model, key
 
     async def get_response(self, *args: Any, **kwargs: Any) -> ModelResponse:
-        try:
+        with self._errors_judged():
             answer = await self._model.get_response(*args, **kwargs)
-        except Exception as error:
-            if (judged := self._judged(error)) is error:
-                raise
-            raise judged from None
-        _mend(answer.output)
+        _fill_empty_lists(answer.output)
         return answer
 
     async def stream_response(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-        try:
+        with self._errors_judged():
             async for event in self._model.stream_response(*args, **kwargs):
-                _mend(getattr(getattr(event, "response", None), "output", ()))
+                _fill_empty_lists(getattr(getattr(event, "response", None), "output", ()))
                 yield event
-        except Exception as error:
-            if (judged := self._judged(error)) is error:
-                raise
-            raise judged from None
 
     def get_retry_advice(self, request: Any) -> Any:
         return self._model.get_retry_advice(request)
@@ -131,14 +144,24 @@ class GuardedModel(Model):
     async def close(self) -> None:
         await self._model.close()
 
+    @contextlib.contextmanager
+    def _errors_judged(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            if (judged := self._judged(error)) is error:
+                raise
+            raise judged from None
+
     def _judged(self, error: Exception) -> Exception:
         secrets = [s for s in {self._key, os.environ.get("OPENAI_API_KEY", "").strip()} if len(s) >= 4]
+        _explain(error)
         for one in _chain(error):
             _redact(one, secrets)
         kind, hidden = type(error).__name__, "its error names a secret and is not shown"
         attempt = activity.info().attempt if activity.in_activity() else 1
         leaks = any(secret in "".join(traceback.format_exception(error)) for secret in secrets)
-        if attempt >= PATIENCE and not isinstance(error, _MAY_COME_BACK):
+        if attempt >= ATTEMPTS_AT_BROKEN_CODE and not isinstance(error, _MAY_COME_BACK):
             what = hidden if leaks else f"{kind}: {str(error)[:1000]}"
             return ApplicationError(
                 f"The model's own code failed {attempt} times and was given up: {what}",
@@ -148,13 +171,49 @@ class GuardedModel(Model):
         return ApplicationError(f"The model failed; {hidden}.", type=kind) if leaks else error
 
 
-def _mend(output: Iterable[Any]) -> None:
+def _fill_empty_lists(output: Iterable[Any]) -> None:
     """Some endpoints send null where OpenAI sends an empty list; Pydantic refuses it in the next turn's input."""
     for item in output:
         for part in getattr(item, "content", None) or ():
             for name in ("logprobs", "annotations"):
                 if getattr(part, name, ()) is None:
                     setattr(part, name, [])
+
+
+def _explain(error: Exception) -> None:
+    """Says in an error what a bare 404 leaves open: the endpoint may speak another API than the one it was asked by."""
+    if (
+        isinstance(error, openai.APIStatusError)
+        and error.status_code in (404, 405, 501)
+        and error.request.url.path.endswith("/responses")
+        and error.code != "model_not_found"  # it does speak the Responses API
+    ):
+        error.args = (
+            f"{error.request.url.host} does not take POST {error.request.url.path}: HTTP {error.status_code}. If it "
+            "speaks chat completions only, start with model=OpenAIChatCompletionsModel('the model', "
+            f"AsyncOpenAI(max_retries=0)), from agents and openai. It says: {error.message}",
+        )
+
+
+def slow_model(call: PendingActivityInfo) -> str | None:
+    """What to do when somebody has waited in vain for a model that is slow. None: something else is wrong."""
+    timed_out = call.last_failure.timeout_failure_info.timeout_type == TimeoutType.TIMEOUT_TYPE_START_TO_CLOSE
+    works = call.state == PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
+    if not call.activity_type.name.startswith("invoke_model_activity") or not (
+        timed_out or (works and not call.HasField("last_failure"))
+    ):
+        return None
+    happens = (
+        "The model did not answer within the time that one call may take, so the call is made again."
+        if timed_out
+        else "The model is still at work."
+    )
+    return (
+        f"{happens} Nothing is lost: once it answers, `await chat.transcript()` shows the reply. To wait longer for a "
+        "slow model: `await chat.send(…, timeout=120)`. One call may take 60 s, unless the lab gives it more: "
+        "`Lab.start(model=…, model_calls=replace(MODEL_CALLS, start_to_close_timeout=timedelta(minutes=5)))`, with "
+        "MODEL_CALLS from course.lab.worker and replace from dataclasses."
+    )
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

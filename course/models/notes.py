@@ -2,7 +2,7 @@
 
 import re
 
-from .reading import orders, stems
+from .understanding import orders, stems
 
 LIMIT = 1_000
 """Characters of the notes."""

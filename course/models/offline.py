@@ -11,11 +11,11 @@ import openai
 from agents import Model, ModelResponse
 from temporalio import activity
 
-from .answering import in_words, proposal, remembers, reply
 from .choosing import SILENCE, Skill, Wanted, chosen, is_duty
-from .filling import facts_of, fill
+from .filling import facts_of
 from .notes import notes_of, takes_notes
-from .reading import Turn, clean, fingerprint, plain
+from .replies import in_words, proposal, remembers, reply
+from .understanding import Turn, clean, fingerprint, plain
 from .wire import (
     ESTIMATED,
     NAME,
@@ -142,21 +142,15 @@ class OfflineModel(Model):
         if says is None:
             says = self._by_rules(turn, skills, output_schema, getattr(model_settings, "tool_choice", None))
         seed = fingerprint(logical, turn.message, len(turn.earlier), len(turn.calls))
-        output: list[Any] = (
-            [message_item(says, seed)]
-            if isinstance(says, str)
-            else [call_item(c, seed, i) for i, c in enumerate(says)]
-        )
-        asked = [
-            system_instructions,
-            items,
-            [[s.name, s.description, s.schema] for s in skills],
-            _schema(output_schema),
-        ]
+        said: Any = says
+        if isinstance(says, str):
+            output: list[Any] = [message_item(says, seed)]
+        else:
+            output = [call_item(call, seed, i) for i, call in enumerate(says)]
+            said = [[call.name, call.arguments] for call in says]
+        offered = [[skill.name, skill.description, skill.schema] for skill in skills]
+        usage = estimated_usage([system_instructions, items, offered, _schema(output_schema)], said)
         self._answered.add(logical)
-        usage = estimated_usage(
-            asked, says if isinstance(says, str) else [[c.name, c.arguments] for c in says]
-        )
         return ModelResponse(
             output=output, usage=usage, response_id=f"offline_{seed}", raw_usage=dict(ESTIMATED)
         )
@@ -213,11 +207,7 @@ class OfflineModel(Model):
         wanted = [call for call in chosen(turn, usable, draft) if not (obeyed and call.duty)]
         if not wanted and not turn.calls and tool_choice not in (None, "auto", "none"):
             forced = next((s for s in skills if tool_choice in ("required", s.name)), None)
-            wanted = (
-                [Wanted(forced.name, fill(forced.schema, "", facts_of(turn, turn.message, draft)))]
-                if forced
-                else []
-            )
+            wanted = [Wanted.of(forced, facts_of(turn, turn.message, draft))] if forced else []
         calls = self._with_mistakes(turn, wanted, skills, said)
         if calls:
             return calls
@@ -231,8 +221,8 @@ class OfflineModel(Model):
     ) -> list[ToolCall]:
         if skills and self.mistakes.happens("loop", said):
             skill = next((s for s in skills if not s.handoff), skills[0])
-            again = wanted[:1] or [Wanted(skill.name, fill(skill.schema, "", facts_of(turn, turn.message)))]
-            return [ToolCall(again[0].name, again[0].arguments)]
+            again = wanted[0] if wanted else Wanted.of(skill, facts_of(turn, turn.message))
+            return [ToolCall(again.name, again.arguments)]
         calls = []
         if not turn.calls and self.mistakes.happens("invent", said):
             calls.append(ToolCall("consult_the_head_gardener", {"question": clean(turn.message, 200)}))

@@ -3,7 +3,7 @@
 import json
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import httpx2
 import openai
@@ -11,7 +11,7 @@ from agents import ModelResponse, Usage
 from openai.types import responses as parts
 from openai.types.responses.response_usage import InputTokensDetails, OutputTokensDetails, ResponseUsage
 
-from .reading import fingerprint
+from .understanding import fingerprint
 
 NAME = "offline-model (simulated)"
 ESTIMATED = {"estimated": True, "rule": "characters / 4, rounded up; no tokenizer ran"}
@@ -81,60 +81,37 @@ def as_response(answer: ModelResponse, model: str = NAME) -> parts.Response:
 
 
 def events_of(response: parts.Response) -> list[Any]:
-    """The stream of events that ends in this response."""
+    """The stream of events that ends in this response, its texts word by word."""
+    events: list[Any] = []
+
+    def tell(event: Any, **said: Any) -> None:
+        [kind] = get_args(event.model_fields["type"].annotation)
+        events.append(event(type=kind, sequence_number=len(events), **said))
+
     begun = response.model_copy(update={"output": [], "status": "in_progress", "usage": None})
-    events: list[Any] = [
-        parts.ResponseCreatedEvent(type="response.created", response=begun, sequence_number=0),
-        parts.ResponseInProgressEvent(type="response.in_progress", response=begun, sequence_number=0),
-    ]
+    tell(parts.ResponseCreatedEvent, response=begun)
+    tell(parts.ResponseInProgressEvent, response=begun)
     for at, item in enumerate(response.output):
-        where: dict[str, Any] = {"output_index": at, "sequence_number": 0}
-        empty = {"arguments": ""} if item.type == "function_call" else {"content": []}
+        called = item.type == "function_call"
+        empty = {"arguments": ""} if called else {"content": []}
         started = item.model_copy(update={"status": "in_progress", **empty})
-        events.append(
-            parts.ResponseOutputItemAddedEvent(type="response.output_item.added", item=started, **where)
-        )
-        where["item_id"] = item.id
-        if item.type == "function_call":
-            events += [
-                parts.ResponseFunctionCallArgumentsDeltaEvent(
-                    type="response.function_call_arguments.delta", delta=item.arguments, **where
-                ),
-                parts.ResponseFunctionCallArgumentsDoneEvent(
-                    type="response.function_call_arguments.done",
-                    name=item.name,
-                    arguments=item.arguments,
-                    **where,
-                ),
-            ]
+        tell(parts.ResponseOutputItemAddedEvent, item=started, output_index=at)
+        where: dict[str, Any] = {"output_index": at, "item_id": item.id}
+        if called:
+            tell(parts.ResponseFunctionCallArgumentsDeltaEvent, delta=item.arguments, **where)
+            tell(
+                parts.ResponseFunctionCallArgumentsDoneEvent,
+                name=item.name,
+                arguments=item.arguments,
+                **where,
+            )
         else:
-            where["content_index"] = 0
-            text, blank = item.content[0], item.content[0].model_copy(update={"text": ""})
-            events.append(
-                parts.ResponseContentPartAddedEvent(type="response.content_part.added", part=blank, **where)
-            )
-            events += [
-                parts.ResponseTextDeltaEvent(
-                    type="response.output_text.delta", delta=word, logprobs=[], **where
-                )
-                for word in text.text.replace(" ", " \0").split("\0")
-            ]
-            events.append(
-                parts.ResponseTextDoneEvent(
-                    type="response.output_text.done", text=text.text, logprobs=[], **where
-                )
-            )
-            events.append(
-                parts.ResponseContentPartDoneEvent(type="response.content_part.done", part=text, **where)
-            )
-        events.append(
-            parts.ResponseOutputItemDoneEvent(
-                type="response.output_item.done", item=item, output_index=at, sequence_number=0
-            )
-        )
-    events.append(
-        parts.ResponseCompletedEvent(type="response.completed", response=response, sequence_number=0)
-    )
-    for number, event in enumerate(events):
-        event.sequence_number = number
+            text, where["content_index"] = item.content[0], 0
+            tell(parts.ResponseContentPartAddedEvent, part=text.model_copy(update={"text": ""}), **where)
+            for word in text.text.replace(" ", " \0").split("\0"):
+                tell(parts.ResponseTextDeltaEvent, delta=word, logprobs=[], **where)
+            tell(parts.ResponseTextDoneEvent, text=text.text, logprobs=[], **where)
+            tell(parts.ResponseContentPartDoneEvent, part=text, **where)
+        tell(parts.ResponseOutputItemDoneEvent, item=item, output_index=at)
+    tell(parts.ResponseCompletedEvent, response=response)
     return events

@@ -7,10 +7,16 @@ import httpx2
 
 from .refusals import Refused
 
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+
 
 @dataclass(frozen=True)
 class Webhook:
+    """A receiver of notices. One on this machine is reached past the proxies that the environment names."""
+
     url: str
+    field: str = "text"
+    """Where the receiver looks for the text: Slack at `text`, Discord at `content`."""
 
     def post(self, key: str, text: str) -> None:
         """Posts `{"text": …}`. `key` goes along as the `Idempotency-Key`, by which a receiver knows a repeat.
@@ -20,10 +26,10 @@ class Webhook:
         """
         reply = httpx2.post(
             self.url,
-            json={"text": text},
+            json={self.field: text},
             headers={"Idempotency-Key": json.dumps(key)},
             timeout=5,
-            trust_env=False,
+            trust_env=httpx2.URL(self.url).host not in LOOPBACK,
         )
         if reply.is_client_error and reply.status_code not in (408, 429):
             raise Refused(f"The webhook's receiver refuses for good: HTTP {reply.status_code}.")

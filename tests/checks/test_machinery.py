@@ -1,57 +1,15 @@
 """The machinery of the checks: a cell becomes a module, a process judges it, a short text comes back."""
 
 import asyncio
-import contextlib
-import json
-import multiprocessing
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
-import psutil
 import pytest
 
-import course
-from course.checks import cell, check, child, exercises, hint, progress, runner, work
-from course.lab.server import labs_folder
-
-runner.warm_up()
-
-SOLUTIONS = Path(course.__file__).parent.parent / "notebooks" / "solutions"
-
-
-@pytest.fixture(autouse=True)
-def beside_a_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(runner, "_hints_shown", {})
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left_behind() -> Iterator[None]:
-    before = set(labs_folder().glob("lab-*"))
-    yield
-    assert not multiprocessing.active_children()
-    end = time.monotonic() + 10
-    while left := orphans(set(labs_folder().glob("lab-*")) - before):
-        # Another test's, perhaps, whose check has just ended: its runner ends its server at once.
-        assert time.monotonic() < end, f"servers without an owner: {left}"
-        time.sleep(0.05)
-
-
-def orphans(folders: set[Path]) -> list[int]:
-    """The processes that are noted in labs' folders, and whose parent is gone."""
-    found = []
-    for folder in folders:
-        with contextlib.suppress(OSError):  # the folder goes with its lab
-            found += [json.loads(line)["pid"] for line in (folder / "processes").read_text().splitlines()]
-    return [pid for pid in found if parent_of(pid) == 1]
-
-
-def parent_of(pid: int) -> int | None:
-    with contextlib.suppress(psutil.NoSuchProcess):
-        return psutil.Process(pid).ppid()
-    return None
+from course.checks import cell, check, child, exercises, hint, progress, talking, work
+from course.checks.verdict import NotYet
+from course.lab import LabError
 
 
 async def judged(lesson: str, code: str, **options: float) -> str:
@@ -97,7 +55,7 @@ def test_a_cell_of_an_unknown_lesson_writes_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cell.exercise("99", "x = 1\n")
-    there_are = ", ".join(map(repr, exercises.LESSONS))
+    there_are = ", ".join(map(repr, exercises.IDS))
     assert capsys.readouterr().out == f"There is no exercise '99'. There are: {there_are}.\n"
     assert not list(tmp_path.iterdir())
 
@@ -141,13 +99,13 @@ async def test_a_number_is_taken_for_its_lesson(capsys: pytest.CaptureFixture[st
     assert "Hint 2 of 3" in told
 
 
-@pytest.mark.parametrize("lesson", exercises.LESSONS)
-async def test_not_started(lesson: str) -> None:
-    assert "is not started" in str(await check(lesson))  # no file
-    starter = exercises.load(lesson).STARTER
-    assert "is not started" in await judged(lesson, starter.replace("\n", "  \n"))  # the starter as it is
-    assert "is not started" in await judged(lesson, "\n")
-    assert progress().done.tolist() == ["not started"] * len(exercises.LESSONS)
+@pytest.mark.parametrize("exercise", exercises.IDS)
+async def test_not_started(exercise: str) -> None:
+    assert "is not started" in str(await check(exercise))  # no file
+    starter = exercises.load(exercise).STARTER
+    assert "is not started" in await judged(exercise, starter.replace("\n", "  \n"))  # the starter as it is
+    assert "is not started" in await judged(exercise, "\n")
+    assert progress().done.tolist() == ["not started"] * len(exercises.IDS)
 
 
 async def test_a_syntax_error_names_the_line_and_its_text() -> None:
@@ -180,7 +138,7 @@ def test_a_fault_of_the_check_is_not_blamed_on_the_reader(
     file = tmp_path / "my_work" / "reader_of_one_test.py"
     file.parent.mkdir()
     file.write_text("x = 1\n")
-    assert "no fault of your code: KeyError: 'ours'" in str(child._judged("01", file))
+    assert "not your fault: KeyError: 'ours'" in str(child._judged("01", file))
 
 
 async def test_an_endless_loop_is_stopped() -> None:
@@ -197,6 +155,14 @@ async def test_leaving_the_process_is_told_from_an_error() -> None:
 async def test_what_the_code_prints_is_shown_shortened() -> None:
     text = await judged("01", "for i in range(1000):\n    print('line', i)\n")
     assert "Your code printed: line 0 … (1000 lines)" in text
+
+
+async def test_the_code_finds_the_environment_of_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    runner.warm_up()
+    monkeypatch.setenv("SET_AFTERWARDS", "by a cell")
+    assert "Your code printed: by a cell" in await judged(
+        "01", "import os\nprint(os.environ['SET_AFTERWARDS'])\n"
+    )
 
 
 async def test_a_check_does_not_block_the_kernel_and_can_be_given_up() -> None:
@@ -229,7 +195,7 @@ async def test_progress_counts_tries_and_survives_a_spoiled_file(tmp_path: Path)
     await judged("02", "x = 1\n")
     await judged("02", "x = (\n")
     table = progress()
-    assert table.columns.tolist() == ["lesson", "title", "done", "tries"]
+    assert table.columns.tolist() == ["exercise", "title", "done", "tries"]
     assert table.iloc[1].tolist() == ["02", "A new tool", "not yet", 2]
     work.count_try("02", True)
     work.count_try("02", False)  # what is passed stays passed
@@ -237,20 +203,35 @@ async def test_progress_counts_tries_and_survives_a_spoiled_file(tmp_path: Path)
     assert not list((tmp_path / "my_work").glob(".*"))
     for spoiled in ("{", "[]", '{"02": 3, "99": {"tries": 1}}'):
         (tmp_path / "my_work/progress.json").write_text(spoiled)
-        assert progress().tries.tolist() == [0] * len(exercises.LESSONS)
+        assert progress().tries.tolist() == [0] * len(exercises.IDS)
 
 
-LONGER = {"05": 42, "10": 50, "12": 37, "13": 34}
-"""Lines of a starter that shows a whole desk, or a whole approval."""
-
-
-@pytest.mark.parametrize("lesson", exercises.LESSONS)
-def test_every_exercise_has_its_parts(lesson: str) -> None:
-    exercise = exercises.load(lesson)
+@pytest.mark.parametrize("name", exercises.IDS)
+def test_every_exercise_has_its_parts(name: str) -> None:
+    exercise = exercises.load(name)
     assert exercise.TITLE
     assert len(exercise.HINTS) == 3
-    # A reader overlooks so much at once. 05 hands out a whole desk, of which two places are the exercise.
-    assert len(exercise.STARTER.splitlines()) <= LONGER.get(lesson, 30)
+    assert len(exercise.STARTER.splitlines()) <= 50  # a reader overlooks so much at once
     assert "TODO" in exercise.STARTER
     compile(exercise.STARTER, "starter", "exec")
-    assert (SOLUTIONS / f"lesson_{lesson}.py").exists()
+
+
+# What the checks share
+
+
+async def test_a_server_that_does_not_start_is_no_fault_of_the_reader(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def start(**options: object) -> None:
+        raise LabError("There is no Temporal server at 127.0.0.1:7233: Failed client connect")
+
+    monkeypatch.setattr(talking.Lab, "start", start)
+    with pytest.raises(LabError, match="^its Temporal server did not start") as raised:
+        async with talking.lab_for(talking, [], talking.Scenes()):
+            pass
+    assert not isinstance(raised.value, NotYet)
+
+
+def test_no_address_is_in_a_sentence() -> None:
+    told = "The server at 127.0.0.1:56871 knows no workflow 'ada-1'."
+    assert talking.own_part(told) == "The server knows no workflow 'ada-1'."

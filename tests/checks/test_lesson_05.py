@@ -1,14 +1,6 @@
-"""Exercise 05 from its other sides. That its solution passes stands in test_checks_lessons.py, as every lesson's."""
+"""Answers to exercise 05, and what its check says to each."""
 
-import os
-
-import pytest
-
-from course.checks import cell, check, exercises
-from tests.test_checks import beside_a_notebook, nothing_is_left_behind
-from tests.test_checks_lessons import Changed, flat
-
-__all__ = ["beside_a_notebook", "nothing_is_left_behind"]
+from tests.checks.answers import *
 
 SAVE = "self.later(self.duty(activities.save_to_database, [self.key, record], RECORD))"
 MAIL = "self.later(self.duty(mail_the_team, [self.key, text], NOTICE))"
@@ -17,76 +9,61 @@ BY_TEN_MINUTES = "RetryPolicy(maximum_interval=timedelta(minutes=10))"
 FIVE_DAYS = "    schedule_to_close_timeout=timedelta(days=5),\n"
 REFUSED = ', non_retryable_error_types=["Refused"]'
 
+STARTER = "got no reply: `turn` waits for save_to_database"
 
-def changed(name: str, words: str, *changes: tuple[str, str]) -> Changed:
-    return Changed("05", name, words, changes)
-
-
-WRONG = [
-    changed(
-        "the mail before the reply",
+WRONG = {
+    "the mail before the reply": (
         "The mail server was down, and “Where do I put my palm?” got no reply: `turn` waits for mail_the_team",
         (MAIL, MAIL.replace("self.later(", "await (")),
     ),
-    changed(
-        "the record before the reply",
+    "the record before the reply": (
         "`turn` waits for save_to_database",
         (SAVE, SAVE.replace("self.later(", "await (")),
     ),
-    changed(
-        "the default's longest pause",
+    "the default's longest pause": (
         "a night (8 hours) without database is 294 attempts for one message: its longest pause is 100 seconds",
         (BY_TEN_MINUTES, "RetryPolicy()"),
     ),
-    changed(
-        "pauses of a day",
+    "pauses of a day": (
         "2 hours after the mail server is back, mail_the_team may still wait: after a day (24 hours) without it the pause "
         "between two attempts is",
         (BY_THE_HOUR, "maximum_interval=timedelta(days=1)"),
     ),
-    changed(
-        "ten attempts",
+    "ten attempts": (
         "save_to_database was given up after 10 attempts, and nobody tries it again: maximum_attempts=10 ended it",
         (BY_TEN_MINUTES, "RetryPolicy(maximum_attempts=10)"),
     ),
-    changed(
-        "an hour for everything",
+    "an hour for everything": (
         "nobody tries it again: schedule_to_close_timeout, 1 hour, ended it",
         (
             BY_TEN_MINUTES,
             BY_TEN_MINUTES + ",\n    schedule_to_close_timeout=timedelta(hours=1)",
         ),
     ),
-    changed(
-        "the wrong error is not retried",
+    "the wrong error is not retried": (
         "mail_the_team was given up after 1 attempt, and nobody tries it again: non_retryable_error_types ended it",
         ('["Refused"]', '["Refused", "SMTPRecipientsRefused"]'),
     ),
-    changed(
-        "the record has a limit",
+    "the record has a limit": (
         "your RECORD ends after 2 days: a longer outage loses rows",
         (
             BY_TEN_MINUTES,
             BY_TEN_MINUTES + ",\n    schedule_to_close_timeout=timedelta(days=2)",
         ),
     ),
-    changed(
-        "the mail has no limit",
+    "the mail has no limit": (
         "What ends a mail that cannot be sent? With your NOTICE: nothing",
         (FIVE_DAYS, ""),
     ),
-    changed(
-        "half an hour is too late for the record",
+    "half an hour is too late for the record": (
         "15 minutes after the database is back, save_to_database may still wait",
         (BY_TEN_MINUTES, "RetryPolicy(maximum_interval=timedelta(minutes=30))"),
     ),
-    changed(
-        "the mail is given up when the server comes back",
+    "the mail is given up when the server comes back": (
         "The mail server was down for 1 day. mail_the_team was given up after 35 attempts",
         ("timedelta(days=5)", "timedelta(days=1)"),
     ),
-    changed(
-        "the record waits for the mail",
+    "the record waits for the mail": (
         "The mail server was down, and the record of “Where do I put my palm?” was not saved",
         (SAVE, "self.later(self.both(record, text))"),
         (f"        {MAIL}\n", ""),
@@ -97,45 +74,24 @@ WRONG = [
             "        await self.duty(activities.save_to_database, [key, record], RECORD)\n\n    async def turn(",
         ),
     ),
-    changed("the bad address is tried again", "SMTP 550), and mail_the_team is tried again", (REFUSED, "")),
-    changed(
-        "an attempt may hang",
+    "the bad address is tried again": ("SMTP 550), and mail_the_team is tried again", (REFUSED, "")),
+    "an attempt may hang": (
         "One attempt of mail_the_team may take 5 minutes",
         (
             f"timedelta(seconds=10),\n{FIVE_DAYS}",
             f"timedelta(minutes=5),\n{FIVE_DAYS}",
         ),
     ),
-    changed(
-        "ends before its duties",
+    "ends before its duties": (
         "`run` ended, and the mail was never sent",
         ("await self.until_closed()", "await super(DutifulConversation, self).until_closed()"),
     ),
-    changed("the mail is never sent", "Messages: 1, mails: 0", (f"        {MAIL}\n", "")),
-]
-TRIED = WRONG if os.environ.get("SOAK") else WRONG[::8]
+    "the mail is never sent": ("Messages: 1, mails: 0", (f"        {MAIL}\n", "")),
+}
 
-
-async def test_a_starter_that_was_hardly_touched_is_not_yet() -> None:
-    cell.exercise("05", exercises.load("05").STARTER + "\n# I have begun\n")
-    verdict = await check("05")
-    assert verdict.outcome == "not yet"
-    assert "got no reply: `turn` waits for save_to_database" in flat(verdict)
-
-
-@pytest.mark.parametrize("wrong", TRIED, ids=lambda wrong: wrong.name)
-async def test_a_wrong_answer_gets_its_own_words(wrong: Changed) -> None:
-    cell.exercise("05", wrong.code())
-    verdict = await check("05")
-    assert verdict.outcome == "not yet"
-    assert wrong.words in flat(verdict)
-
-
-async def test_another_right_answer_passes() -> None:
-    """The activity itself may say what is final, and one duty may follow the other."""
-    other = changed(
-        "",
-        "",
+RIGHT = {
+    "the activity itself says what is final, and one duty follows the other": (
+        "Passed: ",
         (REFUSED, ""),
         (SAVE, "self.later(self.both(record, text))"),
         (f"        {MAIL}\n", ""),
@@ -156,10 +112,10 @@ async def test_another_right_answer_passes() -> None:
             "        await self.duty(mail_the_team, [key, text], NOTICE)\n\n    async def turn(",
         ),
     )
-    cell.exercise("05", other.code())
-    verdict = await check("05")
-    assert verdict.passed, str(verdict)
+}
 
-
-def test_every_wrong_answer_has_words_of_its_own() -> None:
-    assert len({wrong.words for wrong in WRONG}) == len(WRONG)
+SAMPLE = {
+    "the mail before the reply",
+    "the mail has no limit",
+    "the activity itself says what is final, and one duty follows the other",
+}

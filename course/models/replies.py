@@ -9,7 +9,7 @@ from typing import Any
 from .choosing import SILENCE, Skill
 from .filling import facts_of, fill
 from .notes import said_about
-from .reading import CARE, Call, Turn, clean, known, orders, plants, stems
+from .understanding import CARE, Call, Turn, clean, known, orders, plants, stems
 
 WHAT_I_AM = "I am the course's offline model (simulated: rules, not a language model)."
 _CLOSING = "Is there anything else I can do for you?"
@@ -61,18 +61,14 @@ def reply(
         able: whether to say what no tool can do.
     """
     message = turn.message.replace("’", "'")
-    results = [
-        call for call in turn.calls if call.name not in duties and '{"assistant":' not in (call.output or "")
-    ]
-    parts = (
-        [_greeting(turn, message), _memory(turn, message)]
-        if remembers(message)
-        else [_greeting(turn, message)]
-    )
+    asked = [call for call in turn.calls if call.name not in duties]
+    results = [call for call in asked if '{"assistant":' not in (call.output or "")]
+    asks_back = remembers(message)
+    parts = [_greeting(turn, message), *([_memory(turn, message)] if asks_back else [])]
     parts += dict.fromkeys(_result(call) for call in results)
     if undone:
         parts.append(f"I have not done this yet: {', '.join(undone)}.")
-    elif able and not remembers(message):
+    elif able and not asks_back:
         parts.append(_unable(turn, message, skills, results))
     if SILENCE.search(message):
         parts.append(
@@ -119,7 +115,6 @@ def _greeting(turn: Turn, message: str) -> str:
 
 def _memory(turn: Turn, message: str) -> str:
     """From the conversation that was handed in, and nothing else."""
-    nothing = "I have only this one message from you: nothing before it was given to me."
     if my := _MY.search(message.strip()) or re.search(r"\bwho am (i)\b", message, re.I):
         what = "name" if my[1].lower() == "i" else my[1].strip()
         value = known(what, turn.instructions, turn.notes, *turn.earlier)
@@ -127,11 +122,10 @@ def _memory(turn: Turn, message: str) -> str:
             return f"Your {what} is {clean(value, 80)}."
         if told := said_about(what, turn.notes, *turn.earlier):
             return f"You told me: “{clean(told, 300)}”"
-        return f"You have not told me your {what}" + (
-            "." if turn.earlier or turn.notes else ", and nothing before this message was given to me."
-        )
+        more = "" if turn.earlier or turn.notes else ", and nothing before this message was given to me"
+        return f"You have not told me your {what}{more}."
     if not turn.earlier and not turn.notes:
-        return nothing
+        return "I have only this one message from you: nothing before it was given to me."
     if about := _ABOUT.search(message):
         told = said_about(about[1], turn.notes, *turn.earlier)
         if told:
@@ -155,14 +149,8 @@ def _memory(turn: Turn, message: str) -> str:
     index = (int(nth[1]) - 1 if nth[1] else _NTH[nth[2].lower()]) if nth else len(turn.earlier) - 1
     if not 0 <= index < len(turn.earlier):
         return f"I was given {len(turn.earlier)} earlier messages of yours, and that one is not among them."
-    which = (
-        "Your first message was"
-        if nth and index == 0
-        else f"Your message {index + 1} was"
-        if nth
-        else "Before this you wrote"
-    )
-    return f"{which}: “{clean(turn.earlier[index], 300)}”"
+    which = f"Your message {index + 1} was" if index else "Your first message was"
+    return f"{which if nth else 'Before this you wrote'}: “{clean(turn.earlier[index], 300)}”"
 
 
 def in_words(name: str, arguments: str) -> str:

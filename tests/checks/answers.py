@@ -1,0 +1,115 @@
+"""The tests of an exercise's check. `test_lesson_08b.py` beside this imports them, and holds the answers to 08b:
+
+- `STARTER`: a part of what the check says to the starter, hardly touched.
+- `WRONG`: wrong answers by name. Each is a part of what the check says, and then what is changed in the solution.
+- `RAISES`: the same, where the answer is "error" and not "not yet": the reader's own code raises.
+- `RIGHT`: other right answers, and a part of what the check says when they pass.
+- `ALIKE`: names of wrong answers that are told what another one is told: they do the same.
+- `SAMPLE`: names of those that `make test` tries, where all of them would take too long. `make soak` tries every one.
+
+In the words, " … " is where the check says more.
+"""
+
+import os
+import re
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import course
+from course.checks import cell, check, exercises
+from course.checks.verdict import Verdict
+
+__all__ = [
+    "pytest_generate_tests",
+    "test_a_right_answer_passes",
+    "test_a_starter_that_was_hardly_touched_is_not_yet",
+    "test_a_wrong_answer_gets_its_own_words",
+    "test_every_wrong_answer_has_words_of_its_own",
+]
+
+SOLUTIONS = Path(course.__file__).parents[1] / "notebooks" / "solutions"
+
+
+def exercise_of(module: ModuleType) -> str:
+    return module.__name__.rpartition("test_lesson_")[2]
+
+
+def answers(module: ModuleType, *kinds: str) -> dict[str, tuple[Any, ...]]:
+    found = {"the solution": ("Passed: ",)} if "RIGHT" in kinds else {}
+    for kind in kinds:
+        found |= getattr(module, kind, {})
+    return found
+
+
+def tried(module: ModuleType, *kinds: str) -> list[str]:
+    sample = getattr(module, "SAMPLE", None)
+    if sample is None or os.environ.get("SOAK"):
+        return list(answers(module, *kinds))
+    return [name for name in answers(module, *kinds) if name in {"the solution", *sample}]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "right" in metafunc.fixturenames:
+        metafunc.parametrize("right", tried(metafunc.module, "RIGHT"))
+    if "wrong" in metafunc.fixturenames:
+        metafunc.parametrize("wrong", tried(metafunc.module, "WRONG", "RAISES"))
+
+
+def changed(exercise: str, changes: tuple[tuple[str, str], ...]) -> str:
+    """The solution with something changed."""
+    code = (SOLUTIONS / f"lesson_{exercise}.py").read_text()
+    for old, new in changes:
+        assert old in code, f"the solution has no {old!r}"
+        code = code.replace(old, new)
+    return code
+
+
+async def judged(exercise: str, code: str) -> Verdict:
+    cell.exercise(exercise, code)
+    return await check(exercise)
+
+
+def flat(text: object) -> str:
+    return " ".join(str(text).split())
+
+
+def says(verdict: Verdict, words: str) -> bool:
+    return re.search(".*".join(map(re.escape, words.split(" … "))), flat(verdict)) is not None
+
+
+async def test_a_right_answer_passes(request: pytest.FixtureRequest, right: str) -> None:
+    words, *changes = answers(request.module, "RIGHT")[right]
+    exercise = exercise_of(request.module)
+    verdict = await judged(exercise, changed(exercise, changes))
+    assert verdict.passed, str(verdict)
+    assert says(verdict, words), str(verdict)
+
+
+async def test_a_starter_that_was_hardly_touched_is_not_yet(request: pytest.FixtureRequest) -> None:
+    exercise = exercise_of(request.module)
+    verdict = await judged(exercise, exercises.load(exercise).STARTER + "\n# I have begun\n")
+    assert verdict.outcome == "not yet"
+    assert says(verdict, request.module.STARTER), str(verdict)
+    assert f'`hint("{exercise}")` shows a hint.' in flat(verdict)
+
+
+async def test_a_wrong_answer_gets_its_own_words(
+    request: pytest.FixtureRequest, wrong: str, tmp_path: Path
+) -> None:
+    words, *changes = answers(request.module, "WRONG", "RAISES")[wrong]
+    exercise = exercise_of(request.module)
+    verdict = await judged(exercise, changed(exercise, changes))
+    assert says(verdict, words), str(verdict)
+    assert verdict.outcome == ("error" if wrong in answers(request.module, "RAISES") else "not yet")
+    assert not re.search(rf"{re.escape(str(tmp_path))}|127\.0\.0\.1|:\d{{4,5}}\b", str(verdict))
+
+
+def test_every_wrong_answer_has_words_of_its_own(request: pytest.FixtureRequest) -> None:
+    wrong = answers(request.module, "WRONG", "RAISES")
+    assert len(tried(request.module, "WRONG", "RAISES")) >= 2
+    own = [words for name, (words, *_) in wrong.items() if name not in getattr(request.module, "ALIKE", ())]
+    assert len(set(own)) == len(own)
+    assert {*getattr(request.module, "SAMPLE", ())} <= {*wrong, *answers(request.module, "RIGHT")}

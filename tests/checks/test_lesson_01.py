@@ -1,0 +1,77 @@
+"""Answers to exercise 01, and what its check says to each."""
+
+from tests.checks.answers import *
+
+FORGETS = (
+    '[*self.memory, {"role": "user", "content": text}])\n            self.memory = result.to_input_list()',
+    "text)",
+)
+LAST_RUN_ONLY = ("self.memory = result.to_input_list()", "self.memory = result.to_input_list()[-2:]")
+AGENT_LINE = "        async with self.one_at_a_time:  # the next message is answered with this one in mind\n"
+
+STARTER = "@workflow.defn is missing"
+
+WRONG = {
+    "no class": ("There is no class DurableAgent", ("DurableAgent", "Agents")),
+    "send is a signal": ("`send` is a signal", ("@workflow.update", "@workflow.signal")),
+    "send is not async": (
+        "`send` is a plain function",
+        ("async def send", "def send"),
+        ("async with self", "if self"),
+        ("await Runner.run(", "Runner.run_sync("),
+    ),
+    "no init": ("@workflow.init is missing", ("    @workflow.init\n", "")),
+    "forgets": ("it forgets what came before", FORGETS),
+    "remembers the last run only": ("forgotten the first one", LAST_RUN_ONLY),
+    "memory in the module": (
+        "a variable of the module or the class",
+        ("\n\n@workflow.defn", "\n\nMEMORY: list[TResponseInputItem] = []\n\n\n@workflow.defn"),
+        ("        self.memory: list[TResponseInputItem] = []\n", ""),
+        ("[*self.memory,", "[*MEMORY,"),
+        ("self.memory = result.to_input_list()", "MEMORY[:] = result.to_input_list()"),
+    ),
+    "the clock": (
+        "calls time.time, and the sandbox refuses it",
+        ("import asyncio", "import asyncio\nimport time"),
+        (AGENT_LINE, f"        began = time.time()\n{AGENT_LINE}"),
+    ),
+    "randomness": (
+        "random.random, and the sandbox refuses it",
+        ("import asyncio", "import asyncio\nimport random"),
+        (AGENT_LINE, f"        luck = random.random()\n{AGENT_LINE}"),
+    ),
+    "randomness outside the sandbox": (
+        "it is not deterministic",
+        ("import asyncio", "import asyncio\nimport itertools"),
+        ("@workflow.defn\n", "COUNT = itertools.count()\n\n\n@workflow.defn(sandboxed=False)\n"),
+        (AGENT_LINE, f"        if next(COUNT) > 3:\n            await asyncio.sleep(0.01)\n{AGENT_LINE}"),
+    ),
+    "sleeps": (
+        "calls time.sleep, which blocks the worker",
+        ("import asyncio", "import asyncio\nimport time"),
+        (AGENT_LINE, f"        time.sleep(1)\n{AGENT_LINE}"),
+    ),
+    "loops in the workflow": (
+        "does not give the worker back",
+        (AGENT_LINE, f"        while True:\n            pass\n{AGENT_LINE}"),
+    ),
+    "never ends": ("was closed and does not end", ("self.closing and", "False and")),
+    "returns nothing": ("got None as a reply", ("return str(result.final_output)", "str(result)")),
+    "run returns at once": (
+        "got no reply: `run` had returned, and that ended the conversation",
+        (
+            "await workflow.wait_condition(lambda: self.closing and workflow.all_handlers_finished())",
+            "return",
+        ),
+    ),
+}
+
+RAISES = {
+    "raises in the workflow": (
+        "Your code raised: NameError: name 'txt' is not defined (line 29)",
+        ('"content": text', '"content": txt'),
+    ),
+    "exits in the workflow": ("sys.exit()", (AGENT_LINE, f"        raise SystemExit\n{AGENT_LINE}")),
+}
+
+SAMPLE = {"no class", "remembers the last run only"}

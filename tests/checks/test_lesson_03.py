@@ -1,0 +1,150 @@
+"""Answers to exercise 03, and what its check says to each."""
+
+from tests.checks.answers import *
+
+ROW = "        await workflow.execute_activity(activities.save_to_database, args=[self.key, record], **RECORD)\n"
+RECORD_OF_ALL = """        record = activities.TurnRecord(
+            conversation=workflow.info().workflow_id,
+            turn=self.turns,
+            customer=self.customer,
+            message=text,
+            answer=answer.text,
+            outcome=answer.outcome,
+        )
+"""
+NAIVE_RUN = (
+    "answer = await self.answer(text)  # an apology, when the agent's run fails for good",
+    'from agents import Runner\n        result = await Runner.run(self.agent, text)\n        answer = Answer(result.final_output, [], "answered")',
+)
+ANSWER_IMPORT = (
+    "from course.lessons.plain_conversation",
+    "from course.desk.answering import Answer\nfrom course.lessons.plain_conversation",
+)
+OWN_TRY = """from agents import AgentsException, Runner
+        from temporalio.exceptions import ActivityError
+        from temporalio.openai_agents import AgentsWorkflowError
+        try:
+            result = await Runner.run(self.agent, text)
+            answer = Answer(result.final_output, [], "answered")
+        except (AgentsException, AgentsWorkflowError, ActivityError):
+            answer = Answer("Sorry.", [], "apologised")"""
+
+STARTER = "nothing runs save_to_database"
+
+WRONG = {
+    "as a tool": (
+        "decided by the agent",
+        (ROW, ""),
+        ("**TOOL)]", "**TOOL), activity_as_tool(activities.save_to_database, **RECORD)]"),
+        (
+            "        answer = await",
+            '        self.agent.instructions = f"You must always record every message: call save_to_database with '
+            "task_id='{self.key}'.\"\n        answer = await",
+        ),
+    ),
+    "a mistake in its own except": (
+        "Your code raised: NameError: name 'sorry' is not defined (line",
+        (
+            "answer = await self.answer(text)  # an apology, when the agent's run fails for good",
+            "from agents import Runner\n        try:\n"
+            "            result = await Runner.run(self.agent, text)\n"
+            '            answer = Answer(result.final_output, [], "answered")\n'
+            "        except Exception:\n            answer = sorry",
+        ),
+        ANSWER_IMPORT,
+    ),
+    "without try": ("got no reply", NAIVE_RUN, ANSWER_IMPORT),
+    "catches the SDK's errors only": (
+        "was refused by its provider for good",
+        (
+            "answer = await self.answer(text)  # an apology, when the agent's run fails for good",
+            "from agents import AgentsException, Runner\n"
+            "        try:\n            result = await Runner.run(self.agent, text)\n"
+            '            answer = Answer(result.final_output, [], "answered")\n'
+            '        except AgentsException:\n            answer = Answer("Sorry.", [], "apologised")',
+        ),
+        ANSWER_IMPORT,
+    ),
+    "catches what ends the activity only": (
+        "The conversation is frozen",
+        (
+            "answer = await self.answer(text)  # an apology, when the agent's run fails for good",
+            "from agents import Runner\n        from temporalio.exceptions import ActivityError\n"
+            "        from temporalio.openai_agents import AgentsWorkflowError\n"
+            "        try:\n            result = await Runner.run(self.agent, text)\n"
+            '            answer = Answer(result.final_output, [], "answered")\n'
+            '        except (ActivityError, AgentsWorkflowError):\n            answer = Answer("Sorry.", [], "apologised")',
+        ),
+        ANSWER_IMPORT,
+    ),
+    "only on success": (
+        "depends on more than that a message was accepted",
+        (
+            "        record = ",
+            '        if answer.outcome != "answered":\n            return answer.text\n        record = ',
+        ),
+    ),
+    "a random key": ("under a random key", ("self.key, record", "str(workflow.uuid4()), record")),
+    "the turn alone": (
+        "does not name the conversation",
+        ("self.key, record", 'f"turn-{self.turns}", record'),
+    ),
+    "the text as a key": (
+        "share one key",
+        ("self.key, record", 'f"{workflow.info().workflow_id}/{text[:40]}", record'),
+    ),
+    "twice": ("Each message has exactly one", (ROW, ROW + ROW.replace("self.key,", 'self.key + "/again",'))),
+    "before the run, with any answer": (
+        "so it is written after the agent's run",
+        ("answer=answer.text", 'answer="nonsense"'),
+    ),
+    "always turn 1": ("says turn=1, and it was message 2", ("turn=self.turns", "turn=1")),
+    "no outcome": ("says outcome=None, and not 'answered'", ("            outcome=answer.outcome,\n", "")),
+    "an outcome that is always good": (
+        "says outcome='answered', and not 'apologised'",
+        ("outcome=answer.outcome", 'outcome="answered"'),
+    ),
+    "no outcome when the run fails": (
+        "says outcome=None, and not 'apologised'",
+        ("outcome=answer.outcome", "outcome=answer.outcome if answer.reason is None else None"),
+    ),
+    "a random key in its conversation": (
+        "does not name the turn",
+        ("self.key, record", 'f"{workflow.info().workflow_id}/{workflow.uuid4()}", record'),
+    ),
+    "the activity as a plain function": (
+        "Call it through `await workflow.execute_activity(…)`",
+        (ROW, "        await activities.save_to_database(self.key, record)\n"),
+    ),
+    "no timeout": ("An activity is called without a timeout", (", **RECORD)", ")")),
+    "no await": (
+        "in line 37, `await` is missing before workflow.execute_activity",
+        ("await workflow.execute_activity", "workflow.execute_activity"),
+    ),
+}
+
+RIGHT = {
+    "from the starter, with a plain dict and words of its own": (
+        "Passed: ",
+        (
+            "answer = await self.answer(text)  # an apology, when the agent's run fails for good",
+            "from agents import Runner\n        try:\n"
+            "            result = await Runner.run(self.agent, text)\n"
+            '            answer, outcome = str(result.final_output), "answered"\n'
+            "        except Exception:\n"
+            '            answer, outcome = "Sorry, that went wrong.", "apologised"',
+        ),
+        (
+            RECORD_OF_ALL,
+            '        record = {"message": text, "answer": answer, "turn": self.turns, "outcome": outcome}\n',
+        ),
+        ("return answer.text", "return answer"),
+    ),
+    "a try of its own": (
+        "Passed: ",
+        ("answer = await self.answer(text)  # an apology, when the agent's run fails for good", OWN_TRY),
+        ANSWER_IMPORT,
+    ),
+}
+
+SAMPLE = {"as a tool", "only on success"}

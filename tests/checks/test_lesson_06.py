@@ -1,0 +1,70 @@
+"""Answers to exercise 06, and what its check says to each."""
+
+from tests.checks.answers import *
+
+CAUGHT = "except (AgentsException, AgentsWorkflowError, ActivityError) as error:"
+PASSED_ON = """            if is_cancelled_exception(error.__cause__ or error):
+                raise  # somebody's decision to stop, and no failure
+"""
+
+STARTER = "was refused by its provider for good … so it ended the conversation"
+
+WRONG = {
+    "no class": ("There is no class SturdyDesk", ("class SturdyDesk", "class Sturdy")),
+    "the SDK's errors only": ("so it ended the conversation", (CAUGHT, "except AgentsException as error:")),
+    "Temporal's errors only": (
+        "ModelBehaviorError came out of `run`",
+        (CAUGHT, "except (AgentsWorkflowError, ActivityError) as error:"),
+    ),
+    "everything, cancellation too": ("it apologised and went on", (PASSED_ON, "")),
+    "what stands on top": (
+        "the reason on record is “Activity task failed”",
+        ('f"{type(cause).__name__}: {cause}"', "str(error)"),
+    ),
+    "no word, no apology": ("got a reply with nothing in it", ("if not answer.strip():", "if False:")),
+    "the memory is lost": (
+        "The memory of the answered messages is lost",
+        (
+            "        self._reasons.append(reason)\n",
+            "        self._reasons.append(reason)\n        self._memory = []\n",
+        ),
+    ),
+    "the failed run is remembered": (
+        "its tool calls are in the memory, without results",
+        (
+            "            cause: BaseException",
+            "            if isinstance(error, AgentsException) and error.run_data:\n"
+            "                for answer in error.run_data.raw_responses:\n"
+            "                    self._memory += answer.to_input_items()\n"
+            "            cause: BaseException",
+        ),
+    ),
+    "no reason of an answer": (
+        "one for each message, in their order",
+        ('        self._reasons.append("")\n', ""),
+    ),
+    "ask": (
+        "imports `ask`, which has all of it ready",
+        (
+            "from course.lessons.lesson_06",
+            "from course.desk.answering import ask\nfrom course.lessons.lesson_06",
+        ),
+    ),
+    "a mistake in its own except": (
+        "Your code raised: NameError: name 'caus' is not defined (line",
+        ("type(cause).__name__", "type(caus).__name__"),
+    ),
+}
+
+RIGHT = {
+    "a catch-all": ("Passed: ", (CAUGHT, "except Exception as error:")),
+    "the innermost words alone": ("Passed: ", ('f"{type(cause).__name__}: {cause}"', "str(cause)")),
+}
+
+SAMPLE = {
+    "the SDK's errors only",
+    "everything, cancellation too",
+    "no word, no apology",
+    "a catch-all",
+    "the innermost words alone",
+}

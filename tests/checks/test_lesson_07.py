@@ -1,0 +1,34 @@
+"""Answers to exercise 07, and what its check says to each."""
+
+from tests.checks.answers import *
+
+KEY = 'f"return-{return_number}"'
+GIVES_UP = (
+    "**PAYMENT\n",
+    "start_to_close_timeout=PAYMENT['start_to_close_timeout'], retry_policy=RetryPolicy(maximum_attempts=1)\n",
+)
+RETRY = (
+    "from temporalio import workflow\n",
+    "from temporalio import workflow\nfrom temporalio.common import RetryPolicy\n",
+)
+
+STARTER = "your tool has not run issue_refund. It handed the model: “Not yet.”"
+
+WRONG = {
+    "random": ("made the same call twice in one answer", (KEY, "str(workflow.uuid4())")),
+    "turn": ("called the tool for the same case again", (KEY, "self.key")),
+    "turn and case": ("called the tool for the same case again", (KEY, 'f"{self.key}/{return_number}"')),
+    "run": ("An operator reset the conversation", (KEY, 'f"{workflow.info().run_id}/{return_number}"')),
+    "conversation": ("in a new conversation", (KEY, 'f"{workflow.info().workflow_id}/{return_number}"')),
+    "order": ("so the shop refused it", (KEY, 'f"order-{order_id}"')),
+    "case and amount": ("with another amount, and it was paid", (KEY, 'f"{return_number}-{amount_cents}"')),
+    "order and amount": ("at the same price", (KEY, 'f"{order_id}-{amount_cents}"')),
+    "no second attempt": ("Nobody tried again", GIVES_UP, RETRY),
+    "amount for order": ("not paid as asked", ("order_id, amount_cents]", "return_number, amount_cents]")),
+}
+
+RIGHT = {"the number alone": ("Passed: ", (KEY, "return_number"))}
+
+ALIKE = {"turn and case"}
+
+SAMPLE = {"turn", "conversation", "order and amount", "the number alone"}

@@ -1,0 +1,58 @@
+"""Answers to exercise 12, and what its check says to each."""
+
+from tests.checks.answers import *
+
+DUE = "self._closing or self.turns >= self.full"
+IDLE = "lambda: workflow.all_handlers_finished() and not self.duties"
+NOTES = "        if self.memory.is_full():\n            self.later(self.memory.fold())  # nobody waits for the notes\n"
+CARRY = "Carried(self.turns, self.memory)"
+INIT = "    @workflow.init\n    def __init__(self, customer: str, carried: Carried | None = None) -> None:\n"
+UNPACK = """        carried = carried or Carried(0, Memory(kept=2))
+        self.turns, self.memory = carried.turns, carried.memory
+        self.full = self.turns + TURNS_A_RUN
+"""
+RUN = "    async def run(self, customer: str, carried: Carried | None = None) -> int:\n"
+TURN = "        before = self.memory.items()\n"
+KEEP = f"        self.memory.remember(answer.memory[len(before) :])\n{NOTES}"
+LIST = "        self.memory = answer.memory\n"
+
+STARTER = "No new run has begun"
+
+WRONG = {
+    "no new run": ("No new run has begun", (DUE, "self._closing")),
+    "new runs alone": (
+        "its memory has no window",
+        ("Memory(kept=2)", "[]"),
+        ("memory: Memory", "memory: list"),
+        (TURN, "        before = self.memory\n"),
+        (KEEP, LIST),
+    ),
+    "a window of ten": ("its window is wider than two turns: Memory(kept=2)", ("kept=2", "")),
+    "no notes": ("nobody took notes", (NOTES, "")),
+    "memory left behind": ("the memory was not taken along", (CARRY, "Carried(self.turns, Memory(kept=2))")),
+    "notes not read": (
+        "the last model call was not given them",
+        ("self.memory.items()", "[i for t in self.memory.recent for i in t]"),
+    ),
+    "counts anew": ("take `turns` along", (CARRY, "Carried(0, self.memory)")),
+    "unpacked in run": (
+        "Its handler ran before `run`",
+        (INIT, "    def __init__(self) -> None:\n"),
+        (UNPACK, "        self.memory = Memory(kept=2)\n"),
+        (RUN, RUN + UNPACK),
+    ),
+    "handlers cut off": ("while its handler was at work", (IDLE, "lambda: not self.duties")),
+    "notes cut off": ("cut them off", (IDLE, "workflow.all_handlers_finished")),
+    "waits for the notes": (
+        "the customer waited for the notes",
+        ("self.later(self.memory.fold())", "await self.memory.fold()"),
+    ),
+    "full at five": ("is full at the number it began with", ("self.turns + TURNS_A_RUN", "TURNS_A_RUN")),
+    "full at every fifth": (
+        "the new run ended without a turn",
+        ("self.turns >= self.full", "(self.turns and self.turns % TURNS_A_RUN == 0)"),
+    ),
+    "no init": ("@workflow.init is missing", ("    @workflow.init\n", "")),
+}
+
+SAMPLE = {"new runs alone", "unpacked in run"}
