@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from course.checks import cell, check, child, exercises, hint, progress, talking, work
+from course.checks import cell, check, child, exercises, hint, progress, runner, talking, work
 from course.checks.verdict import NotYet
 from course.lab import LabError
 
