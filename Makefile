@@ -3,8 +3,9 @@
 # make help        the rest
 
 # A Python with pip, 3.11 to 3.13. Another one: make PYTHON=python3.12 lab
+FITS := import sys; sys.exit(not (3,11) <= sys.version_info[:2] <= (3,13))
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
-	$$p -c 'import sys; sys.exit(not (3,11) <= sys.version_info[:2] <= (3,13))' 2>/dev/null && echo $$p && break; done)
+	$$p -c '$(FITS)' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
@@ -26,10 +27,11 @@ $(VENV)/.made: requirements.lock pyproject.toml
 	@case "$$(uname -s)" in MINGW*|MSYS*|CYGWIN*) \
 		echo "The Temporal server has no Windows build on PyPI: open WSL (wsl --install) and run make there."; exit 1;; esac
 	@test -n "$(PYTHON)" || { echo "No Python from 3.11 to 3.13 was found on the PATH. Install one, or name it: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -c '$(FITS)' 2>/dev/null || { echo "The course needs Python 3.11, 3.12 or 3.13. Asked for its version, $(PYTHON) answers: $$($(PYTHON) --version 2>&1 | tail -n 1). Nothing was changed. Name one that fits: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@$(PYTHON) -m venv --clear $(VENV) || { echo "$(PYTHON) -m venv failed: on Debian and Ubuntu, install python3-venv; then run make again."; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
 	VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --compile-bytecode --require-hashes -r requirements.lock
-	VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-deps -e .
+	VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-deps -e ".[course]"
 	@touch $@
 
 test: setup lint
@@ -66,7 +68,7 @@ conda-test: setup  ## an environment from environment.yml's pip part, with pip a
 
 lock: setup  ## pin every package anew
 	$(UV) pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-		--quiet pyproject.toml --group dev -o requirements.lock
+		--quiet pyproject.toml --extra course --group dev -o requirements.lock
 
 clean:
 	rm -rf $(VENV) *.egg-info

@@ -22,4 +22,4 @@ class WebhookDesk(ConversationWorkflow):
 
     async def _tell_the_team(self, turn: Turn) -> None:
         args = [self._key(turn), turn.message, "webhook"]
-        await self._step(turn, "notice", activities.send_notification, args, **BACKGROUND)
+        await self._step(turn, "notice", activities.send_notification, args, BACKGROUND)

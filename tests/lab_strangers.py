@@ -44,6 +44,16 @@ async def take_time_async(seconds: float) -> int:
 
 
 @activity.defn
+def note_progress(done: str) -> str:
+    """Notes what is done, goes on for a while, and fails; its next attempt says what it found."""
+    if found := activity.info().heartbeat_details:
+        return f"attempt {activity.info().attempt} found {found[0]}"
+    activity.heartbeat(done)
+    time.sleep(1)
+    raise ConnectionError("the line is dead")
+
+
+@activity.defn
 async def shout(text: str) -> str:
     return text.upper()
 
@@ -146,7 +156,7 @@ class Hangs(UntilClosed):
 
 @workflow.defn
 class Slow(UntilClosed):
-    """Takes 2.5 s in a thread and as much in the event loop; a silence of a second is a death."""
+    """Takes 4.5 s in a thread and as much in the event loop; a silence of three seconds is a death."""
 
     @workflow.run
     async def run(self, customer: str) -> str:
@@ -155,13 +165,25 @@ class Slow(UntilClosed):
     @workflow.update
     async def send(self, text: str) -> str:
         bounds = {
-            "heartbeat_timeout": timedelta(seconds=1),
+            "heartbeat_timeout": timedelta(seconds=3),
             "start_to_close_timeout": timedelta(seconds=float(text)),
             "retry_policy": RetryPolicy(maximum_attempts=1),
         }
-        tries = [workflow.execute_activity(slow, 2.5, **bounds) for slow in (take_time, take_time_async)]
+        tries = [workflow.execute_activity(slow, 4.5, **bounds) for slow in (take_time, take_time_async)]
         ended = await asyncio.gather(*tries, return_exceptions=True)
         return ", ".join(str(end.__cause__ if isinstance(end, Exception) else end) for end in ended)
+
+
+@workflow.defn
+class NotesProgress(UntilClosed):
+    @workflow.run
+    async def run(self, customer: str) -> str:
+        return await self.until_closed()
+
+    @workflow.update
+    async def send(self, text: str) -> str:
+        bounds = {"heartbeat_timeout": timedelta(seconds=3), "start_to_close_timeout": timedelta(seconds=30)}
+        return await workflow.execute_activity(note_progress, text, **bounds)
 
 
 @workflow.defn

@@ -11,18 +11,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
-from unittest.mock import patch
 
 from agents import Agent, Runner, function_tool
 from temporalio import activity, workflow
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
 from course import Lab, LabError
-from course.desk import ConversationWorkflow, activities
+from course.desk import ConversationWorkflow, activities, plugin
 from course.desk.conversation import INSTRUCTIONS
 from course.desk.policies import BACKGROUND
-from course.lab import Conversation, everything, worker
-from course.lab.lab import OutageInterceptor
+from course.lab import Conversation, everything
+from course.lab.outages import OutageInterceptor
+from course.lab.running import RunningWorker
 from course.lessons.plain_conversation import PlainConversation
 from course.models import OfflineModel
 from tests.lab_helpers import attempts
@@ -55,22 +55,23 @@ class FailingLab(Lab):
 
     plans: dict[str, Plan]
 
-    async def _start(self, *options: Any) -> None:
+    @classmethod
+    async def start(cls, **options: Any) -> "FailingLab":
         # A busy machine is no dead worker: attempts are counted exactly here.
-        patient = replace(worker.MODEL_CALLS, heartbeat_timeout=None)
-        with patch.object(worker, "MODEL_CALLS", patient):
-            await super()._start(*options)
-
-    async def _start_worker(self) -> None:
-        self.plans = {}
-        outages = OutageInterceptor(self._services, self._outages)
+        patient = replace(plugin.MODEL_CALLS, heartbeat_timeout=None)
+        lab = await super().start(model_calls=patient, **options)
+        lab.plans = {}
+        outages = OutageInterceptor(lab.world.services, lab.failures.outages)
         outages.intercept_activity = lambda after: _Failing(  # type: ignore[method-assign]
-            OutageInterceptor.intercept_activity(outages, after), self.plans
+            OutageInterceptor.intercept_activity(outages, after), lab.plans
         )
-        self._worker = worker.RunningWorker(
-            self.client, self.task_queue, self._workflows, self._activities, [outages]
+        workers = lab.workers
+        await workers.stop_kernels()
+        workers.kernel = RunningWorker(
+            lab.client, lab.task_queue, workers.settings.workflows, workers.settings.activities, [outages]
         )
-        await self._worker.start()
+        await workers.kernel.start()
+        return lab
 
 
 class _Failing(ActivityInboundInterceptor):

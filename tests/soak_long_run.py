@@ -23,7 +23,7 @@ async def test_three_hundred_turns_are_flat() -> None:
             text = "My cat is called Miso." if number == 2 else MESSAGES[number % 3]
             await chat.send(text)
         assert "Miso" in await chat.send("What did I tell you about my cat?")
-        histories = await chat._histories()
+        histories = await chat.record.histories()
         assert len(histories) >= 4
         assert max(len(history.events) for history in histories) < 1.3 * EVENTS
         sizes = [size for size, _ in model_inputs(histories)]
@@ -56,7 +56,7 @@ async def test_a_conversation_has_more_updates_than_a_run_may() -> None:
         assert saved.message.nunique() == 2100
         assert sorted(lab.table("batches").batch_num) == list(range(1, 701))
         assert len(lab.inbox()) == 2100
-        assert max(len(history.events) for history in await chat._histories()) < 1.5 * EVENTS
+        assert max(len(history.events) for history in await chat.record.histories()) < 1.5 * EVENTS
 
 
 async def test_a_message_of_3_mb_holds_a_desk_up_for_less_than_a_minute() -> None:

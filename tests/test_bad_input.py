@@ -23,9 +23,10 @@ from course.desk.answering import APOLOGY
 from course.desk.messages import MAX_MESSAGE, check_message
 from course.desk.services.mail import one_line
 from course.lab import replay
-from course.lab.conversation import Conversation
+from course.lab.chat import Conversation
 from course.lab.persisting import KNOWN
 from course.lab.receivers import Mailbox
+from course.lab.running import beside_the_cells
 from course.lessons.lesson_02 import ToolsWorkflow
 from course.models import OfflineModel
 from course.models.offline import status_error
@@ -245,7 +246,7 @@ async def test_strange_names(lab: Lab, name: str) -> None:
 
 
 async def test_no_mail_server_then_one_again(lab: Lab, chat: Conversation) -> None:
-    await lab._mailbox.stop()
+    await beside_the_cells(lab.world.mailbox.stop())
     try:
         await works(chat)  # the customer does not wait for it
         waiting = await until(lambda: failed(chat, "send_notification"), "a failed attempt")
@@ -253,7 +254,7 @@ async def test_no_mail_server_then_one_again(lab: Lab, chat: Conversation) -> No
         assert "Connection refused" in waiting["last failure"]
         await works(chat)
     finally:
-        await lab._mailbox.start()
+        await beside_the_cells(lab.world.mailbox.start())
     await chat.fast_forward(timedelta(minutes=10))
     assert (await chat.pending()).empty
     mails = lab.inbox()
@@ -271,8 +272,8 @@ async def failed(chat: Conversation, activity: str) -> dict[str, Any] | None:
 
 async def test_no_database_then_one_again(lab: Lab, chat: Conversation) -> None:
     await works(chat)
-    kept = lab._folder.path / "desk.db"
-    engine = lab._services.database.engine
+    kept = lab.world.folder.path / "desk.db"
+    engine = lab.world.services.database.engine
     engine.dispose()
     away = kept.with_name("away")
     kept.rename(away)
@@ -311,7 +312,7 @@ async def test_a_model_that_is_away_is_named_with_what_to_do(
     with pytest.raises(
         LabError,
         match=r"No reply to 'Where is order 1042\?' after 2 s. Still pending: invoke_model_activity "
-        r"\(attempt \d+, last failure: .*overloaded\). Nothing is lost: Temporal goes on trying. Mend the cause",
+        r"\(attempt \d+, last failure: .*overloaded\). Nothing is lost: Temporal goes on trying. Fix the cause",
     ):
         await chat.send("Where is order 1042?", timeout=2)
     assert scheduled(await chat.history()) == ["invoke_model_activity"]

@@ -25,7 +25,6 @@ from course.desk.services import (
     Database,
     KeyReused,
     Mail,
-    RefundRefused,
     Services,
     Shop,
     Webhook,
@@ -35,9 +34,9 @@ from course.desk.services import (
 from course.desk.services.insight import learn_from
 from course.desk.services.report import write_report
 from course.lab import everything
-from course.lab.conversation import Conversation
+from course.lab.chat import Conversation
 from course.lab.receivers import Mailbox, WebhookReceiver
-from course.lessons import money, records
+from course.lessons import money, records, till
 from course.models import OfflineModel, ToolCall
 from course.models.offline import status_error
 from tests.lab_helpers import count, scheduled, until
@@ -126,7 +125,7 @@ async def test_three_messages_and_the_end(lab: Lab) -> None:
 
 async def test_the_reply_waits_for_the_record_and_for_nothing_else(lab: Lab) -> None:
     chat = await lab.converse(ConversationWorkflow, "waits")
-    mail = lab._mailbox
+    mail = lab.world.mailbox
     await mail.stop()
     try:
         await chat.send("Hello")
@@ -297,7 +296,7 @@ async def test_an_answer_without_words_is_no_answer(lab: Lab, model: Switched) -
 
 
 async def test_a_records_permanent_failure_costs_the_others_nothing(lab: Lab) -> None:
-    lab._services.database.insert_once(
+    lab.world.services.database.insert_once(
         database.turns, {"task_id": "taken-1/turn-1", "message": "somebody else's", "details": None}
     )
     chat = await lab.converse(ConversationWorkflow, "taken")
@@ -317,7 +316,7 @@ async def test_a_records_permanent_failure_costs_the_others_nothing(lab: Lab) ->
 
 
 async def test_a_batchs_and_a_reports_permanent_failure_is_noted(lab: Lab) -> None:
-    kept = lab._services.database
+    kept = lab.world.services.database
     kept.insert_once(database.batches, {"task_id": "spoilt-1/turn-3", "batch_num": 99})
     kept.insert_once(database.reports, {"task_id": "spoilt-1", "turns": 99})
     chat = await lab.converse(ConversationWorkflow, "spoilt")
@@ -479,11 +478,11 @@ async def test_refunds_of_one_order_never_exceed_what_was_paid(services: Any) ->
 
 
 async def test_the_services_themselves_refuse_a_changed_repeat(services: Any) -> None:
-    services.shop.refund("r", "1042", 100)
+    till.refund(services.database, "r", "1042", 100)
     with pytest.raises(KeyReused):
-        services.shop.refund("r", "1043", 100)
-    with pytest.raises(RefundRefused):
-        services.shop.refund("s", "1046", 1901)
+        till.refund(services.database, "r", "1043", 100)
+    with pytest.raises(till.RefundRefused):
+        till.refund(services.database, "s", "1046", 1901)
 
 
 async def test_orders_and_stock(services: Any) -> None:

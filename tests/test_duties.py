@@ -61,7 +61,7 @@ async def test_every_turn_is_recorded_with_its_time_and_may_be_forgotten(lab: La
     first, second = (datetime.fromisoformat(d["at"]) for d in rows[rows.conversation == chat.id].details)
     assert timedelta(days=2) <= second - first < timedelta(days=2, hours=1)
     assert abs(first - datetime.now(UTC)) < timedelta(hours=1)
-    assert lab._services.database.forget_words((first + timedelta(days=1)).date()) >= 1
+    assert lab.world.services.database.forget_words((first + timedelta(days=1)).date()) >= 1
     rows = lab.table("turns")
     assert rows[rows.conversation == chat.id].message.fillna("").tolist() == ["", "Thanks!"]
 

@@ -1,6 +1,9 @@
-"""A worker that dies is missed after two seconds, whatever it was doing; a slow one is not."""
+"""A worker that dies is missed after three seconds, whatever it was doing; a slow one is not."""
 
+import asyncio
+import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from temporalio.api.enums.v1 import EventType, TimeoutType
@@ -8,8 +11,9 @@ from temporalio.client import WorkflowHistory
 
 from course import Lab
 from course.desk import ConversationWorkflow
-from tests.lab_helpers import attempts
-from tests.lab_strangers import Slow, take_time, take_time_async
+from course.models import OfflineModel
+from tests.lab_helpers import attempts, until
+from tests.lab_strangers import NotesProgress, Slow, note_progress, take_time, take_time_async
 
 
 @pytest.fixture(scope="module")
@@ -60,13 +64,44 @@ async def test_every_activity_of_a_conversation_is_missed_soon(lab: Lab) -> None
         one.activity_type.name: one.heartbeat_timeout.ToTimedelta().total_seconds() for one in scheduled
     }
     assert limits.pop("generate_report") == 10  # it imports Matplotlib
-    assert set(limits.values()) == {2}
+    assert set(limits.values()) == {3}
 
 
 async def test_a_slow_activity_lives_and_a_hanging_one_is_ended() -> None:
     activities = [take_time, take_time_async]
     async with await Lab.start(workflows=[Slow], activities=activities, ui=False) as lab:
         chat = await lab.converse(Slow, "ada")
-        patient, hasty = chat.begin("30"), chat.begin("1.5")
+        patient, hasty = chat.begin("30"), chat.begin("3.5")
         assert await patient == "1, 1"
         assert await hasty == ", ".join(["activity StartToClose timeout"] * 2)
+
+
+class ThinkingModel(OfflineModel):
+    asked = 0
+
+    async def get_response(self, *args: Any, **kwargs: Any) -> Any:
+        self.asked += 1
+        await asyncio.sleep(1)
+        return await super().get_response(*args, **kwargs)
+
+
+async def test_a_cell_that_holds_up_the_kernel_makes_nothing_happen_twice() -> None:
+    """The worker hears of its work, and beats for it, while no other code of the kernel's event loop can run."""
+    async with await Lab.start(model=ThinkingModel(), ui=False) as lab:
+        chat = await lab.converse(ConversationWorkflow, "ada")
+        reply = chat.begin("Where is order 1042?")
+        await until(lambda: lab.model.asked, "the first model call")
+        time.sleep(5)  # a figure is drawn, say
+        assert len(lab.table("turns")) == 1  # the turn came to its end meanwhile
+        assert "Order 1042" in await reply
+        await chat.close()
+        done = attempts(await chat.history())
+        assert {name for name, _ in done} > {"invoke_model_activity", "look_up_order", "send_notification"}
+        assert {attempt for _, attempt in done} == {1}
+        assert lab.model.asked == 2
+
+
+async def test_what_an_activity_has_noted_is_there_in_its_next_attempt() -> None:
+    async with await Lab.start(workflows=[NotesProgress], activities=[note_progress], ui=False) as lab:
+        chat = await lab.converse(NotesProgress, "ada")
+        assert await chat.send("seven of nine") == "attempt 2 found seven of nine"

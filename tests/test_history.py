@@ -5,103 +5,34 @@ makes them anew. Each holds what its workflow's code really did, in order. Nothi
 `course.history` made up.
 """
 
-import base64
 import copy
 import json
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+from matplotlib.collections import Collection
 from matplotlib.colors import to_rgb
 from temporalio.client import WorkflowHistory
 
-from course.history import activity_table, event_table, timeline, transcript_table
-from course.history.arguments import same_arguments
-
-RECORDED = Path(__file__).parent / "histories" / "recorded"
-NAMES = sorted(path.stem for path in RECORDED.glob("*.json"))
-
-# Where the record cannot prove what the workflow knows: (row, what is proved instead). Documented in
-# course/history/deciders.py, and everything else must come out as it really was.
-NOT_PROVABLE = {
-    "cannot_tell": {1: "unknown"},  # renamed, and without a description
-    "sealed": {1: "unknown", 6: "unknown", 10: "unknown"},  # payloads that cannot be read
-    "shared_name": {1: "agent"},  # a function tool that does just what it is called for
-}
-
-
-@cache
-def _text(name: str) -> str:
-    return (RECORDED / f"{name}.json").read_text()
-
-
-def recording(name: str) -> dict[str, Any]:
-    return json.loads(_text(name))
-
-
-def runs(name: str) -> list[dict[str, Any]]:
-    return recording(name)["runs"]
-
-
-def rows(table: pd.DataFrame) -> list[list[Any]]:
-    """As the workflows write them: activity, hand, turn."""
-    return [
-        [row.activity, row.decided_by, None if pd.isna(row.turn) else int(row.turn)]
-        for row in table.itertuples()
-    ]
-
-
-def events_of(history: list[dict[str, Any]], attributes: str) -> list[dict[str, Any]]:
-    return [event for run in history for event in run["events"] if attributes in event]
-
-
-def without(history: list[dict[str, Any]], *, field: str) -> list[dict[str, Any]]:
-    """The same history as an older server or SDK would have left it."""
-    stripped = copy.deepcopy(history)
-    for run in stripped:
-        for event in run["events"]:
-            event.pop(field, None)
-            for attributes in event.values():
-                if isinstance(attributes, dict):
-                    attributes.pop(field, None)
-    return stripped
-
-
-def scheduled(history: list[dict[str, Any]], activity: str) -> list[dict[str, Any]]:
-    """What is recorded of the scheduling of an activity, to be changed."""
-    name = "activityTaskScheduledEventAttributes"
-    return [e[name] for e in events_of(history, name) if e[name]["activityType"]["name"] == activity]
-
-
-def read(payloads: dict[str, Any]) -> Any:
-    return json.loads(base64.b64decode(payloads["payloads"][0]["data"]))
-
-
-def write(payloads: dict[str, Any], value: Any) -> None:
-    payloads["payloads"][0]["data"] = base64.b64encode(json.dumps(value).encode()).decode()
-
-
-def decided(history: Any, name: str) -> list[str]:
-    table = activity_table(history)
-    return list(table[table.activity == name].decided_by)
-
-
-def test_there_are_the_histories_that_the_docstring_of_the_rule_speaks_of():
-    assert len(NAMES) >= 20
-    assert all(recording(name)["truth"] and recording(name)["about"] for name in NAMES)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_rows_are_labelled_as_the_workflow_really_ran(name: str):
-    truth = recording(name)["truth"]
-    for row, proved in NOT_PROVABLE.get(name, {}).items():
-        assert truth[row][1] != proved, "the exception is no exception any more"
-        truth[row][1] = proved
-    assert rows(activity_table(runs(name))) == truth
+from course.history import activity_table, event_table, growth_table, timeline, transcript_table
+from course.history.parsing import read_events
+from tests.benchmarks.history import long_history
+from tests.histories.recordings import (
+    FOREIGN,
+    NAMES,
+    events_of,
+    read,
+    recording,
+    rows,
+    runs,
+    text_of,
+    without,
+    write,
+)
 
 
 def test_the_columns():
@@ -133,6 +64,39 @@ def test_every_form_of_a_history_gives_the_same_table(name: str, table):
         pd.testing.assert_frame_equal(table(form), expected)
 
 
+@pytest.mark.parametrize("name", ["both_hands", "continues_as_new"])
+@pytest.mark.parametrize("table", [activity_table, event_table, transcript_table, growth_table])
+def test_the_order_of_events_is_that_of_their_ids(name: str, table):
+    """`temporal workflow show --reverse` begins with the newest."""
+    forwards = runs(name)
+    backwards = [{"events": run["events"][::-1]} for run in reversed(forwards)]
+    expected = table(forwards)
+    pd.testing.assert_frame_equal(table(backwards), expected)
+    pd.testing.assert_frame_equal(table(json.dumps(backwards)), expected)
+    objects = [
+        WorkflowHistory("id", list(WorkflowHistory.from_json("", run).events)[::-1]) for run in forwards
+    ]
+    pd.testing.assert_frame_equal(table(objects), expected)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_events_are_read_as_the_sdk_reads_them(name: str):
+    for run in runs(name):
+        expected = list(WorkflowHistory.from_json("", run).events)
+        assert list(read_events(run)) == expected
+        assert list(read_events(json.dumps(run, indent=2))) == expected
+
+
+def test_older_json_is_read_by_the_sdk():
+    history = runs("both_hands")
+    expected = activity_table(history)
+    for event in history[0]["events"]:
+        words = event["eventType"].removeprefix("EVENT_TYPE_").split("_")
+        event["eventType"] = "".join(word.capitalize() for word in words)
+    pd.testing.assert_frame_equal(activity_table(history), expected)
+    pd.testing.assert_frame_equal(activity_table(json.dumps(history[0])), expected)
+
+
 @pytest.mark.parametrize(
     "garbage", ["", "no JSON", "[]", [], 7, None, {}, {"events": 3}, {"events": ["x"]}, "3", [None]]
 )
@@ -146,136 +110,6 @@ def test_a_history_without_events_is_an_empty_table():
     for table in (activity_table, event_table, transcript_table):
         assert table({"events": []}).empty
     assert timeline({"events": []}).axes
-
-
-# Who decided: what the rule rests on, taken away piece by piece.
-
-
-def test_without_the_trace_header_the_two_hands_are_still_told_apart():
-    for name in ("both_hands", "tool_of_two", "agents_as_tools", "parallel_calls", "approvals", "renamed"):
-        history, truth = runs(name), recording(name)["truth"]
-        assert rows(activity_table(without(history, field="header"))) == truth
-
-
-def test_where_the_workflow_runs_beside_an_open_call_the_header_decides():
-    """Two activities of a function tool's; one of them gets the header of the workflow's own."""
-    history = runs("tool_of_two")
-    outside = events_of(history, "activityTaskScheduledEventAttributes")[-1]
-    tools = events_of(history, "activityTaskScheduledEventAttributes")[1]
-    assert decided(history, "refund") == ["tool", "tool"]
-    name = "activityTaskScheduledEventAttributes"
-    tools[name]["header"] = outside[name]["header"]
-    assert decided(history, "refund") == ["workflow", "tool"]
-
-
-def test_sealed_payloads_and_no_header_leave_nothing_to_go_by():
-    history = without(runs("sealed"), field="header")
-    assert set(decided(history, "record")) == {"unknown"}
-    assert set(decided(history, "invoke_model_activity")) == {"plugin"}
-    assert len(activity_table(history, times=True)) == 15
-
-
-def test_before_the_first_model_call_an_unreadable_history_proves_the_workflow():
-    history = without(runs("sealed"), field="header")
-    first = events_of(history, "activityTaskScheduledEventAttributes")[0]
-    first["activityTaskScheduledEventAttributes"]["activityType"]["name"] = "of the workflow's own"
-    assert decided(history, "of the workflow's own") == ["workflow"]
-
-
-def test_a_model_input_that_cannot_be_read_leaves_an_open_call_in_doubt():
-    history = without(runs("tool_of_two"), field="header")
-    assert decided(history, "notify")[-1] == "workflow"
-    for event in events_of(history, "activityTaskScheduledEventAttributes"):
-        attributes = event["activityTaskScheduledEventAttributes"]
-        if attributes["activityType"]["name"] == "invoke_model_activity":
-            attributes["input"]["payloads"][0]["metadata"]["encoding"] = "c2VhbGVk"
-    assert decided(history, "notify")[-1] == "unknown"
-
-
-def test_a_hook_beside_an_activity_tool_is_the_workflows_only_if_the_tool_is_proved_to_be_one():
-    history = runs("hooks")
-    assert decided(history, "record") == ["workflow"] * 4
-    assert "tool" in decided(without(history, field="userMetadata"), "record")
-
-
-def test_a_call_to_a_handoff_is_no_call_to_a_tool():
-    """Some agents hand over without passing the handoff's output on: its call stays open for ever."""
-    history = runs("handoffs")
-    for event in scheduled(history, "invoke_model_activity"):
-        given = read(event["input"])
-        given["input"] = [item for item in given["input"] if "assistant" not in item.get("output", "")]
-        write(event["input"], given)
-    assert decided(history, "notify") == ["workflow", "workflow"]
-
-
-def test_an_activity_uses_its_call_up():
-    """A call left over by an agent that stops at its first tool leads to nothing more."""
-    history = without(runs("hooks"), field="header")
-    for event in scheduled(history, "invoke_model_activity"):
-        given = read(event["input"])
-        given["tools"][0]["description"] = ""
-        write(event["input"], given)
-    assert decided(history, "look_up") == ["agent", "workflow", "agent", "workflow"]
-
-
-def test_a_call_is_what_one_activity_was_asked_for():
-    history = runs("shared_name")
-    first, second = scheduled(history, "refund")[0], scheduled(history, "notify")[0]
-    second["activityType"], second["input"] = first["activityType"], first["input"]
-    assert decided(history, "refund") == ["agent", "tool"]
-
-
-def test_strange_names_of_the_plugins_own_are_known():
-    history = runs("tool_server")
-    scheduled = events_of(history, "activityTaskScheduledEventAttributes")[0]
-    name = scheduled["activityTaskScheduledEventAttributes"]["activityType"]
-    for own in (
-        "temporalio.mcp.plants.list-tools",
-        "plants-stateful-server-session",
-        "box-sandbox_session_exec",
-        "plants-stateless-call-tool",
-    ):
-        name["name"] = own
-        assert decided(history, own) == ["plugin"]
-    name["name"] = "invoke_model_activity_of_mine"
-    assert decided(history, "invoke_model_activity_of_mine") == ["workflow"]
-
-
-SCHEMA = {"properties": {"order": {"type": "string"}, "urgent": {"default": False}, "off": {"default": 0}}}
-
-
-@pytest.mark.parametrize(
-    ("asked", "recorded", "same"),
-    [
-        ('{"order": "2"}', ["2", False, 0.0], True),
-        ('{"order": "2"}', [2, False, 0], True),
-        ('{"order": 2}', ["2", False, 0], True),
-        ('{"off": 1, "order": "2"}', ["2", False, 1.0], True),
-        ('{"order": "2"}', [{"context": None}, "2", False, 0], True),  # the run's context
-        ('{"order": "2"}', ['{"order": "2"}'], True),  # as older histories have it
-        ('{"order": "2"}', ["3", False, 0], False),
-        ('{"order": "2"}', ["2.0", False, 0], False),
-        ('{"order": "2"}', ["2", True, 0], False),
-        ('{"order": "2"}', ["2"], False),
-        ('{"order": ', ["2", False, 0], False),
-        ('["2"]', ["2", False, 0], False),
-        ('{"order": "two"}', [2, False, 0], False),
-        ('{"order": {"id": 7}}', [{"id": "7", "note": ""}, False, 0], True),
-        ('{"order": {"id": 7}}', [{"note": ""}, False, 0], False),
-        ('{"order": [1, 2]}', [[1, "2"], False, 0], True),
-        ('{"order": [1, 2]}', [[1], False, 0], False),
-        ('{"order": null}', [None, False, 0], True),
-    ],
-)
-def test_arguments_are_compared_by_value(asked: str, recorded: list[Any], same: bool):
-    assert same_arguments(asked, {"params_json_schema": SCHEMA}, recorded) is same
-
-
-def test_arguments_without_a_schema_are_compared_in_order():
-    assert same_arguments('{"a": 1, "b": "x"}', {}, [1, "x", False]) is True
-    assert same_arguments('{"a": 1, "b": "x"}', {}, ["x", 1]) is False
-    assert same_arguments("", {}, []) is True
-    assert same_arguments("{}", {}, None) is None
 
 
 # Turns
@@ -405,7 +239,10 @@ def test_a_transcript_comes_from_the_messages():
 
 
 def gids(figure: Any) -> list[str]:
-    return [gid for artist in figure.axes[0].get_children() if (gid := artist.get_gid())]
+    """One for each thing that is to be seen: a row's bars are one artist, and so are all brackets."""
+    artists = [artist for artist in figure.axes[0].get_children() if artist.get_gid()]
+    parts = [len(a.get_paths()) if isinstance(a, Collection) else 1 for a in artists]
+    return [a.get_gid() for a, number in zip(artists, parts, strict=True) for _ in range(number)]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -434,6 +271,12 @@ def test_the_timeline_marks_jumps_attempts_failures_and_runs():
     assert gids(timeline(runs("continues_as_new"))).count("run") == 2
 
 
+def test_a_figure_too_long_to_be_read_has_no_words():
+    figure = timeline(long_history(10_000))
+    assert gids(figure).count("turn") == 250
+    assert len(figure.axes[0].texts) == 3  # what the three lanes hold
+
+
 def test_the_title_says_what_the_figure_shows():
     def title(figure: Any) -> str:
         return figure.axes[0].get_title(loc="left")
@@ -446,11 +289,11 @@ def test_the_title_says_what_the_figure_shows():
 def test_lanes_are_told_apart_without_colour():
     looks = set()
     for name in ("agents_as_tools", "sealed"):
-        for patch in timeline(runs(name)).axes[0].patches:
-            decider = (patch.get_gid() or "").split(" ")[1:2]
+        for bars in timeline(runs(name)).axes[0].collections:
+            decider = (bars.get_gid() or "").split(" ")[1:2]
             if decider:
-                grey = round(sum(to_rgb(patch.get_facecolor())) / 3, 1)
-                looks.add((decider[0], grey, patch.get_hatch()))
+                grey = round(sum(to_rgb(bars.get_facecolor()[0])) / 3, 1)
+                looks.add((decider[0], grey, bars.get_hatch()))
     assert len({look[0] for look in looks}) == 5
     assert len({look[1:] for look in looks}) == 5
 
@@ -459,9 +302,11 @@ def test_lanes_are_told_apart_without_colour():
 
 
 def test_recordings_hold_no_name_of_a_machine():
-    for name in NAMES:
-        text = _text(name)
-        assert "stackTrace" not in text
+    for name in [*NAMES, *FOREIGN, "mcp"]:
+        text = text_of(name)
+        assert not any(
+            words in text for words in ("stackTrace", "/tmp/", "/home/", "/root/", "site-packages")
+        )
         identities = {
             value
             for run in runs(name)
@@ -477,3 +322,17 @@ def test_recordings_hold_no_name_of_a_machine():
 def test_importing_the_tables_does_not_draw_in_matplotlib():
     code = "import sys, course.history; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_the_tables_import_nothing_of_the_course():
+    code = (
+        "import importlib, pkgutil, sys, course.history as history\n"
+        "for module in pkgutil.iter_modules(history.__path__, 'course.history.'):\n"
+        "    importlib.import_module(module.name)\n"
+        "print(*(name for name in sys.modules if name.startswith('course')))"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert len(loaded) > 12
+    assert [name for name in loaded if not name.startswith("course.history")] == ["course"]

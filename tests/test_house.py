@@ -106,9 +106,19 @@ def locked() -> dict[str, set[str]]:
 
 
 def direct() -> set[str]:
+    """What the lessons and the tests need, by name: the base, the extra `course` and those that it names, `dev`."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    lines = project["project"]["dependencies"] + project["dependency-groups"]["dev"]
+    extras = project["project"]["optional-dependencies"]
+    own, *course = extras["course"]
+    [named] = re.findall(rf"{project['project']['name']}\[(.+)\]", own)
+    parts = [project["project"]["dependencies"], *(extras[name] for name in named.split(",")), course]
+    lines = [line for part in [*parts, project["dependency-groups"]["dev"]] for line in part]
     return {re.match(r"[A-Za-z0-9._-]+", line)[0].lower() for line in lines}
+
+
+def test_the_base_needs_the_temporal_sdk_alone() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert [line.split(">")[0] for line in project["dependencies"]] == ["temporalio"]
 
 
 def test_lock_is_hashed_and_names_no_address() -> None:
@@ -120,8 +130,8 @@ def test_lock_is_hashed_and_names_no_address() -> None:
 
 def test_environment_yml_pins_what_the_lock_pins() -> None:
     lines = pip_part()
-    assert "-e ." in lines
-    pins = dict(line.split("==") for line in lines if line != "-e .")
+    assert "-e .[course]" in lines
+    pins = dict(line.split("==") for line in lines if line != "-e .[course]")
     assert {name.lower() for name in pins} == direct() - {"uv"}
     for name, version in pins.items():
         assert {version} == locked()[name.lower()], name
@@ -172,3 +182,20 @@ def test_code_cells_need_no_scrolling(path: Path) -> None:
 def test_there_are_notebooks() -> None:
     assert [path.name[:2] for path in NOTEBOOKS] == [f"{n:02}" for n in range(len(NOTEBOOKS))]
     assert len(NOTEBOOKS) >= 5
+
+
+@pytest.mark.parametrize("answer", ["Python 3.10.13", "Python 2.7.18"])
+def test_a_python_that_does_not_fit_is_refused_before_anything_happens(tmp_path: Path, answer: str) -> None:
+    for name in ("Makefile", "requirements.lock", "pyproject.toml"):
+        (tmp_path / name).write_text((ROOT / name).read_text())
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\n[ "$1" = --version ] && echo {answer}\n')
+    python.chmod(0o755)
+    made = subprocess.run(
+        ["make", f"PYTHON={python}", "lab"], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert made.returncode != 0
+    assert made.stdout == (
+        f"The course needs Python 3.11, 3.12 or 3.13. Asked for its version, {python} answers: {answer}. "
+        "Nothing was changed. Name one that fits: make PYTHON=/path/to/python3.12 lab\n"
+    )

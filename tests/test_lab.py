@@ -79,7 +79,7 @@ async def test_what_a_started_lab_holds(lab: Lab) -> None:
     assert (await lab.converse(ConversationWorkflow, "Ada")).id == "ada-2"
     assert list(lab.inbox().columns) == ["to", "subject", "text"]
     assert list(lab.table("orders")["order_id"]) == ["1042", "1043", "1044", "1045", "1046"]
-    with pytest.raises(LabError, match=r"There is no table 'nonsense'. There are: turns, tool_calls"):
+    with pytest.raises(LabError, match=r"There is no table 'nonsense'. There are: turns, "):
         lab.table("nonsense")
 
 
@@ -87,7 +87,7 @@ async def test_a_stopped_lab_has_ended_and_says_so() -> None:
     async with await Lab.start(ui=False) as lab:
         assert lab.ui_url is None
         chat = await lab.converse(HelloWorkflow, "ada")
-        server, folder = lab._server.process.pid, lab._folder.path
+        server, folder = lab.temporal.server.process.pid, lab.world.folder.path
         assert psutil.Process(server).is_running()
     assert not psutil.pid_exists(server)
     assert not folder.exists()
@@ -103,6 +103,8 @@ async def test_a_stopped_lab_has_ended_and_says_so() -> None:
             chat.pending,
             lambda: chat.fast_forward(HOUR),
             lambda: asyncio.to_thread(lab.table, "turns"),
+            lambda: asyncio.to_thread(lab.inbox),
+            lambda: asyncio.to_thread(lab.outages),
         ):
             with pytest.raises(LabError, match=r"This lab has been stopped. Start another"):
                 await action()
@@ -247,7 +249,9 @@ async def test_a_persist_file_that_cannot_be_used(tmp_path: Path) -> None:
 
 async def test_a_second_lab_on_the_first_ones_server(lab: Lab) -> None:
     async with await Lab.start(
-        address=lab.address, workflows=lab._workflows, activities=lab._activities
+        address=lab.address,
+        workflows=lab.workers.settings.workflows,
+        activities=lab.workers.settings.activities,
     ) as guest:
         assert (guest.address, guest.ui_url) == (lab.address, None)
         chat = await guest.converse(ConversationWorkflow, "guest")
@@ -400,6 +404,45 @@ async def test_a_port_that_is_taken_meanwhile(
         assert "offline model" in await chat.send("What are you?")
 
 
+async def test_a_port_that_is_lost_late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server has looked at its port and found it free, and then somebody else is faster: it says so, and panics.
+
+    The log is a real one, cut. The first start of the server ends with it, the next is the server itself.
+    """
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    server, panic = tmp_path / "temporal", Path(__file__).with_name("lab_port_lost.log")
+    real = course.lab.server.temporal_binary()
+    server.write_text(
+        f'#!/bin/sh\nmkdir {tmp_path}/tried 2>/dev/null || exec {real} "$@"\ncat {panic} >&2\nexit 2\n'
+    )
+    server.chmod(0o755)
+    scripts(monkeypatch, tmp_path)
+    async with await Lab.start(ui=False) as lab:
+        assert (tmp_path / "tried").exists()
+        chat = await lab.converse(HelloWorkflow, "ada")
+        assert "offline model" in await chat.send("What are you?")
+
+
+async def test_many_labs_started_at_once_all_stand() -> None:
+    labs = await asyncio.gather(*(Lab.start(ui=False, workflows=[HelloWorkflow]) for _ in range(12)))
+    try:
+        chats = [await lab.converse(HelloWorkflow, "ada") for lab in labs]
+        answers = await asyncio.gather(*(chat.send("What are you?") for chat in chats))
+        assert all("offline model" in answer for answer in answers)
+        assert len({lab.address for lab in labs}) == 12
+        assert len({lab.client.service_client.config.target_host for lab in labs}) == 12
+    finally:
+        await asyncio.gather(*(lab.stop() for lab in labs))
+    assert not own_servers_but(1)
+
+
+def test_the_reason_of_a_server_that_panics_is_no_line_of_its_stack(tmp_path: Path) -> None:
+    log = tmp_path / "server.log"
+    log.write_text("a line\npanic: the moon is full\n\ngoroutine 1 [running]:\nmain.go:18 +0x8e\n")
+    server = course.lab.server.Server(None, (1, 2), False, log)  # type: ignore[arg-type]
+    assert server.last_words() == "panic: the moon is full."
+
+
 def test_a_long_error_of_the_server_is_told_by_its_end(tmp_path: Path) -> None:
     """Who lost a port of its own says so after 1,500 characters; `Lab.start` looks for it, and tries again."""
     log = tmp_path / "server.log"
@@ -537,13 +580,13 @@ async def test_a_move_that_makes_no_sense(lab: Lab, duration: Any, says: str) ->
 async def test_a_conversation_that_ends_while_its_clock_is_about_to_move(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    chat, move = await lab.converse(ToolsWorkflow, "move"), lab.clock.move
+    chat, move = await lab.converse(ToolsWorkflow, "move"), lab.temporal.clock.move
 
     async def close_and_move(*arguments: Any) -> None:
         await chat.close()
         await move(*arguments)
 
-    monkeypatch.setattr(lab.clock, "move", close_and_move)
+    monkeypatch.setattr(lab.temporal.clock, "move", close_and_move)
     with pytest.raises(LabError, match=f"{chat.id} has ended"):
         await chat.fast_forward(HOUR)
 
@@ -574,6 +617,19 @@ async def test_the_end_of_a_conversation(lab: Lab) -> None:
     with pytest.raises(LabError, match="knows no workflow 'nobody-9'"):
         await lab.conversation("nobody-9").send("Hello")
     assert (await lab.converse(ToolsWorkflow, "end")).id == "end-2"
+
+
+async def test_a_workflow_that_nothing_ends_says_so_at_once(lab: Lab) -> None:
+    chat = await lab.converse(ToolsWorkflow, "end", close="finish")
+    with (
+        anyio.fail_after(5),
+        pytest.raises(
+            LabError,
+            match=r"was not asked to end: ToolsWorkflow has no signal or update 'finish' \(it has: close, send\)",
+        ),
+    ):
+        await chat.close()
+    assert (await lab.conversation(chat.id).handle.describe()).status == WorkflowExecutionStatus.RUNNING
 
 
 async def test_a_conversation_that_failed_says_why(lab: Lab) -> None:

@@ -22,7 +22,7 @@ from temporalio.api.enums.v1 import EventType
 from course import Lab, LabError
 from course.desk import ConversationWorkflow
 from course.desk.answering import APOLOGY
-from course.lab.worker import MODEL_CALLS
+from course.desk.plugin import MODEL_CALLS
 from course.models import Answer, LoopbackServer, ModelEndpoint, OfflineModel
 from tests.lab_helpers import attempts
 from tests.proxy import Proxy
@@ -241,7 +241,9 @@ async def test_a_live_model_is_retried_answers_and_its_key_is_on_no_record(
         record += str([lab.table(name).to_dict() for name in ("turns", "batches", "reports", "tool_calls")])
         record += str(lab.inbox().to_dict()) + "".join(f.read_text() for f in lab.reports.iterdir())
         record += "".join(
-            f.read_bytes().decode(errors="replace") for f in Path(lab._folder.path).rglob("*") if f.is_file()
+            f.read_bytes().decode(errors="replace")
+            for f in Path(lab.world.folder.path).rglob("*")
+            if f.is_file()
         )
     printed = "".join(capfd.readouterr())
     for kept in (record, printed, caplog.text):

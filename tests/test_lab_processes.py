@@ -120,7 +120,7 @@ lab = await Lab.start()
 chat = await lab.converse(ConversationWorkflow, "ada")
 process = await lab.worker_process()
 print(await chat.send("Where is order 1042?"))
-print("SERVER", lab._server.process.pid)
+print("SERVER", lab.temporal.server.process.pid)
 """
 
 
@@ -203,7 +203,7 @@ async def test_a_killed_kernels_lab_is_ended_by_the_next_and_nothing_else_is(
             assert not dead.exists()
             assert not (place / "lab-empty").exists()
             assert bystander.poll() is None
-            assert set(lab_folders(place)) == {mine, next_one._folder.path}
+            assert set(lab_folders(place)) == {mine, next_one.world.folder.path}
             chat = await living.converse(ConversationWorkflow, "ada")
             assert "1042" in await chat.send("Where is order 1042?")
     finally:
@@ -244,7 +244,7 @@ async def endpoint() -> AsyncIterator[ModelEndpoint]:
 async def lab(endpoint: ModelEndpoint, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Lab]:
     monkeypatch.setenv("OPENAI_BASE_URL", endpoint.url)
     monkeypatch.setenv("OPENAI_API_KEY", "none")
-    async with await Lab.start(model="offline-by-http", ui=False) as lab:
+    async with await Lab.start(model="offline-by-http", namespace="garden", ui=False) as lab:
         yield lab
 
 

@@ -51,9 +51,9 @@ async def test_a_message_that_was_begun_is_on_record_before_the_clock_moves(
         assert any(e.HasField("workflow_execution_update_accepted_event_attributes") for e in history.events)
         await move(*args)
 
-    move = lab.clock.move
+    move = lab.temporal.clock.move
     monkeypatch.setattr(chat.handle, "execute_update", over_a_slow_line)
-    monkeypatch.setattr(lab.clock, "move", once_it_is_on_record)
+    monkeypatch.setattr(lab.temporal.clock, "move", once_it_is_on_record)
     with await lab.outage("mail"):
         chat.begin("Hello!")
         await chat.fast_forward(MINUTE)

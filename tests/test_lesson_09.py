@@ -16,7 +16,7 @@ from temporalio.worker import Replayer
 
 from course import Lab, LabError
 from course.lab import replay
-from course.lab.worker import runtime
+from course.lab.running import runtime
 from course.lessons.lesson_09 import (
     GrowingPatchedWorkflow,
     GrowingPerTurnWorkflow,

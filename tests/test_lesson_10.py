@@ -26,7 +26,9 @@ A_DAY = timedelta(days=1)
 @pytest.fixture(scope="module")
 async def lab():
     async with await Lab.start(ui=False) as lab:
-        with lab._services.database.engine.begin() as connection:  # the tests share the shop's five orders
+        with (
+            lab.world.services.database.engine.begin() as connection
+        ):  # the tests share the shop's five orders
             dear = (
                 database.orders.update().where(database.orders.c.order_id != "1046").values(paid_cents=90_000)
             )
@@ -235,7 +237,7 @@ async def test_a_decision_that_no_worker_takes_is_a_sentence(
 ) -> None:
     """It may count later, so nothing else is claimed."""
     bea = await lab.approver("Bea")
-    monkeypatch.setattr(approver, "PATIENCE", timedelta(seconds=1))
+    monkeypatch.setattr(approver, "ANSWER_TIMEOUT", timedelta(seconds=1))
     await lab.client.start_workflow("ApprovalWorkflow", id="idle-1/refund-1", task_queue="nobody's")
     with pytest.raises(
         LabError, match="gave no answer in 1 s: is there a worker .* is not known here: .* `view`"

@@ -22,7 +22,7 @@ from course.desk.activities import look_up_order
 from course.desk.answering import APOLOGY
 from course.desk.services.database import storable
 from course.history import path, path_table
-from course.history.activities import activities_of
+from course.history.executions import activities_of
 from course.lab import Conversation
 from course.lab.drawing import draw_machine
 from course.lessons.lesson_11.machine import Move, State
@@ -223,7 +223,7 @@ async def live(lab: Lab, script: list[Any], happened: list[tuple[str, Any]]) -> 
     scripted(lab, *script)
     chat = await lab.converse(TicketWorkflow, "mallory")
     for what, how in happened:
-        if not await chat._runs():
+        if not await chat.record.runs():
             break
         await happen(lab, chat, what, how)
     await chat.activities()  # quiet
@@ -411,7 +411,7 @@ def test_a_state_without_a_clock_waits_for_somebody_and_for_nothing_else(desk: D
         for chat, state in ((sorting, "triage"), (reopened, "reopened")):
             assert TICKET.move_of(state, "clock") is None
             await chat.fast_forward(timedelta(days=365))
-            assert await chat._runs()
+            assert await chat.record.runs()
             assert await judged(lab, chat) == state
 
     desk.run(waits(desk.lab))
@@ -557,6 +557,16 @@ def test_what_was_refused_and_what_goes_on_stands_in_the_path() -> None:
     assert path(recorded("ticket_refuses")).description == (
         "Path of a ticket: triage (a moment, 5 refused) → by the model → resolve (is there, 1 refused)."
     )
+
+
+def test_a_move_is_known_by_what_was_recorded_or_by_the_activity_that_did() -> None:
+    history = recorded("ticket")
+    table = path_table(history)
+    assert path_table(history, "record_move").equals(table)
+    assert path_table(history, "save_to_database").empty
+    renamed = json.loads(json.dumps(history).replace('"record_move"', '"keep"'))
+    assert path_table(renamed).equals(table)
+    assert path_table(renamed, "record_move").empty
 
 
 def test_a_history_without_moves_has_no_path() -> None:

@@ -78,7 +78,7 @@ async def test_growth_is_what_the_history_carries_by_turn_and_the_same_again(lab
     assert tables[0].turn.tolist() == [*range(1, TURNS_A_RUN + 2)]
     assert tables[0].run.tolist() == [1] * TURNS_A_RUN + [2]
     # What a run hands to the next stands in both: where it ends, and where the next begins.
-    last, first = [run.events for run in await chats[0]._histories()]
+    last, first = [run.events for run in await chats[0].record.histories()]
     handed = last[-1].workflow_execution_continued_as_new_event_attributes.input.payloads
     taken = first[0].workflow_execution_started_event_attributes.input.payloads
     assert [p.data for p in handed] == [p.data for p in taken]
@@ -219,7 +219,7 @@ async def test_the_validator_refuses_3_mb_and_it_is_the_refusal_that_is_too_big(
     async with await Lab.start(workflows=[Refuses], ui=False) as lab:
         chat = await lab.converse(Refuses, "ada")
         sent = asyncio.ensure_future(chat.handle.execute_update("send", "x" * 3_000_000))
-        await until(lambda: chat._is_too_big(), "the workflow task fails")
+        await until(lambda: chat.record.is_too_big(), "the workflow task fails")
         assert set(SEEN) == {3_000_000}
         sent.cancel()
         await asyncio.gather(sent, return_exceptions=True)
@@ -244,7 +244,10 @@ async def test_a_message_over_the_limit_is_on_no_record(lab: Lab) -> None:
     assert "payloads too large" in events[events.event == "WorkflowTaskFailed"].detail.iloc[0]
     assert "WorkflowExecutionUpdateAccepted" not in set(events.event)
     assert not sent.done()
-    for error in (await refused(chat.send("Hello!", timeout=0.5)), await chat._unreachable(FAILED_STATE)):
+    for error in (
+        await refused(chat.send("Hello!", timeout=0.5)),
+        await chat.record.unreachable(FAILED_STATE),
+    ):
         assert "its workflow task carries more than 2 MiB (payloads too large)" in str(error)
         assert "send yours again in a minute" in str(error)
         assert "raises" not in str(error)

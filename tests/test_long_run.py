@@ -22,7 +22,7 @@ from course.desk.messages import MAX_MESSAGE
 from course.desk.renewal import MOST_CARRIED, newest
 from course.desk.services.report import write_report
 from course.lab import Conversation, everything
-from course.lab.conversation import Reply
+from course.lab.chat import Reply
 from course.models import OfflineModel
 from course.models.offline import status_error
 from tests.desk_short_runs import GapDesk, LingeringNoticeDesk, ShortRunsDesk
@@ -38,14 +38,15 @@ class MoodyModel(OfflineModel):
 
     refuses = False
     overloaded = False
-    ready: asyncio.Event
+    ready = True
 
     async def get_response(self, system_instructions: Any, input: Any, *args: Any, **kwargs: Any) -> Any:
         if self.refuses and system_instructions == note_taker.instructions:
             raise status_error(403, "no notes")
         message = input[-1].get("content")
         if message == TAKE_YOUR_TIME:
-            await self.ready.wait()
+            while not self.ready:
+                await asyncio.sleep(0.01)
         if self.overloaded and message == TOO_MUCH:
             raise status_error(503, "overloaded")
         return await super().get_response(system_instructions, input, *args, **kwargs)
@@ -55,7 +56,7 @@ class MoodyModel(OfflineModel):
 async def lab() -> AsyncIterator[Lab]:
     desks = [*everything.workflows(), ShortRunsDesk, LingeringNoticeDesk, GapDesk]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(renewal, "PATIENCE", 1)
+        patch.setattr(renewal, "TURNS_UNTIL_HOLD", 1)
         async with await Lab.start(workflows=desks, model=MoodyModel(), ui=False) as lab:
             yield lab
 
@@ -85,7 +86,7 @@ def carried(history: WorkflowHistory) -> int:
 
 async def renewed(chat: Conversation, runs: int) -> list[WorkflowHistory]:
     async def there() -> list[WorkflowHistory] | None:
-        histories = await chat._histories()
+        histories = await chat.record.histories()
         return histories if len(histories) >= runs else None
 
     return await until(there, f"{runs} runs")
@@ -110,7 +111,7 @@ async def test_senders_that_never_pause_see_five_new_runs_and_nothing_else(lab: 
 
     told, record = await chat.transcript(), await chat.activities()
     summary = await chat.close()
-    histories = await chat._histories()
+    histories = await chat.record.histories()
     assert len(histories) >= 6
     assert max(len(history.events) for history in histories) < 60 + 10 * 40
 
@@ -178,7 +179,7 @@ async def test_what_arrives_in_the_gap_is_answered_once(lab: Lab) -> None:
     assert ["1044" in await replies[0], "1045" in await replies[1], "1042" in await again] == [True] * 3
     assert (await chat.close()).turns == 4
     assert [row["turn"] for row in rows(lab, "turns", chat)] == [1, 2, 3, 4]
-    assert len(await chat._histories()) >= 2
+    assert len(await chat.record.histories()) >= 2
 
 
 async def test_a_post_in_the_gap_is_answered_before_the_new_run(lab: Lab) -> None:
@@ -189,7 +190,7 @@ async def test_a_post_in_the_gap_is_answered_before_the_new_run(lab: Lab) -> Non
     GAP.close()
     await renewed(chat, 2)
     assert (await chat.close()).turns == 3
-    first = (await chat._histories())[0]
+    first = (await chat.record.histories())[0]
     refused = [e for e in first.events if e.HasField("workflow_task_failed_event_attributes")]
     assert [e.workflow_task_failed_event_attributes.failure.message for e in refused] == ["UnhandledCommand"]
     assert count(first)["save_to_database"] == 3
@@ -204,7 +205,7 @@ async def test_a_close_in_the_gap_ends_the_conversation(lab: Lab) -> None:
     summary = await chat.handle.result()
     assert (summary.turns, summary.answered) == (2, 2)
     assert (await chat.handle.describe()).status == WorkflowExecutionStatus.COMPLETED
-    assert len(await chat._histories()) == 1
+    assert len(await chat.record.histories()) == 1
     assert (await chat.close()).turns == 2  # closing twice gives the same result
     with pytest.raises(LabError, match="has ended"):
         await chat.send("Hello!")
@@ -212,17 +213,17 @@ async def test_a_close_in_the_gap_ends_the_conversation(lab: Lab) -> None:
 
 async def test_an_outage_behind_the_reply_puts_the_new_run_off_and_no_reply(lab: Lab) -> None:
     chat = await lab.converse(ShortRunsDesk, "outage")
-    began = await chat._now()
+    began = await chat.record.now()
     with await lab.outage("mail", hours=6):
         for _ in range(8):
             await chat.send("Where is order 1042?")
         assert len(await chat.pending()) == 8
-        [only] = await chat._histories()
+        [only] = await chat.record.histories()
         assert not any(event.HasField("timer_started_event_attributes") for event in only.events)
         await chat.fast_forward(timedelta(hours=7))
     await chat.send("Thanks!")
     assert len(await renewed(chat, 2)) == 2
-    assert await chat._now() - began > timedelta(hours=7)  # the new run's clock goes on from there
+    assert await chat.record.now() - began > timedelta(hours=7)  # the new run's clock goes on from there
     summary = await chat.close()
     assert summary.turns == 9
     assert sum(text.startswith("outage wrote") for text in lab.inbox()["text"]) == 9
@@ -233,7 +234,7 @@ async def test_duties_that_come_and_go_do_not_put_the_new_run_off(lab: Lab) -> N
     chat = await lab.converse(LingeringNoticeDesk, "lingering")
     for number in range(12):
         assert await chat.send(f"Thanks for number {number}!")
-    histories = await chat._histories()
+    histories = await chat.record.histories()
     assert len(histories) >= 3
     assert not any(
         event.HasField("timer_fired_event_attributes") for one in histories for event in one.events
@@ -245,7 +246,7 @@ async def test_duties_that_come_and_go_do_not_put_the_new_run_off(lab: Lab) -> N
 async def test_a_held_reply_goes_out_after_a_minute_when_another_message_has_no_answer(lab: Lab) -> None:
     """The model answers one of two, and has none for the other: the first sender is not left waiting for it."""
     chat = await lab.converse(ShortRunsDesk, "held")
-    lab.model.ready, lab.model.overloaded = asyncio.Event(), True
+    lab.model.ready, lab.model.overloaded = False, True
 
     async def accepted(text: str, turns: int) -> Reply:
         async def there() -> bool:
@@ -262,14 +263,14 @@ async def test_a_held_reply_goes_out_after_a_minute_when_another_message_has_no_
     slow = await accepted(TAKE_YOUR_TIME, 3)
     await asyncio.gather(*orders)  # the run is long enough by now, and goes on: the third is under way
     refused = await accepted(TOO_MUCH, 4)
-    lab.model.ready.set()
+    lab.model.ready = True
     await until(waits_again, "the next attempt of the last one")
     await until(lambda: len(rows(lab, "turns", chat)) == 3, "the record of the one before")
     assert not slow.done()
-    began = await chat._now()
+    began = await chat.record.now()
     await chat.fast_forward(renewal.HOLD)
     assert await slow
-    assert await chat._now() - began < 2 * renewal.HOLD
+    assert await chat.record.now() - began < 2 * renewal.HOLD
     assert not refused.done()
     lab.model.overloaded = False
     await chat.fast_forward(timedelta(minutes=30))
@@ -290,7 +291,7 @@ async def test_a_fact_of_turn_two_is_known_in_turn_sixty_and_the_model_input_sta
     assert "Miso" in await chat.send("What did I tell you about my cat?")
     assert "lilies" in await chat.send("What did I tell you about my allergy?")
     assert "nothing that you told me" in await chat.send("What did I tell you about my balcony?")
-    histories = await chat._histories()
+    histories = await chat.record.histories()
     assert len(histories) > 5
     sizes = [size for size, _ in model_inputs(histories)]
     assert max(sizes[20:]) < 1.2 * sizes[19]
@@ -306,7 +307,7 @@ async def test_a_conversation_of_the_longest_messages_stays_below_every_limit(la
     chat = await lab.converse(ShortRunsDesk, "long")
     for number in range(12):
         await chat.send(f"{number} " + "水" * (MAX_MESSAGE - 10))
-    histories = await chat._histories()
+    histories = await chat.record.histories()
     assert len(histories) >= 3  # none has more than four turns
     assert max(size for size, _ in model_inputs(histories)) < 320 * 1024
     assert max(carried(history) for history in histories) < 1024 * 1024
@@ -326,7 +327,7 @@ async def test_a_model_that_takes_no_notes_costs_memory_and_nothing_else(lab: La
     record = await chat.activities()
     assert (record.status == "failed").sum() >= 2
     assert set(record[record.status == "failed"].activity) == {"invoke_model_activity"}
-    histories = await chat._histories()
+    histories = await chat.record.histories()
     given = model_inputs(histories)[-1][1]["input"]
     assert sum(item.get("role") == "user" for item in given) <= 3
     assert not given[0]["content"].startswith(NOTES)

@@ -20,9 +20,9 @@ from temporalio.api.enums.v1 import EventType
 
 from course import Lab
 from course.desk import ConversationWorkflow
-from course.desk.services import database
 from course.desk.services.shop import ORDERS
 from course.lab import Conversation
+from course.lessons import record_tables
 from course.lessons.lesson_04 import LIMIT_CENTS, ProposalWorkflow
 from course.models import Fails, OfflineModel, ToolCall
 from course.models.offline import Step, status_error
@@ -210,8 +210,8 @@ def decisions(draw: Any) -> str:
 @swept
 @given(scripts(st.one_of(decisions(), decisions(), odd_text, huge)))
 def test_no_refund_without_a_rightful_proposal_and_none_twice(desk: Desk, script: list[Step]) -> None:
-    with desk.lab._services.database.engine.begin() as connection:
-        connection.execute(sql.delete(database.refunds))
+    with desk.lab.world.services.database.engine.begin() as connection:
+        connection.execute(sql.delete(record_tables.refunds))
     desk.runner.run(talk(desk.lab, ProposalWorkflow, script))
     proposed = [refund for step in script for refund in proposals_in(step)]
     refunds = desk.lab.table("refunds")
@@ -242,7 +242,7 @@ def test_what_the_sweep_has_found_stays_mended(desk: Desk, name: str) -> None:
 
 def test_a_rightful_proposal_is_paid_once(desk: Desk) -> None:
     """The sweep would also pass if nothing were ever paid."""
-    with desk.lab._services.database.engine.begin() as connection:
-        connection.execute(sql.delete(database.refunds))
+    with desk.lab.world.services.database.engine.begin() as connection:
+        connection.execute(sql.delete(record_tables.refunds))
     desk.runner.run(talk(desk.lab, ProposalWorkflow, [proposed("1042", 3400)] * 3))
     assert desk.lab.table("refunds").order_id.tolist() == ["1042"]

@@ -46,7 +46,7 @@ async def test_every_activity_may_fail_and_nothing_differs_in_the_end() -> None:
             predicted = sorted((name, plan.get(name, 0) + 1) for name, _ in calm.attempts)
             assert sorted(talked.attempts) == predicted, what
         lost = sum((plan.get("send_notification", 0) + 1) // 2 for plan in TRIED) * 3
-        assert lab._mailbox.repeats == lost  # mails that came again, and were known by their key
+        assert lab.world.mailbox.repeats == lost  # mails that came again, and were known by their key
 
 
 def test_the_sample_meets_every_activity() -> None:

@@ -1,12 +1,9 @@
-"""What an outage of the lab is: whose it is, how long, and who meets it; a server that is killed; a worker as a program.
+"""What an outage of the lab is: whose it is, how long, and who meets it; a server that is killed.
 
 What the desk does in one, activity by activity: test_policies.py.
 """
 
 import asyncio
-import os
-import subprocess
-import sys
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
@@ -43,12 +40,6 @@ def lab(shared_lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     yield shared_lab
     for one in begun:
         one.end()
-
-
-@pytest.fixture
-async def own_lab() -> AsyncIterator[Lab]:
-    async with await Lab.start(workflows=[ConversationWorkflow], ui=False) as lab:
-        yield lab
 
 
 async def talk(lab: Lab, name: str = "ada") -> Conversation:
@@ -191,41 +182,3 @@ async def test_a_server_without_a_file_is_not_restarted(lab: Lab) -> None:
         await lab.restart_server()
     chat = await talk(lab)
     await chat.send("Hello!")
-
-
-async def test_the_worker_as_a_program(own_lab: Lab, tmp_path: Path) -> None:
-    lab = own_lab
-    chat = await talk(lab)
-    await lab._worker.stop()
-    environment = {
-        **os.environ,
-        "TEMPORAL_ADDRESS": lab.address,
-        "DATABASE_URL": f"sqlite:///{tmp_path / 'desk.db'}",
-        "SMTP_ADDRESS": f"127.0.0.1:{lab._mailbox.port}",
-        "REPORTS": str(tmp_path / "reports"),
-    }
-    command = [sys.executable, "-m", "course.desk.worker"]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as worker:
-        try:
-            assert "Serving 'juniper' at" in await asyncio.to_thread(worker.stdout.readline)
-            assert "Order 1042" in await chat.send("Where is order 1042?")
-            assert (await chat.close()).turns == 1
-        finally:
-            worker.terminate()
-    assert worker.returncode == 0
-    assert len(list((tmp_path / "reports").iterdir())) == 1
-    assert len(mails(lab, chat)) == 1
-
-
-def test_the_worker_without_a_server_says_so(tmp_path: Path) -> None:
-    environment = {
-        **os.environ,
-        "TEMPORAL_ADDRESS": "127.0.0.1:1",
-        "DATABASE_URL": f"sqlite:///{tmp_path / 'desk.db'}",
-        "REPORTS": str(tmp_path / "reports"),
-    }
-    command = [sys.executable, "-m", "course.desk.worker"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert done.returncode == 1
-    assert done.stderr.startswith("The worker did not start: there is no Temporal server to serve")
-    assert "Traceback" not in done.stderr

@@ -20,6 +20,7 @@ from course.desk import ConversationWorkflow
 from course.desk.answering import APOLOGY
 from course.desk.services import database
 from course.lab import Conversation, everything
+from course.lessons import record_tables
 from course.lessons.lesson_02 import ToolsWorkflow
 from course.lessons.lesson_04 import ProposalWorkflow
 from tests.desk_by_webhook import WebhookDesk
@@ -52,9 +53,9 @@ def without(table: sql.Table) -> Callable[..., AbstractAsyncContextManager[None]
 
     @asynccontextmanager
     async def lost(lab: Lab) -> AsyncIterator[None]:
-        table.drop(lab._services.database.engine)
+        table.drop(lab.world.services.database.engine)
         yield
-        lab._services.database.create()
+        lab.world.services.database.create()
 
     return lost
 
@@ -75,7 +76,7 @@ def key_taken(table: sql.Table, key: str) -> Callable[..., AbstractAsyncContextM
 
     @asynccontextmanager
     async def taken(lab: Lab, chat: Conversation) -> AsyncIterator[None]:
-        lab._services.database.insert_once(table, {"task_id": f"{chat.id}{key}"})
+        lab.world.services.database.insert_once(table, {"task_id": f"{chat.id}{key}"})
         yield
 
     return taken
@@ -185,7 +186,7 @@ TABLE = [
         ProposalWorkflow,
         ("Order 1043 arrived broken, please refund 5 EUR.",),
         *FOR_EVER,
-        (without(database.refunds), "no such table: refunds"),
+        (without(record_tables.refunds), "no such table: refunds"),
         (nothing_is_wrong, "Order 1042 was paid with"),
         "Order 1042 was paid with",
         "Please refund 49 EUR for order 1042.",

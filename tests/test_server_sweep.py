@@ -95,7 +95,7 @@ def behind(kind: str, gate: Gate) -> dict[str, Any]:
 
 @asynccontextmanager
 async def working(lab: Lab, hook: KillAt | None = None, **options: Any) -> AsyncIterator[None]:
-    interceptors: list[Any] = [Heartbeats(), ServicesInterceptor(lab._services)]
+    interceptors: list[Any] = [Heartbeats(lab.client), ServicesInterceptor(lab.world.services)]
     if hook:
         interceptors.append(hook)
         options["workflow_runner"] = DyingRunner(kill_at=hook)
@@ -123,7 +123,7 @@ async def with_server_killed(
         loop = asyncio.get_running_loop()
 
         def kill() -> None:
-            lab._server.stop()
+            lab.temporal.server.stop()
             loop.call_soon_threadsafe(died.set)
 
         async def restarted(chat: Conversation) -> None:
@@ -164,19 +164,19 @@ async def stands_still(chat: Conversation, kind: str) -> bool:
 async def lab(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Lab]:
     file = tmp_path_factory.mktemp("server") / "juniper.db"
     async with await Lab.start(workflows=[ConversationWorkflow], ui=False, persist=file) as lab:
-        await lab._worker.stop()
+        await lab.workers.kernel.stop()
         yield lab
 
 
 @pytest.mark.parametrize("event", EVENTS if os.environ.get("SOAK") else SAMPLE)
 async def test_a_turn_survives_its_server(lab: Lab, event: str) -> None:
     customer = f"customer {EVENTS.index(event):02}"
-    asked, server = lab.model.attempts, lab._server.process.pid
+    asked, server = lab.model.attempts, lab.temporal.server.process.pid
     chat = await lab.converse(ConversationWorkflow, customer)
     async with with_server_killed(lab, event) as restarted:
         reply = chat.begin(MESSAGE)
         await restarted(chat)
-        assert lab._server.process.pid != server
+        assert lab.temporal.server.process.pid != server
         assert await reply == ANSWER
         summary = await chat.close()
     assert (summary.turns, summary.answered) == (1, 1)
@@ -224,7 +224,7 @@ async def test_a_message_outlives_a_server_that_is_away_for_longer_than_its_clie
     await until(
         lambda: stands_still(chats[1], "workflow task"), "the arrival of a message that nobody accepts"
     )
-    lab._server.stop()
+    lab.temporal.server.stop()
     with pytest.raises(LabError, match=r"No reply to 'Hello!' after 1 s\. The server has ended"):
         await chats[2].send("Hello!", timeout=1)
     await until(

@@ -1,8 +1,13 @@
 """What a tired person types: each slip gets a sentence, and the lab goes on."""
 
 import asyncio
+import pickle
+import subprocess
+import sys
+import textwrap
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -53,6 +58,82 @@ async def test_an_outage_without_await(lab: Lab) -> None:
         with pytest.raises(LabError, match=r"was called without await, so nothing has happened"):
             slip()
     outage.close(), process.close()
+
+
+async def test_a_block_without_await(lab: Lab) -> None:
+    for slip, says in (
+        (lab.outage("mail"), r"lab.outage\(…\) was called without await, .*: with await lab.outage\(…\):"),
+        (
+            Lab.start(),
+            r"Lab.start\(…\) was called without await, .*: async with await Lab.start\(…\) as lab:",
+        ),
+    ):
+        with pytest.raises(LabError, match=says):
+            async with slip:
+                pass
+    assert lab.outages() == []
+
+
+def test_a_lab_that_was_made_and_not_started() -> None:
+    with pytest.raises(LabError, match=r"A lab is started, and not made: lab = await Lab.start\(\)"):
+        Lab()
+
+
+async def test_outages_that_nobody_has_a_name_for(lab: Lab) -> None:
+    await lab.outage("mail"), await lab.outage("database", hours=6)
+    with pytest.raises(LabError, match=r"The mail is out already: .*`lab.outages\(\)` has all of them"):
+        await lab.outage("mail")
+    assert repr(lab.outages()) == "[<Outage of the mail>, <Outage of the database>]"
+    for outage in lab.outages():
+        outage.end()
+    assert lab.outages() == []
+
+
+async def test_mistakes_of_a_live_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    async with await Lab.start(model="gpt-test", workflows=[ConversationWorkflow], ui=False) as lab:
+        assert lab.model == "gpt-test"
+        assert not hasattr(lab.model, "nonsense")
+        assert pickle.loads(pickle.dumps(lab.model)) == "gpt-test"  # a worker process is handed it
+        sentence = r"`lab.model.mistakes` is the offline model's: this lab asks the live model 'gpt-test'"
+        with pytest.raises(LabError, match=sentence):
+            print(lab.model.mistakes)
+        with pytest.raises(LabError, match=sentence):
+            lab.model.mistakes = None
+
+
+SCRIPT = """
+    import asyncio
+    from course import Lab, LabError
+    from course.desk import ConversationWorkflow
+
+    async def main():
+        lab = await Lab.start(workflows=[ConversationWorkflow], ui=False)
+        chat = await lab.converse(ConversationWorkflow, "ada")
+        print(chat.id, flush=True)
+        try:
+            await lab.worker_process()
+        except LabError as error:
+            print(error)
+        replies = [chat.begin(f"Where is order {number}?") for number in range(1042, 1047)]
+        while (await chat.pending()).empty:
+            await asyncio.sleep(0)
+        await lab.stop()
+
+    asyncio.run(main())
+"""
+
+
+def test_a_script_without_a_guard_runs_once_and_a_stop_in_a_turn_is_quiet(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(textwrap.dedent(SCRIPT))
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [
+        "ada-1",
+        "The worker process did not start: it ended with exit code 1. A process that a script starts reads the script "
+        "again: put what yours does under `if __name__ == '__main__':`.",
+    ]
 
 
 def test_a_check_without_await_says_so() -> None:

@@ -16,8 +16,8 @@ from temporalio.worker import (
 from course.checks.complaints import meaning
 from course.checks.talking import MODEL_CALL, Scenes, close, lab_for, quoted, say, workflow_class
 from course.checks.verdict import NotYet, require, shortened
+from course.desk.plugin import agents_plugin
 from course.lab import Conversation
-from course.lab.worker import agents_plugin
 from course.models import model_provider
 
 TITLE = "Make an agent durable"

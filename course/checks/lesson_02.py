@@ -29,6 +29,7 @@ from course.checks.verdict import NotYet, require
 from course.desk.answering import APOLOGY
 from course.desk.services import database
 from course.lab import Conversation, Lab
+from course.lab.compat import activity_definition
 
 TITLE = "A new tool"
 
@@ -189,7 +190,7 @@ async def _reply(chat: Conversation, message: str, module: Any) -> str:
 def _the_activity(module: Any) -> Callable[..., Any]:
     cancel = getattr(module, "cancel_order", None)
     require(
-        cancel is not None and activity._Definition.from_callable(cancel),
+        cancel is not None and activity_definition(cancel),
         "There is no activity cancel_order in your cell: a function with @activity.defn above it.",
     )
     require(
@@ -208,7 +209,7 @@ class LosesReport:
         """The report that never arrived."""
 
     def activity(self) -> Callable[..., Any]:
-        name = activity._Definition.must_from_callable(self._cancel).name
+        name = activity_definition(self._cancel).name
 
         @activity.defn(name=name)
         async def in_the_loop(order_id: str) -> str:
@@ -234,7 +235,7 @@ def _new_orders(lab: Lab) -> None:
     for number in (PACKED, SHIPPED, AGAIN, ANOTHER):
         status = "shipped" if number == SHIPPED else "being packed"
         row = {"order_id": number, "plant": "Pothos", "quantity": 2, "paid_cents": 2400, "status": status}
-        lab._services.database.insert_once(database.orders, row)
+        lab.world.services.database.insert_once(database.orders, row)
 
 
 def _status(lab: Lab, order: str) -> str:

@@ -10,6 +10,7 @@ from temporalio.client import WorkflowExecutionStatus
 from course.checks.talking import NoReply, Scenes, lab_for, quoted, rows_of, say, status, workflow_class
 from course.checks.verdict import NotYet, require
 from course.lab import Conversation, Lab, everything
+from course.lab.compat import activity_definition
 
 TITLE = "Policies for the bad days"
 
@@ -110,7 +111,7 @@ async def check(module: Any) -> str:
     desk = workflow_class(module, "PatientDesk")
     mail = getattr(module, NOTICE.activity, None)
     require(
-        hasattr(mail, "__temporal_activity_definition"),
+        activity_definition(mail) is not None,
         "There is no activity mail_the_team in your cell. Leave it as it is: the check looks for it.",
     )
     async with lab_for(module, [desk], Scenes(), [*everything.activities(), mail]) as lab:

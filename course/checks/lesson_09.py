@@ -2,12 +2,11 @@
 
 from typing import Any
 
-from temporalio import workflow
-
 from course.checks.complaints import own_words
 from course.checks.talking import Stuck, file_of, lab_for, quoted, say, workflow_class
 from course.checks.verdict import NotYet, require
 from course.lab import Conversation, Lab, LabError
+from course.lab.compat import workflow_definition
 from course.lessons.lesson_09 import GrowingPatchedWorkflow, GrowingWorkflow
 from course.models import OfflineModel
 
@@ -58,7 +57,7 @@ STEP = "process_batch"
 
 async def check(module: Any) -> str:
     desk = workflow_class(module, "NextDesk")
-    name = workflow._Definition.must_from_class(desk).name
+    name = workflow_definition(desk).name
     if name != "GrowingWorkflow":
         raise NotYet(f"""To Temporal your class is called {name}, so it is another workflow: the conversations under
             way are GrowingWorkflow's, and no worker would run them any more. Keep

@@ -131,8 +131,8 @@ async def _rests_in_silence(lab: Lab, chat: Conversation) -> None:
         started.workflow_type.name, args=_arguments(history), id="in-silence", task_queue=lab.task_queue
     )
     silent = lab.conversation("in-silence")
-    await silent._quiet()
-    if len(await silent._histories()) > 1:
+    await silent.record.quiet()
+    if len(await silent.record.histories()) > 1:
         raise NotYet(f"""After turn {TURNS_A_RUN} nobody wrote, and the new run ended without a turn: it would
             begin again every second, for ever. {FULL}""")
 
@@ -170,7 +170,7 @@ async def _knows(answer: str, record: pd.DataFrame, chat: Conversation) -> None:
     calls = record[record.activity == MODEL_CALL]
     firsts = calls[calls.run > 1].groupby("run").input.first().map(lambda call: call[0]["input"])
     first = firsts.iloc[0]
-    for run, history in enumerate(await chat._histories(), 1):
+    for run, history in enumerate(await chat.record.histories(), 1):
         items = firsts.get(run, first)
         if not isinstance(items, str) and len(items) == 1 and NAME in str(_arguments(history)):
             raise NotYet(_before_run(quoted(items[0]["content"]), "an answer that knew nothing."))

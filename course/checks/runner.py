@@ -19,9 +19,10 @@ from typing import Any
 
 from course.checks import exercises, work
 from course.checks.verdict import Verdict, filled
+from course.checks.waiting import on_this_machine
 
-LIMIT = 30.0
-"""Seconds of a check. One takes two or three."""
+LIMIT_SECONDS = 30.0
+"""Of a check, on a quiet machine. One takes two or three."""
 
 _processes = multiprocessing.get_context("forkserver")
 _hints_shown: dict[str, int] = {}
@@ -40,12 +41,12 @@ def warm_up_soon() -> None:
     timer.start()
 
 
-def check(exercise: str | int, *, limit: float = LIMIT) -> Coroutine[Any, Any, Verdict]:
+def check(exercise: str | int, *, limit: float = LIMIT_SECONDS) -> Coroutine[Any, Any, Verdict]:
     """Checks your solution of an exercise, and says what it saw.
 
     Args:
         exercise: Its id, such as "01" (or 1) or "08b".
-        limit: Seconds after which your code is stopped.
+        limit: Seconds after which your code is stopped; more on a machine that is busy.
     """
     from course.lab.awaiting import NotAwaited  # late: it brings the lab with it
 
@@ -98,13 +99,14 @@ async def _in_a_process(exercise: str, file: Path, limit: float) -> Verdict:
     warm_up()
     from course.checks import child  # late: it brings the lab with it
 
+    patience = on_this_machine(limit)
     receiver, sender = _processes.Pipe(duplex=False)
-    arguments = (exercise, str(file), limit, sender, dict(os.environ))
+    arguments = (exercise, str(file), patience, sender, dict(os.environ))
     process = _processes.Process(target=child.main, args=arguments, daemon=True)
     try:
         await asyncio.to_thread(process.start)  # waits until the helper has imported everything
         sender.close()
-        return await asyncio.wait_for(asyncio.to_thread(_received, receiver), limit)
+        return await asyncio.wait_for(asyncio.to_thread(_received, receiver), patience)
     except TimeoutError:
         return Verdict(
             "error",

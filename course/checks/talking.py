@@ -14,12 +14,14 @@ from typing import Any
 
 import pandas as pd
 from agents import Model, ModelResponse
-from temporalio import activity, workflow
+from temporalio import activity
 from temporalio.client import WorkflowExecutionStatus
 
 from course.checks.complaints import meaning, own_words, raised
 from course.checks.verdict import NotYet, require, shortened
+from course.checks.waiting import on_this_machine
 from course.lab import Conversation, Lab, LabError, everything
+from course.lab.compat import activity_definition, workflow_definition
 from course.models import Mistakes, OfflineModel
 from course.models.offline import Step, status_error
 
@@ -125,7 +127,7 @@ def own(module: Any, name: str, kind: str) -> Any:
 def defined(module: Any, name: str) -> tuple[type, Any]:
     """The reader's workflow class, and how Temporal sees it."""
     found = own(module, name, "class")
-    definition = workflow._Definition.from_class(found)
+    definition = workflow_definition(found)
     require(
         definition,
         f"{name} is an ordinary class, so Temporal cannot run it: @workflow.defn is missing above it.",
@@ -184,7 +186,7 @@ def file_of(module: Any) -> str:
 
 def replaced_by(own_version: Callable[..., Any]) -> list[Callable[..., Any]]:
     """The course's activities, with one of them in a check's own version."""
-    name = activity._Definition.must_from_callable(own_version).name
+    name = activity_definition(own_version).name
     return [one for one in everything.activities() if one.__name__ != name] + [own_version]
 
 
@@ -212,7 +214,7 @@ async def lab_for(
 async def say(chat: Conversation, text: str, module: Any) -> str:
     """Sends a message and returns the reply. Raises `Stuck` or `NoReply` as soon as there will be none."""
     before = {pending.activity_id for pending in await _pending(chat)}
-    reply = asyncio.ensure_future(chat.begin(text, timeout=REPLY_SECONDS))
+    reply = asyncio.ensure_future(chat.begin(text, timeout=on_this_machine(REPLY_SECONDS)))
     while not reply.done():
         await asyncio.wait([reply], timeout=0.2)
         if not reply.done():
@@ -256,7 +258,7 @@ async def _stop_if_in_vain(chat: Conversation, text: str, before: set[str]) -> N
 
 async def close(chat: Conversation, module: Any) -> None:
     """Ends a conversation."""
-    ending = asyncio.create_task(chat.close(timeout=REPLY_SECONDS / 2))
+    ending = asyncio.create_task(chat.close(timeout=on_this_machine(REPLY_SECONDS / 2)))
     await wait_for(ending, chat, module)
     try:
         ending.result()

@@ -13,6 +13,9 @@ It needs no Jupyter, no pandas and no lab. Read it in this order:
     services/           what they talk to: database, mail, webhook, shop, report
     jobs.py             the weekly report and the cleanup, on a schedule
     heartbeats.py       how a dead worker is noticed
+    plugin.py           the Agents SDK on Temporal, and how a model call is run
+    settings.py         what the environment says
+    looking.py          whether server, database, mail and webhook answer
     worker.py           all of it as a program: `python -m course.desk`
 
 `ConversationWorkflow` is loaded when it is first used (PEP 562): Temporal's sandbox imports this package for

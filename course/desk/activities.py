@@ -123,8 +123,7 @@ def generate_report(task_id: str, summary_data: dict[str, Any]) -> str:
     counted = totals(summary_data)
     try:
         services.database.insert_once(
-            database.reports,
-            {"task_id": task_id, **counted, "file": file.name},
+            database.reports, {"task_id": task_id, **counted, "file": file.name}
         )
     except Refused as error:
         raise refused(error) from error

@@ -1,7 +1,7 @@
-"""Lesson 03: one conversation of the support desk.
+"""One conversation of the support desk.
 
 A turn is `_turn`, top to bottom: answer (or apologise), save, reply; then tell the team, and learn from
-every third message. The customer waits for the answer and its record, for nothing else.
+every third message. The customer waits for the answer and its record, for nothing else: lesson 03.
 
 A conversation may be as long as it likes: the agent's memory is bounded (`memory.py`), and before the history
 is long the conversation goes on in a new run (`renewal.py`). Lesson 12 is about both.
@@ -13,12 +13,13 @@ from typing import Any
 
 from agents import Agent
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.exceptions import ApplicationError
 from temporalio.openai_agents.workflow import activity_as_tool
+from temporalio.workflow import ActivityConfig
 
 with workflow.unsafe.imports_passed_through():
     from course.desk import activities
-    from course.desk.answering import ask, why
+    from course.desk.answering import ask
     from course.desk.duties import Duties
     from course.desk.memory import Memory
     from course.desk.messages import check_message
@@ -27,7 +28,8 @@ with workflow.unsafe.imports_passed_through():
 
 
 BATCH = 3
-"""The desk learns from every third message."""
+"""The desk learns from every third message. Another number is another sequence of commands: conversations that are
+under way could not be replayed. Lesson 09 is about such changes: it takes `workflow.patched`, or only new runs."""
 
 LAST = 100
 """Turns that are known in the next run, and that the report lists. The same message again, sent because its
@@ -107,6 +109,7 @@ class ConversationWorkflow(Duties):
         self._ending = ""
         self._renewal = Renewal(
             self.renew_after,
+            is_idle=self.is_idle,
             is_answered=lambda: all(turn.answer is not None for turn in self._turns),
             duties=self.at_work,
             turns=self._count,
@@ -219,7 +222,7 @@ class ConversationWorkflow(Duties):
             at=workflow.now().isoformat(timespec="seconds"),
         )
         await self._step(
-            turn, "saved", activities.save_to_database, [self._key(turn), record], **RECORD
+            turn, "saved", activities.save_to_database, [self._key(turn), record], RECORD
         )
 
     async def _tell_the_team(self, turn: Turn) -> None:
@@ -229,7 +232,7 @@ class ConversationWorkflow(Duties):
             "notice",
             activities.send_notification,
             [self._key(turn), notice, "email"],
-            **BACKGROUND,
+            BACKGROUND,
         )
 
     async def _learn(self, turn: Turn) -> None:
@@ -241,24 +244,20 @@ class ConversationWorkflow(Duties):
             "batch",
             activities.process_batch,
             [self._key(turn), messages, number],
-            **BACKGROUND,
+            BACKGROUND,
         )
 
     async def _step(
-        self, turn: Turn, step: str, activity: Any, args: list[Any], **policy: Any
+        self, turn: Turn, step: str, activity: Any, args: list[Any], policy: ActivityConfig
     ) -> None:
         """A duty that code decided on. If it fails for good, that is noted and costs the others nothing."""
-        try:
-            result = await workflow.execute_activity(activity, args=args, **policy)
-            turn.notes[step] = (
-                str(result)
-                if step != "batch"
-                else f"learned from turns up to {turn.number}"
-            )
-        except ActivityError as error:
-            if is_cancelled_exception(error):
-                raise
-            turn.notes[step] = f"{step} failed: {why(error)}"
+        result, failure = await self.duty(activity, args, policy)
+        if failure:
+            turn.notes[step] = f"{step} failed: {failure}"
+        elif step == "batch":
+            turn.notes[step] = f"learned from turns up to {turn.number}"
+        else:
+            turn.notes[step] = str(result)
 
     # The end
 
@@ -276,17 +275,11 @@ class ConversationWorkflow(Duties):
                 for turn in self._turns[-LAST:]
             ],
         }
-        try:
-            self._report = await workflow.execute_activity(
-                activities.generate_report,
-                args=[workflow.info().workflow_id, summary],
-                **REPORT,
-            )
-            self._ending = f"report written: {self._report}"
-        except ActivityError as error:
-            if is_cancelled_exception(error):
-                raise
-            self._ending = f"report failed: {why(error)}"
+        args = [workflow.info().workflow_id, summary]
+        self._report, failure = await self.duty(activities.generate_report, args, REPORT)
+        self._ending = (
+            f"report failed: {failure}" if failure else f"report written: {self._report}"
+        )
 
     # Small things
 

@@ -1,8 +1,9 @@
-"""Lesson 12: what an agent remembers of a long conversation. It is bounded on purpose.
+"""What an agent remembers of a long conversation. It is bounded on purpose.
 
 A model knows what a call hands it, and nothing else. Hand it everything, and every call is longer than the
 one before: it costs more, it fills the history (which keeps every call's input), and over 2 MiB it fails the
-workflow's task. So the last turns are kept word for word, and of what was before them a few notes.
+workflow's task. So the last turns are kept word for word, and of what was before them a few notes. Lesson 12
+measures both.
 """
 
 import json

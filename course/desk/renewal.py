@@ -1,9 +1,9 @@
-"""Lesson 12: when a conversation goes on in a new run, so that no history grows for ever.
+"""When a conversation goes on in a new run, so that no history grows for ever.
 
 A new run begins with an empty history and with what the old one hands over. What the old run has accepted
-it must finish: a handler or a duty that is still at work would be cut off. So a duty that sleeps for days
-(lesson 13's reminders) would put the new run off for days: hand its deadline over instead, cancel its timer,
-and start it again in the new run.
+it must finish: a handler or a duty that is still at work would be cut off. So a duty that sleeps for days,
+such as a reminder, would put the new run off for days: hand its deadline over instead, cancel its timer, and
+start it again in the new run. Lesson 12 is about this.
 """
 
 import contextlib
@@ -21,8 +21,8 @@ EVENTS = 2_000
 BYTES = 2 * 1024 * 1024
 """Of a run's history. The server suggests a new one at 4 MiB, and ends one at 50 MiB."""
 
-PATIENCE = 10
-"""Turns. So long a run that is due waits for a pause between the messages."""
+TURNS_UNTIL_HOLD = 10
+"""So long a run that is due waits for a pause between the messages. Then it makes one: see `until_idle`."""
 
 HOLD = timedelta(minutes=1)
 """So long at most a reply is held back for the new run."""
@@ -36,6 +36,7 @@ class Renewal:
 
     Args:
         events: At how many events a new run is due.
+        is_idle: Whether no handler and no duty is at work.
         is_answered: Whether every accepted message has its answer.
         duties: Those that are at work.
         turns: How many turns there have been.
@@ -45,12 +46,14 @@ class Renewal:
         self,
         events: int,
         *,
+        is_idle: Callable[[], bool],
         is_answered: Callable[[], bool],
         duties: Callable[[], set[Any]],
         turns: Callable[[], int],
     ) -> None:
         self._events = events
-        self._is_answered, self._duties, self._turns = is_answered, duties, turns
+        self._is_idle, self._is_answered = is_idle, is_answered
+        self._duties, self._turns = duties, turns
         self._holding = False
 
     def is_due(self) -> bool:
@@ -73,7 +76,7 @@ class Renewal:
         these ten turns waits for something else (the mail server is down, say), and no reply waits for that.
         """
         while True:
-            latest, before = self._turns() + PATIENCE, set(self._duties())
+            latest, before = self._turns() + TURNS_UNTIL_HOLD, set(self._duties())
             await workflow.wait_condition(
                 lambda: (
                     self._is_idle()
@@ -93,9 +96,6 @@ class Renewal:
         """Where a handler has its reply: returns when it may go out, which is nearly always at once."""
         if self._holding:
             await workflow.wait_condition(lambda: not self._holding)
-
-    def _is_idle(self) -> bool:
-        return not self._duties() and workflow.all_handlers_finished()
 
 
 def newest(turns: list[Any], least: int, most: int) -> list[Any]:

@@ -1,44 +1,28 @@
-"""A worker of the desk as a program: `python -m course.desk.worker`.
-
-It serves any Temporal server. Where that is, it reads as every Temporal tool does, from the environment or a
-profile file: TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_API_KEY, TEMPORAL_TLS_… (see `temporalio.envconfig`).
-The desk's own services:
-
-    TASK_QUEUE      the queue to serve (default: juniper)
-    DATABASE_URL    any SQLAlchemy URL (default: sqlite:///desk.db)
-    SMTP_ADDRESS    host:port of the mail server (default: 127.0.0.1:25)
-    WEBHOOK_URL     where notices are posted (default: http://127.0.0.1:8080/)
-    REPORTS         the folder for reports (default: reports)
-    MODEL           a live model's name (default: the offline model, which is simulated)
-
-It works until it gets SIGINT or SIGTERM, and then lets what runs come to its end.
-"""
+"""The desk's worker: `serve`, and before it `set_up` and `check`. Each returns the program's exit code."""
 
 import asyncio
+import logging
 import os
 import signal
 import sys
-from pathlib import Path
-from typing import NoReturn
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from functools import partial
 
-from sqlalchemy.exc import SQLAlchemyError
-from temporalio.client import Client
-from temporalio.envconfig import ClientConfig
-from temporalio.service import RPCError
+from agents import ModelProvider
+from temporalio.envconfig import ClientConnectConfig
+from temporalio.worker import Worker
 
-from course.desk import ConversationWorkflow, activities
+from course.desk import activities, looking, settings
+from course.desk.answering import why
+from course.desk.conversation import ConversationWorkflow
+from course.desk.heartbeats import Heartbeats
 from course.desk.jobs import CleanupWorkflow, WeeklyReportWorkflow
-from course.desk.services import (
-    Database,
-    Mail,
-    Services,
-    ServicesInterceptor,
-    Shop,
-    Webhook,
-)
-from course.lab.lab import TASK_QUEUE
-from course.lab.worker import RunningWorker, agents_plugin, runtime
-from course.models import ModelError, model_provider
+from course.desk.looking import Away
+from course.desk.plugin import agents_plugin
+from course.desk.services import Database, Services, ServicesInterceptor
+from course.desk.settings import WrongSetting
 
 WORKFLOWS = [ConversationWorkflow, WeeklyReportWorkflow, CleanupWorkflow]
 ACTIVITIES = [
@@ -52,73 +36,138 @@ ACTIVITIES = [
     activities.look_up_order,
     activities.check_stock,
 ]
+SECONDS_BETWEEN_LOOKS = 2
+"""At a database that was away when the worker began."""
 
 
-def services_from_environment() -> Services:
-    """Connects to the services that the environment names. Raises `SQLAlchemyError`, `ValueError`, `OSError`."""
-    database = Database(os.environ.get("DATABASE_URL", "sqlite:///desk.db"))
-    database.create()
-    shop = Shop(database)
-    shop.open()
-    host, _, port = os.environ.get("SMTP_ADDRESS", "127.0.0.1:25").rpartition(":")
-    reports = Path(os.environ.get("REPORTS", "reports"))
-    reports.mkdir(parents=True, exist_ok=True)
-    webhook = Webhook(os.environ.get("WEBHOOK_URL", "http://127.0.0.1:8080/"))
-    return Services(
-        database=database,
-        shop=shop,
-        mail=Mail(host, int(port)),
-        webhook=webhook,
-        reports=reports,
-    )
-
-
-async def work() -> None:
-    services = services_from_environment()
-    _, provider = model_provider(os.environ.get("MODEL") or None)
-    connect = ClientConfig.load_client_connect_config()
-    connect.setdefault("target_host", "127.0.0.1:7233")
-    client = await Client.connect(
-        **connect, plugins=[agents_plugin(provider)], runtime=runtime()
-    )
-    queue = os.environ.get("TASK_QUEUE", TASK_QUEUE)
-    worker = RunningWorker(
-        client,
-        queue,
-        WORKFLOWS,
-        ACTIVITIES,
-        [ServicesInterceptor(services)],
-    )
-    await worker.start()
-    print(
-        f"Serving {queue!r} at {client.service_client.config.target_host}. Ctrl+C ends it.",
-        flush=True,
-    )
-
-    asked_to_end = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, asked_to_end.set)
-    await asked_to_end.wait()
-    await worker.stop()
-    await provider.aclose()
-
-
-def give_up(sentence: str) -> NoReturn:
-    """Ends the program at once: Temporal's native threads may still be trying to connect, and would abort Python's end."""
-    print(sentence, file=sys.stderr, flush=True)
-    os._exit(1)
-
-
-def main() -> None:
+def set_up() -> int:
+    """Makes the desk's tables and fills the shop."""
     try:
-        asyncio.run(work())
-    except (ModelError, SQLAlchemyError, ValueError, OSError) as error:
-        give_up(f"The worker did not start: {error}")
-    except (RuntimeError, RPCError) as error:
-        give_up(
-            f"The worker did not start: there is no Temporal server to serve: {error}. Set TEMPORAL_ADDRESS."
+        database = settings.database()
+        looking.make_tables(database)
+    except (WrongSetting, Away) as error:
+        print(f"Nothing was set up. {error}", file=sys.stderr)
+        return 2 if isinstance(error, WrongSetting) else 1
+    print(f"The tables are there, and the shop is filled: {database.name}.")
+    return 0
+
+
+def check() -> int:
+    """Says whether server, queue, database and mail answer."""
+    try:
+        found, server, _ = settings.services(), settings.temporal_server(), settings.model()
+    except WrongSetting as error:
+        print(error, file=sys.stderr)
+        return 2
+    code, queue = 0, settings.task_queue()
+    for look in (
+        lambda: asyncio.run(looking.look_at_queue(server, queue)),
+        lambda: looking.look_at_tables(found.database),
+        *_looks(found),
+    ):
+        try:
+            print(look())
+        except (WrongSetting, Away) as error:
+            print(error)
+            code = 1
+    return code
+
+
+def _looks(found: Services) -> list[Callable[[], str]]:
+    """Looks at what the desk sends to; at the webhook only if the environment names one."""
+    webhook = [partial(looking.look_at_webhook, found.webhook)]
+    return [
+        partial(looking.look_at_mail, found.mail),
+        *(webhook if os.environ.get("WEBHOOK_URL") else []),
+    ]
+
+
+def serve(grace: float) -> int:
+    """Serves until a signal. Running activities may then go on for `grace` seconds."""
+    logging.getLogger("temporalio.activity").addFilter(_one_line)
+    try:
+        found, server, model = (
+            settings.services(),
+            settings.temporal_server(),
+            settings.model(),
         )
+        asyncio.run(_serve(found, server, model, timedelta(seconds=grace)))
+        return 0
+    except (WrongSetting, Away) as error:
+        print(f"The desk did not start. {error}", file=sys.stderr)
+        return 2
 
 
-if __name__ == "__main__":
-    main()
+async def _serve(
+    found: Services, server: ClientConnectConfig, model: ModelProvider, grace: timedelta
+) -> None:
+    client = await looking.connect(server, plugins=[agents_plugin(model)])
+    worker = Worker(
+        client,
+        task_queue=settings.task_queue(),
+        workflows=WORKFLOWS,
+        activities=ACTIVITIES,
+        activity_executor=ThreadPoolExecutor(100, thread_name_prefix="activity"),
+        max_concurrent_activities=100,
+        interceptors=[Heartbeats(client), ServicesInterceptor(found)],
+        graceful_shutdown_timeout=grace,
+        # Heartbeats are sent as they are made. By default one waits until 80 % of its timeout have passed, and
+        # a worker on a busy machine that is a little late with it is taken for dead.
+        max_heartbeat_throttle_interval=timedelta(milliseconds=400),
+        # How long a workflow task waits for the worker that had it last, before any other gets it.
+        sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
+    )
+    later = set()
+    make_tables = partial(looking.make_tables, found.database)
+    for look in (make_tables, *_looks(found)):
+        try:
+            look()
+        except Away as error:
+            print(f"{error} The desk waits for it, and retries what needs it.")
+            if look is make_tables:
+                later.add(asyncio.create_task(_make_tables_later(found.database)))
+    asked_to_end = _signals()
+    async with worker:
+        print(f"Serving {worker.task_queue!r} at {server['target_host']}. Ctrl+C ends it.")
+        await asked_to_end.wait()
+        print(
+            f"Stopping: running activities have {grace.total_seconds():g} s to finish. A second signal stops at once."
+        )
+    await model.aclose()
+    found.database.close()
+
+
+async def _make_tables_later(database: Database) -> None:
+    """Makes the tables as soon as the database is back."""
+    while True:
+        await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
+        try:
+            await asyncio.to_thread(looking.make_tables, database)
+            return print(
+                f"The database {database.name} answers, and has the desk's tables."
+            )
+        except Away:
+            continue
+        except WrongSetting as error:
+            return print(f"{error} Then start the desk again.")
+
+
+def _one_line(record: logging.LogRecord) -> bool:
+    """An attempt that fails is a line in the log: its traceback is in the history, and there may be thousands."""
+    if record.exc_info:
+        record.msg, record.exc_info = f"{record.msg}: {why(record.exc_info[1])}", None
+    return True
+
+
+def _signals() -> asyncio.Event:
+    """Is set by the first signal to end. The second ends the process at once."""
+    asked = asyncio.Event()
+
+    def ask(number: int) -> None:
+        if asked.is_set():
+            os._exit(128 + number)
+        asked.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, ask, number)
+    return asked

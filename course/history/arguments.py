@@ -39,6 +39,12 @@ def same_arguments(asked: Any, tool: dict[str, Any], recorded: list[Any] | None)
     return len(recorded) == len(expected) and all(map(_equal, expected, recorded))
 
 
+def same_object(asked: Any, recorded: Any) -> bool:
+    """Whether `recorded` is the JSON object that the text `asked` holds: no arguments are an empty one."""
+    asked, recorded = _json(asked or "{}"), recorded or {}
+    return isinstance(recorded, dict) and asked == recorded
+
+
 def _json(text: Any) -> Any:
     try:
         return json.loads(text)

@@ -1,15 +1,16 @@
 """Who decided that an activity runs: `plugin`, `agent`, `tool`, `workflow`, or `unknown`.
 
 An activity that the model asked for and one that the workflow's code asked for leave the same events. What
-tells them apart stands elsewhere in the history: in what the model answered before, and in what it was
+tells them apart is elsewhere in the history: in what the model answered before, and in what it was
 given afterwards. A *call* is a `function_call` in a model's recorded answer. It is *open* from the end of
-that model call until its output (a `function_call_output` with its `call_id`) stands in the input of a
+that model call until its output (a `function_call_output` with its `call_id`) is in the input of a
 later one. From this follows, for every activity:
 
 `plugin`     The integration schedules it for its own ends: the model calls, its MCP and sandbox operations.
              They are known by the names under which the plugin registers them; no other name is looked at.
 `agent`      It is what an open call asks for: the same operation, with the same arguments. An activity uses
              the call up. The turn does not matter: what a person has to approve may run in a later one.
+             A tool of an MCP server is what the call asks for, too: the plugin's `call-tool` with its name.
 `tool`       It is not what an open call asks for, but a call is open: the model called a tool, and that
              tool's own code chose this activity.
 `workflow`   No call is open that could have led to it: the workflow's own code asked for it.
@@ -22,16 +23,26 @@ renamed). *The same arguments*: see `arguments.py`.
 Three more things in the record make the rule sharper:
 
 - The plugin notes on every activity whether it was scheduled inside an agent run (`__openai_span`: a trace
-  id, or `no-op` where tracing is off) or outside (null). What is noted as outside is led to by no call.
+  id, or `no-op` where tracing is off) or outside (null). No call leads to what is noted as outside.
 - A tool that is an activity runs that activity and nothing else. So what runs while only such calls are
   open was chosen by code of the workflow's, in a run hook, say. That a tool is one is proved, for all its
-  calls, where its description stands as the summary of an activity that one of them asked for.
+  calls, where its description is the summary of an activity that one of them asked for. If one that looked
+  like the tool's came before it, that one was a hook's.
 - A call to a handoff is no call to a tool.
+
+**Scope.** All of this is about the OpenAI Agents SDK and its plugin (`temporalio-openai-agents`). Of an
+agent of any other framework, or of none, the record proves only that there is one (`foreign.py`: its model
+calls have a form that gives them away). From its first answer that calls a tool, nothing is called the
+workflow's: every row that is not the plugin's, and is not proved to be what an open call asks for, is
+`unknown`, and so are that agent's model calls before. A workflow without an agent has decided everything
+itself. A result that cannot be read may have been such an answer: what comes after it is `unknown`.
 
 **What the record cannot prove**
 
 - A function tool's code may run an activity of the tool's own name, with the call's own arguments. This is
-  `agent`: the model asked for just that, whoever wrote the wrapper.
+  `agent`: the model asked for just that, whoever wrote the wrapper. So may a run hook, before the tool's code
+  runs at all: then the hook's is `agent` and the tool's is `tool`, unless the tool is an activity and has a
+  description.
 - While the call of a function tool is open, other code may run beside it: the workflow's own, if it opened
   a `trace()` around the agent run (else the note tells), run hooks, guardrails. This is `tool`.
 - Calls may be left over, their output never given to a model: an agent that stops at its first tool, a
@@ -44,6 +55,12 @@ Three more things in the record make the rule sharper:
   since the Agents SDK asks again only when every call has its output; after any other model call they are
   in doubt. Local activities leave neither arguments nor a note, so they are never `agent`.
 - Hosted tools and function tools without activities leave nothing of their own.
+- A foreign agent is not seen if its model calls leave no activity with such a form: a graph whose node binds
+  the tools and whose next node runs them all under one name; a model call in a child workflow; a local one,
+  unless its tools are activities by their own names; an answer that is no call, and that the workflow's code
+  acts upon. Before the first call, what the framework does besides model calls and listings of tools is said
+  to be the workflow's.
+- Where results cannot be read, a foreign agent beside one of the plugin's is not seen: the note is believed.
 """
 
 import re
@@ -51,8 +68,9 @@ from collections import deque
 from functools import cache, cached_property
 from typing import Any
 
-from course.history.activities import Activity
-from course.history.arguments import same_arguments
+from course.history.arguments import same_arguments, same_object
+from course.history.executions import Activity
+from course.history.foreign import foreign_agent_in
 from course.history.reading import Unreadable, value_of
 
 MODEL_CALLS = {"invoke_model_activity", "invoke_model_activity_streaming"}
@@ -64,11 +82,17 @@ _PLUGIN = re.compile(
     r"|.+-stateful-server-session"
     r"|.+-sandbox_(client|session)_\w+"
 )
+_MCP_CALL = re.compile(r"temporalio\.mcp\..+\.call-tool|.+-(stateless|stateful)-call-tool(-v2)?")
 
 
 @cache
 def _is_plugin(name: str) -> bool:
     return _PLUGIN.fullmatch(name) is not None
+
+
+@cache
+def _is_mcp_call(name: str) -> bool:
+    return _MCP_CALL.fullmatch(name) is not None
 
 
 class ModelCall:
@@ -131,7 +155,7 @@ class Call:
             (item or {}).get(field) for field in ("call_id", "name", "arguments")
         )
         self.is_unreadable = self.in_doubt = item is None  # in doubt: whether it is open cannot be told
-        self.is_used = False  # an activity was what it asked for
+        self.used_by: Activity | None = None  # that was what it asked for
 
     @property
     def tool(self) -> dict[str, Any]:
@@ -158,7 +182,7 @@ def decide(activities: list[Activity]) -> None:
         if activity.name in MODEL_CALLS:
             model_call = in_flight[activity.position] = ModelCall(activity)
             open_calls = _still_open(open_calls, model_call)
-        if _is_plugin(activity.name):
+        if _is_plugin(activity.name) and not (open_calls and _is_mcp_call(activity.name)):
             activity.decided_by = "plugin"
             continue
         possible = _led_to_by(open_calls, activity)
@@ -166,11 +190,17 @@ def decide(activities: list[Activity]) -> None:
         if True in verdicts:
             activity.decided_by = "agent"
             call = possible[verdicts.index(True)]
-            call.is_used = True
-            if call.description and activity.summary == call.description:
+            if call.used_by is not None:  # by an activity that only looked like the tool's
+                call.used_by.decided_by = "tool"
+                by_tools.append((call.used_by, possible))
+            call.used_by = activity
+            is_the_tool = _is_plugin(activity.name) or activity.summary == call.description
+            if call.description and is_the_tool:
                 activity_tools.add((call.name, call.description))
-            if not call.description or activity.summary is not None:  # else a function tool's code may go on
+            if is_the_tool or not call.description:  # else a function tool's code may go on
                 open_calls.remove(call)
+        elif _is_plugin(activity.name):
+            activity.decided_by = "unknown" if None in verdicts else "plugin"
         elif None in verdicts or any(call.in_doubt for call in possible):
             activity.decided_by = "unknown"
         elif possible:
@@ -181,6 +211,24 @@ def decide(activities: list[Activity]) -> None:
     for activity, possible in by_tools:
         if all((call.name, call.description) in activity_tools for call in possible):
             activity.decided_by = "workflow"
+    others = [activity for activity in activities if not _is_plugin(activity.name)]
+    _doubt_for_foreign(others, has_agent=any(activity.name in MODEL_CALLS for activity in activities))
+
+
+def _doubt_for_foreign(activities: list[Activity], has_agent: bool) -> None:
+    """What the agent of another framework may have decided is `unknown`.
+
+    Where nothing but payloads that cannot be read speaks for one, and there is an agent of the plugin's, the
+    plugin's note is believed: it is that agent, and no second one, that the workflow asks.
+    """
+    agent = foreign_agent_in(activities)
+    for activity in activities:
+        if activity.decided_by not in ("workflow", "tool"):
+            continue
+        chosen = activity.position > agent.answered or activity.name in agent.types
+        doubtful = activity.decided_by == "workflow" and activity.position > agent.in_doubt
+        if chosen or (doubtful and not (has_agent and _in_agent_run(activity) is False)):
+            activity.decided_by = "unknown"
 
 
 def _with_new(calls: list[Call], new: list[Call]) -> list[Call]:
@@ -226,12 +274,34 @@ def _in_agent_run(activity: Activity) -> bool | None:
 
 def _asks_for(call: Call, activity: Activity) -> bool | None:
     """Whether the activity is what the call asks for; None where the record cannot tell."""
-    if call.is_used or activity.is_local:
+    if activity.is_local:
+        return False
+    if _is_mcp_call(activity.name):
+        return _asks_for_mcp(call, activity)
+    if call.used_by is not None and not _is_rather(activity, call):
         return False
     verdicts = {_same_operation(call, activity)}
     if False not in verdicts:
         verdicts.add(same_arguments(call.arguments, call.tool, activity.arguments))
     return False if False in verdicts else None if None in verdicts else True
+
+
+def _asks_for_mcp(call: Call, activity: Activity) -> bool | None:
+    given = (activity.arguments or [None])[0]
+    if call.is_unreadable or isinstance(given, Unreadable):
+        return None
+    if call.used_by is not None or not isinstance(given, dict):
+        return False
+    named = given.get("name") or given.get("tool_name")
+    return named == call.name and same_object(call.arguments, given.get("arguments"))
+
+
+def _is_rather(activity: Activity, call: Call) -> bool:
+    """Whether the activity is the tool itself, where the one before was not: a run hook's, say.
+
+    `activity_as_tool` leaves the tool's description as the summary of its activity.
+    """
+    return bool(call.description) and activity.summary == call.description != call.used_by.summary
 
 
 def _same_operation(call: Call, activity: Activity) -> bool | None:

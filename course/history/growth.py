@@ -7,7 +7,7 @@ import pandas as pd
 from temporalio.api.common.v1 import Header, Payload
 from temporalio.api.sdk.v1 import UserMetadata
 
-from course.history.activities import activities_of
+from course.history.executions import activities_of
 from course.history.reading import History, runs_of
 from course.history.turns import Turns
 
@@ -80,7 +80,7 @@ def growth(tables: Mapping[str, pd.DataFrame]) -> "Figure":
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].legend(fontsize=8, frameon=False)
     figure.description = "The largest run of each conversation. " + " ".join(
-        _in_words(name, table) for name, table in tables.items()
+        _told(name, table) for name, table in tables.items()
     )
     return figure
 
@@ -101,7 +101,7 @@ def _carried(message: Any) -> Iterator[int]:
                 yield from _carried(part)
 
 
-def _in_words(name: str, table: pd.DataFrame) -> str:
+def _told(name: str, table: pd.DataFrame) -> str:
     runs = table.groupby("run").bytes.sum()
     many = f"{len(runs)} run{'s' if len(runs) > 1 else ''}"
     return f"{name}: {many}, {runs.max() / 1000:,.0f} kB carried."

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from course.history.activities import RUN_ENDS, activities_of
+from course.history.executions import RUN_ENDS, activities_of
 from course.history.reading import History, Run, runs_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-RECORD = "record_move"
-"""The type of the activity that keeps a move. Its second argument has `from_state`, `to_state`, `by`, `outcome`."""
+_MOVE = {"from_state", "to_state", "by", "outcome"}
+"""What the argument holds by which an activity records a move."""
 
 INK, FAINT = "#333333", "#999999"
 # Colour and dashes of an arrow, by who makes the move. Each pair is told apart in grey, too.
@@ -42,7 +42,7 @@ class _Visit:
         return pd.NaT if self.ended is None else pd.Timedelta(self.ended - self.began).round("min")
 
 
-def path_table(history: History) -> pd.DataFrame:
+def path_table(history: History, activity: str | None = None) -> pd.DataFrame:
     """One row for each state that a ticket came to, in order.
 
     | column | holds |
@@ -52,10 +52,11 @@ def path_table(history: History) -> pd.DataFrame:
     | `spent` | Timedelta: how long it was there, in virtual time to the minute; missing where it still is |
     | `refused` | how many moves were proposed there and refused |
 
-    A ticket has moved when the activity `record_move` has completed, so a history without one has no rows.
-    Takes and raises what `activity_table` does.
+    A ticket has moved when an activity has completed that was given the move to record: an argument with
+    `from_state`, `to_state`, `by` and `outcome`. `activity` is the type of that activity; without it, all
+    that were given one count. A history without a move has no rows. Takes and raises what `activity_table` does.
     """
-    visits = _visits(runs_of(history))
+    visits = _visits(runs_of(history), activity)
     return pd.DataFrame(
         {
             "state": pd.Series([visit.state for visit in visits], dtype="str"),
@@ -66,14 +67,19 @@ def path_table(history: History) -> pd.DataFrame:
     )
 
 
-def _visits(runs: list[Run]) -> list[_Visit]:
-    asked = [one for one in activities_of(runs) if one.name == RECORD and one.status == "completed"]
-    asked.sort(key=lambda one: one.closed_position or 0)
+def _visits(runs: list[Run], activity: str | None) -> list[_Visit]:
+    recorded = [
+        one
+        for one in activities_of(runs)
+        if activity in (None, one.name) and one.status == "completed" and not one.is_local
+    ]
+    recorded.sort(key=lambda one: one.closed_position or 0)
     visits: list[_Visit] = []
-    for one in asked:
-        arguments = one.arguments or []
-        move = arguments[1] if len(arguments) > 1 else None
-        if not isinstance(move, dict):
+    for one in recorded:
+        move = next(
+            (part for part in one.arguments or [] if isinstance(part, dict) and part.keys() >= _MOVE), None
+        )
+        if move is None:
             continue
         now = _time(one.closed)
         if not visits:
@@ -92,7 +98,7 @@ def _time(event: object) -> int:
     return event.event_time.seconds * 1_000_000_000 + event.event_time.nanos  # type: ignore[attr-defined]
 
 
-def path(history: History, *, title: str | None = None) -> Figure:
+def path(history: History, activity: str | None = None, *, title: str | None = None) -> Figure:
     """A figure of a ticket's path: from left to right the states in the order in which it came to them.
 
     Each has a row. A bar says how long the ticket was there (it is not drawn to scale: a state of milliseconds
@@ -103,7 +109,7 @@ def path(history: History, *, title: str | None = None) -> Figure:
     """
     from course.history.picture import Picture  # half a second: only who draws pays for it
 
-    visits = _visits(runs_of(history))
+    visits = _visits(runs_of(history), activity)
     rows = {state: -number for number, state in enumerate(dict.fromkeys(v.state for v in visits))}
     size = (min(max(4.5, 1.3 + _VISIT * len(visits)), 11.0), 1.2 + _ROW * max(len(rows), 1))
     figure = Picture(figsize=size, layout="constrained")

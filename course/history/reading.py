@@ -12,6 +12,8 @@ from temporalio.api.common.v1 import Payload
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import WorkflowHistory
 
+from course.history.parsing import read_events
+
 Run: TypeAlias = Sequence[HistoryEvent]
 History: TypeAlias = WorkflowHistory | str | bytes | Mapping[str, Any] | Sequence["History"]
 
@@ -19,29 +21,42 @@ _HAND_IN = (
     "Hand in a temporalio.client.WorkflowHistory, its JSON text (from to_json(), `temporal workflow show "
     "--output json` or the Web UI's download), that JSON parsed, or a list of these, one a run."
 )
+# From the quick reader: an older tool's JSON, more than one run, or no history. The SDK's reader decides.
+_NOT_SO = (ValueError, KeyError, TypeError, AttributeError)
 
 
 def runs_of(history: History) -> list[Run]:
-    """The runs of one workflow, each a sequence of events, the first run first.
+    """The runs of one workflow, each a sequence of events in the order of their ids, the first run first.
+
+    The order in which they are handed in says nothing: `temporal workflow show --reverse` begins with the
+    newest event.
 
     Raises ValueError, in a sentence, for what is not a history.
     """
     if isinstance(history, (str, bytes)):
-        history = _parsed(history)
+        text = (
+            history.decode(json.detect_encoding(history), "replace")
+            if isinstance(history, bytes)
+            else history
+        )
+        try:
+            return [_in_order(read_events(text))]
+        except _NOT_SO:
+            history = _parsed(text)
     if isinstance(history, Sequence) and not isinstance(history, (str, bytes)):
         if not history:
             raise ValueError(f"The list of histories is empty. {_HAND_IN}")
         runs = [run for part in history for run in runs_of(part)]
         return sorted(runs, key=lambda run: _nanoseconds(run[0].event_time) if run else 0)
     if isinstance(history, WorkflowHistory):
-        return [history.events]
+        return [_in_order(history.events)]
     if isinstance(history, Mapping):
-        return [_events(history)]
+        return [_in_order(_events(history))]
     read = " Read the file first: path.read_text()." if isinstance(history, os.PathLike) else ""
     raise ValueError(f"This is no workflow history, but of type {type(history).__name__}.{read} {_HAND_IN}")
 
 
-def _parsed(text: str | bytes) -> Any:
+def _parsed(text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError as error:
@@ -50,9 +65,18 @@ def _parsed(text: str | bytes) -> Any:
 
 def _events(history: Mapping[str, Any]) -> Run:
     try:
+        return read_events(history)
+    except _NOT_SO:
+        pass
+    try:
         return WorkflowHistory.from_json("", dict(history)).events
     except (ValueError, TypeError, AttributeError, ParseError) as error:
         raise ValueError(f"This JSON is not a workflow history ({error}). {_HAND_IN}") from None
+
+
+def _in_order(events: Run) -> Run:
+    ids = [event.event_id for event in events]
+    return events if ids == sorted(ids) else sorted(events, key=lambda event: event.event_id)
 
 
 def _nanoseconds(time: Any) -> int:

@@ -6,8 +6,8 @@ import pandas as pd
 from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.api.history.v1 import HistoryEvent
 
-from course.history.activities import LOCAL_ACTIVITY, Activity, activities_of, message_behind
 from course.history.deciders import decide
+from course.history.executions import LOCAL_ACTIVITY, Activity, activities_of, message_behind
 from course.history.reading import History, Run, runs_of, text_of, value_of
 from course.history.turns import Turns
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from temporalio.api.enums.v1 import EventType
 
-from course.history.activities import Activity
+from course.history.executions import Activity
 from course.history.reading import History, Run, runs_of
 from course.history.tables import clock_jump, decided
 from course.history.turns import Turns
@@ -44,6 +44,7 @@ _JUMP = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIME_SKIPPING_TRANSITIONED
 _ROW = 0.3  # inches
 _BAR = 0.64  # of a row
 _TRACK = 0.72  # what each further track adds to it
+_LEGIBLE = 1000.0  # on the x axis: what is longer has no room for words beside its bars, gaps and brackets
 
 
 @dataclass
@@ -82,15 +83,19 @@ def timeline(history: History, *, title: str | None = None) -> Figure:
     axes = figure.add_subplot()
     y = _draw_lanes(axes, tracks)
     gaps = [x[jump.position] - 0.45 for jump in jumps]
+    legible = x["end"] < _LEGIBLE
+    _draw_bars(axes, activities, spans, y)
     for activity in activities:
-        _draw_bar(axes, activity, spans[activity], y[activity.decided_by, activity.name], x, gaps)
+        _draw_troubles(
+            axes, activity, spans[activity], y[activity.decided_by, activity.name], x, gaps, legible
+        )
     bottom = min(y.values(), default=0) - 0.9
     for jump, gap in zip(jumps, gaps, strict=True):
-        _draw_break(axes, jump, gap, bottom)
+        _draw_break(axes, jump, gap, bottom, legible)
     for start in x["runs"]:
         axes.axvline(start, color=_FAINT, linewidth=0.8, linestyle=(0, (1, 3)), gid="run")
         axes.annotate("new run", (start, 0.6), ha="center", va="bottom", fontsize=7, color=_FAINT)
-    _draw_brackets(axes, brackets, bottom)
+    _draw_brackets(axes, brackets, bottom, legible)
     axes.set_xlim(-0.3, x["end"] + 0.5)
     axes.set_ylim(bottom - 0.9 * max(_depth(brackets) - 1, 0) - 0.7, 0.7)
     axes.set_title(
@@ -216,48 +221,71 @@ def _spans(activities: list[Activity], x: dict[Any, Any]) -> dict[Activity, tupl
     return spans
 
 
-def _draw_bar(
+def _draw_bars(
+    axes: Axes,
+    activities: list[Activity],
+    spans: dict[Activity, tuple[float, float, int]],
+    y: dict[tuple[str, str], float],
+) -> None:
+    """The bars, row by row: a row's are one artist, for thousands of artists take minutes to draw."""
+    from matplotlib.collections import PolyCollection
+
+    rows: dict[tuple[str, str], list[Activity]] = {}
+    for activity in activities:
+        rows.setdefault((activity.decided_by, activity.name), []).append(activity)
+    for (decider, name), row in rows.items():
+        _, colour, hatch = _LANES[decider]
+        corners = []
+        for activity in row:
+            left, right, track = spans[activity]
+            bottom = y[decider, name] - _BAR / 2 + track * _TRACK
+            top = bottom + _BAR
+            corners.append([(left, bottom), (right, bottom), (right, top), (left, top)])
+        ended = [activity.closed is not None for activity in row]
+        bars = PolyCollection(
+            corners,
+            facecolors=[colour if one else "white" for one in ended],
+            linestyles=["-" if one else (0, (4, 2)) for one in ended],
+            edgecolors=_INK,
+            linewidths=0.8,
+            joinstyle="miter",
+            capstyle="butt",
+            hatch=hatch,
+            gid=f"bar {decider} {name}",
+        )
+        axes.add_collection(bars, autolim=False)
+
+
+def _draw_troubles(
     axes: Axes,
     activity: Activity,
     span: tuple[float, float, int],
     row: float,
     x: dict[Any, Any],
     gaps: list[float],
+    legible: bool,
 ) -> None:
-    """The bar, its failed attempts, and in words what is not as it should be."""
+    """What is not as it should be with an activity: its failed attempts, its end, and both in words."""
     from matplotlib.patches import Rectangle
 
     left, right, track = span
-    height = _BAR
     bottom = row - _BAR / 2 + track * _TRACK
-    _, colour, hatch = _LANES[activity.decided_by]
-    ended = activity.closed is not None
-    waited = 0.0  # the part of the bar in which attempts failed and were waited for
-    if (activity.attempts or 1) > 1 and activity.started_position in x:
-        waited = x[activity.started_position] - left
-    style = {"edgecolor": _INK, "linewidth": 0.8, "linestyle": "-" if ended else (0, (4, 2)), "hatch": hatch}
-    name = f"bar {activity.decided_by} {activity.name}"
-    axes.add_patch(
-        Rectangle(
-            (left, bottom), right - left, height, facecolor=colour if ended else "white", gid=name, **style
-        )
-    )
     words = [] if activity.status == "completed" else [activity.status]
-    if waited:
-        pale = {"facecolor": "white", "alpha": 0.6, "linewidth": 0}
-        axes.add_patch(Rectangle((left, bottom), waited, height, gid="waited", **pale))
-        axes.plot([left + waited] * 2, [bottom, bottom + height], color=_INK, linewidth=0.8)
-        crosses = _apart(left, waited, min(activity.attempts - 1, 12), gaps)
-        axes.plot(
-            crosses, [bottom + height / 2] * len(crosses), "x", color=_INK, markersize=5, gid="attempts"
-        )
     if (activity.attempts or 1) > 1:
         words.insert(0, f"attempt {activity.attempts}")
+        if activity.started_position in x:  # the part of the bar in which attempts failed and were waited for
+            waited = x[activity.started_position] - left
+            pale = {"facecolor": "white", "alpha": 0.6, "linewidth": 0}
+            axes.add_patch(Rectangle((left, bottom), waited, _BAR, gid="waited", **pale))
+            axes.plot([left + waited] * 2, [bottom, bottom + _BAR], color=_INK, linewidth=0.8)
+            crosses = _apart(left, waited, min(activity.attempts - 1, 12), gaps)
+            middle = [bottom + _BAR / 2] * len(crosses)
+            axes.plot(crosses, middle, "x", color=_INK, markersize=5, gid="attempts")
     if activity.status in ("failed", "timed out", "canceled"):
-        axes.plot([right], [bottom + height / 2], "X", color=_INK, markersize=6, gid="failed", zorder=4)
-    if words:
+        axes.plot([right], [bottom + _BAR / 2], "X", color=_INK, markersize=6, gid="failed", zorder=4)
+    if words and legible:
         place = {"xytext": (0, 2), "textcoords": "offset points", "ha": "right", "va": "bottom"}
-        at = (right, bottom + height)
+        at = (right, bottom + _BAR)
         axes.annotate(", ".join(words), at, fontsize=7, color=_INK, gid="words", **place)
 
 
@@ -267,7 +295,7 @@ def _apart(left: float, width: float, count: int, gaps: list[float]) -> list[flo
     return [next((gap + 0.4 for gap in gaps if abs(gap - place) < 0.3), place) for place in places]
 
 
-def _draw_break(axes: Axes, jump: _Jump, middle: float, bottom: float) -> None:
+def _draw_break(axes: Axes, jump: _Jump, middle: float, bottom: float, legible: bool) -> None:
     """A gap through all lanes between two torn edges, and how far the clock went."""
     half = 0.16
     heights = [bottom + 0.35 + n * 0.25 for n in range(int((0.2 - bottom) / 0.25) + 1)]
@@ -276,6 +304,8 @@ def _draw_break(axes: Axes, jump: _Jump, middle: float, bottom: float) -> None:
     axes.fill_betweenx(heights, left, right, color="white", zorder=3, linewidth=0, gid="break")
     for edge in (left, right):
         axes.plot(edge, heights, color=_FAINT, linewidth=0.8, zorder=3.1)
+    if not legible:
+        return
     label = f"+{_span(jump.by)}" + (f"\nin {jump.count} jumps" if jump.count > 1 else "")
     axes.annotate(
         label, (middle, heights[-1] + 0.05), ha="center", va="bottom", fontsize=7.5, color=_INK, gid="jump"
@@ -306,13 +336,26 @@ def _depth(brackets: list[tuple]) -> int:
     return max((depth + 1 for *_, depth in brackets), default=0)
 
 
-def _draw_brackets(axes: Axes, brackets: list[tuple], bottom: float) -> None:
-    for turn, left, right, replied, depth in brackets:
-        y = bottom - 0.9 * depth
-        axes.plot([left, left], [bottom - 0.15, 0.5], color="#dddddd", linewidth=0.8, zorder=0)
-        axes.plot([left, left, right], [y + 0.15, y, y], color=_INK, linewidth=1.0, gid="turn")
-        if replied:
-            axes.plot([right], [y], marker=">", color=_INK, markersize=4)
+def _draw_brackets(axes: Axes, brackets: list[tuple], bottom: float, legible: bool) -> None:
+    from matplotlib.collections import LineCollection
+
+    heights = [bottom - 0.9 * depth for *_, depth in brackets]
+    ups = [[(left, bottom - 0.15), (left, 0.5)] for _, left, *_ in brackets]
+    unders = [
+        [(left, y + 0.15), (left, y), (right, y)]
+        for (_, left, right, *_), y in zip(brackets, heights, strict=True)
+    ]
+    look = {"capstyle": "projecting", "joinstyle": "round"}
+    axes.add_collection(
+        LineCollection(ups, colors="#dddddd", linewidths=0.8, zorder=0, **look), autolim=False
+    )
+    turns = LineCollection(unders, colors=_INK, linewidths=1.0, zorder=2, gid="turn", **look)
+    axes.add_collection(turns, autolim=False)
+    ends = [(right, y) for (_, _, right, replied, _), y in zip(brackets, heights, strict=True) if replied]
+    axes.plot([x for x, _ in ends], [y for _, y in ends], ">", color=_INK, markersize=4)
+    if not legible:
+        return
+    for (turn, left, right, replied, _), y in zip(brackets, heights, strict=True):
         word = f"turn {turn}" if right - left < 3 or not replied else f"turn {turn}, to its reply"
         axes.annotate(word, ((left + right) / 2, y - 0.12), ha="center", va="top", fontsize=8, color=_INK)
 

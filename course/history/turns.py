@@ -27,7 +27,7 @@ from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 
-from course.history.activities import Activity, message_behind
+from course.history.executions import Activity, message_behind
 from course.history.reading import Run
 
 ACCEPTED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED

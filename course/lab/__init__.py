@@ -8,7 +8,7 @@ if sys.platform == "win32":
         "Install it with `wsl --install`, clone the course there, and run `make lab`."
     )
 
-from course.lab.conversation import Conversation
+from course.lab.chat import Conversation
 from course.lab.errors import LabError, MessageRefused
 from course.lab.lab import Lab
 from course.lab.replaying import replay

@@ -15,7 +15,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from course.lab.awaiting import awaited
 from course.lab.errors import LabError
 
-PATIENCE = timedelta(seconds=30)
+ANSWER_TIMEOUT = timedelta(seconds=30)
 
 FOREIGN = ("Update handler for 'decide' expected", "Failed decoding arguments", "positional argument")
 """How a workflow answers that takes no decision, or takes one in another form."""
@@ -39,7 +39,9 @@ class Approver:
         approval = self._client.get_workflow_handle(number)
         verdict = {"decision": decision, "by": self.name, "reason": reason}
         try:
-            return await approval.execute_update("decide", verdict, result_type=str, rpc_timeout=PATIENCE)
+            return await approval.execute_update(
+                "decide", verdict, result_type=str, rpc_timeout=ANSWER_TIMEOUT
+            )
         except WorkflowUpdateFailedError as error:
             if isinstance(error.cause, ApplicationError) and any(
                 words in error.cause.message for words in FOREIGN
@@ -50,7 +52,7 @@ class Approver:
             if (task := asyncio.current_task()) and task.cancelling():  # this wait, not the decision
                 raise asyncio.CancelledError from None
             raise LabError(
-                f"{number} gave no answer in {PATIENCE.total_seconds():g} s: is there a worker that runs it? {_not_known(number)}"
+                f"{number} gave no answer in {ANSWER_TIMEOUT.total_seconds():g} s: is there a worker that runs it? {_not_known(number)}"
             ) from None
         except RPCError as error:
             if error.status != RPCStatusCode.NOT_FOUND:

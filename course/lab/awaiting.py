@@ -11,8 +11,8 @@ from course.lab.errors import LabError
 class NotAwaited(Coroutine[Any, Any, Any]):
     """What an async method returns: a coroutine. Taken for its result, it says what is missing."""
 
-    def __init__(self, coroutine: Coroutine[Any, Any, Any], call: str) -> None:
-        self._coroutine, self._call = coroutine, call
+    def __init__(self, coroutine: Coroutine[Any, Any, Any], call: str, block: str | None = None) -> None:
+        self._coroutine, self._call, self._block = coroutine, call, block
 
     def __await__(self) -> Generator[Any, Any, Any]:
         return self._coroutine.__await__()
@@ -38,23 +38,28 @@ class NotAwaited(Coroutine[Any, Any, Any]):
 
     def __enter__(self) -> Any:  # with lab.outage("mail"):
         self.close()  # nobody can await it any more: no warning beside the sentence
-        raise self._missing()
+        raise self._missing(self._block)
 
     def __exit__(self, *error: object) -> None: ...
 
-    def _missing(self) -> LabError:
+    async def __aenter__(self) -> Any:  # async with Lab.start():
+        self.__enter__()
+
+    async def __aexit__(self, *error: object) -> None: ...
+
+    def _missing(self, instead: str | None = None) -> LabError:
         return LabError(
-            f"{self._call} was called without await, so nothing has happened yet: await {self._call}."
+            f"{self._call} was called without await, so nothing has happened yet: {instead or f'await {self._call}'}"
         )
 
 
-def awaited(call: str) -> Callable[[Any], Any]:
-    """Decorates an async method; `call` is how a notebook writes it."""
+def awaited(call: str, block: str | None = None) -> Callable[[Any], Any]:
+    """Decorates an async method. `call` is how a notebook writes it, `block` how a block with it begins."""
 
     def decorate(method: Any) -> Any:
         @functools.wraps(method)
         def method_that_says_so(*args: Any, **kwargs: Any) -> NotAwaited:
-            return NotAwaited(method(*args, **kwargs), call)
+            return NotAwaited(method(*args, **kwargs), call, block)
 
         return method_that_says_so
 

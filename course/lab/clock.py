@@ -12,6 +12,8 @@ from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from temporalio.service import RPCError
 from temporalio.testing import TimeSkipper, TimeSkippingConfig
 
+from course.lab.compat import hold_clock
+
 # Held: left enabled, an idle conversation would jump at once to its next timer. The limit on skips is the
 # server's way to stop a workflow that waits in a loop; its default (200) ends three hours of retries.
 HELD = TimeSkippingConfig(enabled=False, max_session_skip_count=100_000, disable_propagation=True)
@@ -81,4 +83,4 @@ class Clock:
 
     async def _hold(self, handle: WorkflowHandle[Any, Any]) -> None:
         with contextlib.suppress(RPCError):  # a workflow that has ended has no clock to hold
-            await self._skipper._update_time_skipping_config(handle, HELD)
+            await hold_clock(self._skipper, handle, HELD)

@@ -22,7 +22,7 @@ from temporalio.worker import (
 )
 
 from course.lab.errors import LabError
-from course.lab.worker import Sandbox
+from course.lab.running import Sandbox
 
 MOMENT = re.compile(r"(before|after) (.+?)(?: #([1-9]\d*))?")
 

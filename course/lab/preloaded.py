@@ -12,11 +12,11 @@ import matplotlib.backends.backend_agg  # what a report is drawn with
 import sqlalchemy.dialects.sqlite
 from agents import ModelSettings, ModelTracing, OpenAIProvider
 from openai import AsyncOpenAI
-from temporalio import workflow
 from temporalio.openai_agents._invoke_model_activity import ActivityModelInput
 
+from course.lab import compat
 from course.lab.everything import workflows
-from course.lab.worker import PAYLOADS, Sandbox, agents_plugin
+from course.lab.running import PAYLOADS, Sandbox, lab_plugin
 from course.models import OfflineModel
 from course.models.wire import as_response
 
@@ -48,9 +48,9 @@ def read_a_model_call() -> None:
 
 async def try_workflows() -> None:
     """Otherwise every worker that is forked from here tries them all, for half a second."""
-    sandbox = agents_plugin(OpenAIProvider(api_key="none")).workflow_runner(Sandbox())
+    sandbox = lab_plugin(OpenAIProvider(api_key="none")).workflow_runner(Sandbox())
     for each in workflows():
-        sandbox.prepare_workflow(workflow._Definition.must_from_class(each))
+        sandbox.prepare_workflow(compat.workflow_definition(each))
 
 
 asyncio.run(ask_once())

@@ -9,7 +9,8 @@ import asyncio
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -23,7 +24,7 @@ from course.desk.services import Database, Mail, Services, Shop, Webhook
 from course.lab.errors import LabError
 from course.lab.moments import DyingRunner, KillAt, Moment
 from course.lab.outages import OutageInterceptor, OutageProvider, Outages
-from course.lab.worker import RunningWorker, agents_plugin, runtime
+from course.lab.running import RunningWorker, lab_plugin, runtime
 from course.models import model_provider
 
 FORKS = multiprocessing.get_context("forkserver")
@@ -35,11 +36,13 @@ class WorkerSettings:
     """All that a worker in another process needs to do the same work."""
 
     address: str
+    namespace: str
     task_queue: str
     workflows: Sequence[type]
     activities: Sequence[Callable[..., Any]]
     model: Model | str | None
     model_calls: ModelActivityParameters | None
+    plugin_options: Mapping[str, Any]
     database_url: str
     mail_port: int
     webhook_url: str
@@ -78,7 +81,8 @@ class WorkerProcess:
         try:
             problem = await asyncio.to_thread(ready.recv)
         except EOFError:
-            problem = f"it ended with exit code {process.exitcode}"
+            process.join(5)
+            problem = f"it ended with exit code {process.exitcode}.{_script()}"
         if problem:
             raise LabError(f"The worker process did not start: {problem}")
         return cls(process)
@@ -105,6 +109,16 @@ class WorkerProcess:
         self._process.kill()
 
 
+def _script() -> str:
+    """What a script has to do that a notebook has not."""
+    if not hasattr(sys.modules["__main__"], "__file__"):
+        return ""
+    return (
+        " A process that a script starts reads the script again: put what yours does under "
+        "`if __name__ == '__main__':`."
+    )
+
+
 def _main(
     settings: WorkerSettings, kill: Sequence[Moment], ready: Connection, environment: dict[str, str]
 ) -> None:
@@ -126,8 +140,11 @@ async def _work(settings: WorkerSettings, kill: Sequence[Moment], ready: Connect
     try:
         outages = Outages(settings.outages)
         _, provider = model_provider(settings.model)
-        plugin = agents_plugin(OutageProvider(provider, outages), settings.model_calls)
-        client = await Client.connect(settings.address, plugins=[plugin], runtime=runtime())
+        refusable = OutageProvider(provider, outages)
+        plugin = lab_plugin(refusable, settings.model_calls, **settings.plugin_options)
+        client = await Client.connect(
+            settings.address, namespace=settings.namespace, plugins=[plugin], runtime=runtime()
+        )
         kill_at = KillAt(kill) if kill else None
         worker = RunningWorker(
             client,

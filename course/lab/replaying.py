@@ -13,8 +13,9 @@ from temporalio.worker import Replayer
 
 from course.history import event_table
 from course.history.reading import History, Run, runs_of
+from course.lab.compat import workflow_definition
 from course.lab.errors import LabError
-from course.lab.worker import runtime
+from course.lab.running import runtime
 
 
 async def replay(history: History, *workflows: type) -> str:
@@ -41,7 +42,7 @@ async def replay(history: History, *workflows: type) -> str:
 
 
 def _named(code: Any) -> str | None:
-    definition = workflow._Definition.from_class(code) if isinstance(code, type) else None
+    definition = workflow_definition(code)
     if definition is None:
         raise LabError(
             f"{code!r} is not a workflow, so nothing was replayed: hand in a class with @workflow.defn."

@@ -8,6 +8,7 @@ kernel, or, when the kernel was killed outright, with the next lab that starts.
 import asyncio
 import contextlib
 import fcntl
+import itertools
 import json
 import os
 import shutil
@@ -65,7 +66,13 @@ class Server:
 
     @classmethod
     def launch(
-        cls, folder: Path, *, ui: bool, persist: Path | None, ports: Sequence[int] | None = None
+        cls,
+        folder: Path,
+        *,
+        ui: bool,
+        persist: Path | None,
+        ports: Sequence[int] | None = None,
+        namespace: str = "default",
     ) -> "Server":
         """Starts the process, on free ports or those given; it is up when it `listens()`.
 
@@ -79,13 +86,17 @@ class Server:
         command += (
             ["--ui-ip", HOST, "--ui-port", str(ui_port), "--ui-disable-news-fetch"] if ui else ["--headless"]
         )
+        if namespace != "default":
+            command += ["--namespace", namespace]
         if persist:
             command += ["--db-filename", str(persist)]
         for name, value in SETTINGS.items():
             command += ["--dynamic-config-value", f"{name}={value}"]
         log = folder / "server.log"
         try:
-            with log.open("ab") as output:
+            with log.open(
+                "wb"
+            ) as output:  # of this start alone: why an earlier one failed is not why this one did
                 process = subprocess.Popen(
                     command,
                     stdin=subprocess.DEVNULL,
@@ -105,15 +116,15 @@ class Server:
         except OSError as error:
             raise LabError(
                 f"The Temporal server at {binary} cannot run on this machine: {error}. "
-                "Run `make clean setup` to install it anew."
+                "Run `make clean setup` to install it again."
             ) from None
         note_process(folder, process.pid)
         return cls(process, ports, ui, log)
 
-    async def listens(self, patience: float = 20.0) -> bool:
-        """Waits until somebody listens on the server's port; False when the server has ended, or `patience`."""
+    async def listens(self, seconds: float = 20) -> bool:
+        """Waits until somebody listens on the server's port; False when the server has ended, or the time is over."""
         host, port = self.address.split(":")
-        deadline = asyncio.get_running_loop().time() + patience
+        deadline = asyncio.get_running_loop().time() + seconds
         while self.running and asyncio.get_running_loop().time() < deadline:
             try:
                 _, writer = await asyncio.open_connection(host, int(port))
@@ -124,9 +135,9 @@ class Server:
                 return True
         return False
 
-    async def ended(self, patience: float = 20.0) -> None:
+    async def ended(self, seconds: float = 20) -> None:
         """Waits for its end: it says why in its log."""
-        deadline = asyncio.get_running_loop().time() + patience
+        deadline = asyncio.get_running_loop().time() + seconds
         while self.running and asyncio.get_running_loop().time() < deadline:
             await asyncio.sleep(0.01)
 
@@ -151,12 +162,19 @@ class Server:
         return LabError(f"The Temporal server did not start: {reason}")
 
     def last_words(self) -> str:
-        """The last line of the log: why the server ended. A long one says it at its end."""
+        """Why the server ended, in its own words.
+
+        That is its last line, and if that is long, the end of it. But a port that was lost is named wherever it
+        was said: after that the server may panic, and Go's stack is no reason.
+        """
         try:
             lines = self.log.read_text(errors="replace").strip().splitlines()
         except FileNotFoundError:
             return "it has ended, and its folder is gone."
-        last = lines[-1] if lines else "it ended without a word"
+        lost_its_port = [line for line in lines if "address already in use" in line]
+        before_the_stack = list(itertools.takewhile(lambda line: not line.startswith("goroutine "), lines))
+        said = lost_its_port or [line for line in before_the_stack if line] or ["it ended without a word"]
+        last = said[-1]
         return f"{last if len(last) <= 300 else '… ' + last[-300:]}."
 
     def stop(self) -> None:

@@ -18,7 +18,7 @@ from temporalio.worker import (
 )
 
 from course.history import event_table
-from course.lab.worker import runtime
+from course.lab.running import runtime
 
 
 async def watch_replay(workflow: type, history: WorkflowHistory) -> pd.DataFrame:

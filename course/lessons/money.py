@@ -4,6 +4,7 @@ from temporalio import activity
 
 from course.desk.activities import refused
 from course.desk.services import Refused, current_services
+from course.lessons import stock, till
 
 
 @activity.defn
@@ -16,7 +17,7 @@ def issue_refund(refund_id: str, order_id: str, amount_cents: int) -> str:
         amount_cents: How much, in cents.
     """
     try:
-        return current_services().shop.refund(refund_id, order_id, amount_cents)
+        return till.refund(current_services().database, refund_id, order_id, amount_cents)
     except Refused as error:
         raise refused(error) from error
 
@@ -30,7 +31,7 @@ def put_back(task_id: str, order_id: str) -> str:
         order_id: The order's number, such as 1042.
     """
     try:
-        return current_services().shop.put_back(task_id, order_id)
+        return stock.put_back(current_services().database, task_id, order_id)
     except Refused as error:
         raise refused(error) from error
 
@@ -44,6 +45,6 @@ def take_out(task_id: str, order_id: str) -> str:
         order_id: The order's number, such as 1042.
     """
     try:
-        return current_services().shop.take_out(task_id, order_id)
+        return stock.take_out(current_services().database, task_id, order_id)
     except Refused as error:
         raise refused(error) from error

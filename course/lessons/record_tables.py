@@ -1,4 +1,4 @@
-"""The tables of `records`, beside the desk's. In a file of their own: a table is made once in a process, and a
+"""The tables of `records`, `stock` and `till`, beside the desk's. In a file of their own: a table is made once in a process, and a
 workflow's sandbox imports its lesson's modules again."""
 
 import sqlalchemy as sql
@@ -34,4 +34,18 @@ decisions = sql.Table(
     sql.Column("reason", sql.Text),
     sql.Column("asked_at", sql.String),
     sql.Column("decided_at", sql.String),
+)
+stock_moves = sql.Table(
+    "stock_moves",
+    database.metadata,
+    sql.Column("task_id", sql.String, primary_key=True),
+    sql.Column("plant", sql.String),
+    sql.Column("quantity", sql.Integer),
+)
+refunds = sql.Table(
+    "refunds",
+    database.metadata,
+    sql.Column("refund_id", sql.String, primary_key=True),
+    sql.Column("order_id", sql.String),
+    sql.Column("amount_cents", sql.Integer),
 )

@@ -212,7 +212,7 @@ def slow_model(call: PendingActivityInfo) -> str | None:
         f"{happens} Nothing is lost: once it answers, `await chat.transcript()` shows the reply. To wait longer for a "
         "slow model: `await chat.send(…, timeout=120)`. One call may take 60 s, unless the lab gives it more: "
         "`Lab.start(model=…, model_calls=replace(MODEL_CALLS, start_to_close_timeout=timedelta(minutes=5)))`, with "
-        "MODEL_CALLS from course.lab.worker and replace from dataclasses."
+        "MODEL_CALLS from course.desk.plugin and replace from dataclasses."
     )
 
 

@@ -233,6 +233,35 @@ def bench_tables() -> None:
     report("activity_table: cost an event at 50,000 ÷ at 5,000 events", growth, "at most 1.20", growth <= 1.2)
 
 
+def bench_histories() -> None:
+    """200,000 events as JSON text: the SDK's own reader, which the tables used to go through, is the baseline."""
+    from tests.benchmarks.history import long_history
+
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "history.json"
+        file.write_text(long_history(200_000).to_json())
+
+        def measured(what: str) -> tuple[float, float]:
+            command = [sys.executable, "-m", "tests.benchmarks.history", what, str(file)]
+            seconds, megabytes = subprocess.run(
+                command, check=True, capture_output=True, text=True
+            ).stdout.split()
+            return float(seconds), float(megabytes)
+
+        seconds, megabytes = measured("sdk")
+        for what, most in (("table", 0.5), ("events", 0.5), ("timeline", 1.4)):
+            ours, peak = measured(what)
+            name = {"table": "activity_table", "events": "event_table"}.get(what, "timeline, drawn")
+            ratio, target = ours / seconds, f"at most {most:.2f}"
+            report(
+                f"{name} of 200,000 events in JSON ÷ the SDK's reading it: CPU", ratio, target, ratio <= most
+            )
+            ratio = peak / megabytes
+            report(
+                f"{name} of 200,000 events in JSON ÷ the same: memory", ratio, "at most 0.50", ratio <= 0.5
+            )
+
+
 # Starting
 
 
@@ -298,8 +327,8 @@ async def bench_takeover() -> None:
     """From SIGKILL of the worker process to the next activity that is completed, by the kernel's worker."""
     activity = policies.RECORD["heartbeat_timeout"] + timedelta(seconds=1)  # and the first retry's pause
     moments = {
-        "in a model call (heartbeat 2 s, retry 1 s)": ("before invoke_model_activity", activity),
-        "in an activity (heartbeat 2 s, retry 1 s)": ("before save_to_database", activity),
+        "in a model call (heartbeat 3 s, retry 1 s)": ("before invoke_model_activity", activity),
+        "in an activity (heartbeat 3 s, retry 1 s)": ("before save_to_database", activity),
         "in a workflow task (its timeout 3 s)": ("before workflow task #2", timedelta(seconds=3)),
         "while it is idle (sticky queue 1 s)": (None, timedelta(seconds=1)),
     }
@@ -352,14 +381,14 @@ async def bench_mail_down() -> None:
 
     async def seconds(lab: Lab, workflow: type) -> float:
         chat = await lab.converse(workflow, "ada")
-        at = await chat._now()
+        at = await chat.record.now()
         reply = chat.begin("Hello!")
         while not reply.done():
             if (await chat.pending()).attempt.gt(1).any():
                 await chat.fast_forward(timedelta(minutes=30))
             await asyncio.sleep(0.005)
         await reply
-        return (await chat._now() - at).total_seconds()
+        return (await chat.record.now() - at).total_seconds()
 
     async with await Lab.start(ui=False) as lab:
         await lab.outage("mail", hours=6)
@@ -402,7 +431,7 @@ async def bench_growth() -> None:
     """300 turns: ours against the plain code, which begins no new run and hands the model everything."""
     async with await Lab.start(ui=False) as lab:
         chat, short = [await lab.converse(ConversationWorkflow, name) for name in ("ada", "ben")]
-        ours, our_runs = await long_conversation(chat.send, short.send), await chat._histories()
+        ours, our_runs = await long_conversation(chat.send, short.send), await chat.record.histories()
     async with plain_desk("same server") as (client, _):
         handle, send = await plain_conversation(client)
         _, send_short = await plain_conversation(client)
@@ -434,6 +463,7 @@ BENCHES = {
     "turns": bench_turns,
     "throughput": bench_throughput,
     "tables": bench_tables,
+    "histories": bench_histories,
     "imports": bench_imports,
     "start": bench_start,
     "clock": bench_clock,

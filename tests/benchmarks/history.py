@@ -1,12 +1,18 @@
 """A long history: one recorded turn, repeated, with its own ids and a growing conversation in every model call."""
 
 import json
+import re
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import WorkflowHistory
+
+from course.history import activity_table, event_table, timeline
 
 RECORDED = Path(__file__).parents[1] / "histories" / "recorded" / "continues_as_new.json"
 WINDOW = 24
@@ -64,3 +70,28 @@ def _grow(payload: Any, turn: int, conversation: list[Any]) -> None:
     if any(item.get("type") == "function_call_output" for item in items):  # the turn's last model call
         conversation += items
     payload.data = json.dumps(given, separators=(",", ":")).encode()
+
+
+def measure(what: str, file: str) -> None:
+    """In a process of its own, since its peak counts: seconds of CPU and MB that `what` took to read a history."""
+    text = Path(file).read_text()
+    work: dict[str, Callable[[], Any]] = {
+        "sdk": lambda: WorkflowHistory.from_json("", text),
+        "table": lambda: activity_table(text),
+        "events": lambda: event_table(text),
+        "timeline": lambda: timeline(text)._repr_mimebundle_(),
+    }
+    timeline(long_history(100))._repr_mimebundle_()  # what is loaded at the first use does not count
+    before, began = peak(), time.process_time()
+    work[what]()
+    print(time.process_time() - began, peak() - before)
+
+
+def peak() -> float:
+    """Of this process's memory, in MB. (What getrusage says of it is that of the process that started this one.)"""
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1024
+
+
+if __name__ == "__main__":
+    measure(*sys.argv[1:])

@@ -29,7 +29,7 @@ class Approval(Scenario):
 
     async def play(self, sweep: CrashSweep, id: str) -> list[Any]:
         rich = database.orders.update().values(paid_cents=90_000_000)  # every play is paid back
-        with sweep.lab._services.database.engine.begin() as connection:
+        with sweep.lab.world.services.database.engine.begin() as connection:
             connection.execute(rich)
         chat = await sweep.start(AskingWorkflow, id)
         messages = ("Please refund 34 EUR for order 1042.", "How much light does a Monstera need?")
@@ -62,9 +62,9 @@ class Approval(Scenario):
         }
 
     async def histories(self, lab: Lab, id: str) -> list[WorkflowHistory]:
-        found = await lab.conversation(id)._histories()
+        found = await lab.conversation(id).record.histories()
         try:
-            return [*found, *await lab.conversation(f"{id}/refund-1")._histories()]
+            return [*found, *await lab.conversation(f"{id}/refund-1").record.histories()]
         except LabError:  # not asked yet
             return found
 

@@ -58,7 +58,7 @@ class Jobs(Scenario):
             }
             at = {"at": (due(id) - timedelta(days=turn + 1)).isoformat()}
             kept = {**row, "task_id": f"{id}/turn-{turn}", "details": at}
-            sweep.lab._services.database.insert_once(database.turns, kept)
+            sweep.lab.world.services.database.insert_once(database.turns, kept)
         results = []
         for job, (run, args) in JOBS.items():
             action = ScheduleActionStartWorkflow(

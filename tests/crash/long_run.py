@@ -30,7 +30,7 @@ class LongRun(Desk):
         replies = [await self.send(chat, number) for number in (0, 1)]
 
         async def new_run() -> bool:
-            return len(await chat._histories()) > 1
+            return len(await chat.record.histories()) > 1
 
         await until(new_run, "a new run", seconds=90)
         replies += [await self.send(chat, number) for number in (2, 3, 1)]  # and one of the old run again

@@ -63,7 +63,7 @@ class Scenario:
 
     async def histories(self, lab: Lab, id: str) -> list[WorkflowHistory]:
         """All runs of all its workflows."""
-        return await lab.conversation(id)._histories()
+        return await lab.conversation(id).record.histories()
 
     def every_point(self) -> list[str]:
         things = [*self.activities.items(), ("workflow task", self.workflow_tasks)]
@@ -187,7 +187,7 @@ class CrashSweep:
 
     async def _work(self, id: str, outcome: Outcome) -> None:
         """Worker processes, one after the other, the last of which is not killed."""
-        settings: WorkerSettings = replace(self.lab.worker_settings(), task_queue=id)
+        settings: WorkerSettings = replace(self.lab.workers.settings, task_queue=id)
         for kill in [*outcome.kills, None]:
             process = await WorkerProcess.start(settings, kill if isinstance(kill, str) else ())
             try:

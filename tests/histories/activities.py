@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import Any
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
@@ -50,6 +51,12 @@ async def refund(order: int) -> str:
 
 
 @activity.defn
+async def plan(text: str) -> dict[str, Any]:
+    """Ask a model that knows the tools: what next? Nothing, in the end."""
+    return {"tool": "refund", "args": {"order": 7}} if text == "Refund order 7." else {}
+
+
+@activity.defn
 async def notify(text: str) -> str:
     """Tell somebody."""
     return "told"
@@ -84,6 +91,7 @@ ALL = [
     undocumented,
     ship,
     refund,
+    plan,
     notify,
     fails_twice,
     refuses,

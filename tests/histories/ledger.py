@@ -6,16 +6,13 @@ next is known for certain (a tool's own function, the wrapper that hands an acti
 worked out from a name. `course.history` sees none of this: it must come to the same lines from the record.
 """
 
-import dataclasses
-from collections.abc import Callable
+import re
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import timedelta
 from typing import Any
 
-from agents import FunctionTool
 from temporalio import workflow
-from temporalio.openai_agents.workflow import activity_as_tool
 from temporalio.worker import (
     Interceptor,
     StartActivityInput,
@@ -28,6 +25,10 @@ from temporalio.worker import (
 SHORT = timedelta(seconds=20)
 HAND: ContextVar[str] = ContextVar("hand", default="workflow")
 TURN: ContextVar[int | None] = ContextVar("turn", default=None)
+# What the frameworks schedule from inside themselves, with no code of ours near: a tool that the model asked
+# for, and calls of their own.
+TOOL_CALL = re.compile(r".*[-._]call[-_]tool(-v2)?")
+OWN_CALL = re.compile(r"invoke_model.*|.*__model_request|.*[-._](list-tools|get_tools|get_instructions)")
 
 
 @contextmanager
@@ -57,18 +58,6 @@ class Ledger:
         return self.lines
 
 
-def agent_tool(activity: Callable, **changes: Any) -> FunctionTool:
-    """The activity as the model's tool; `changes` replace what the model sees (its name, say)."""
-    tool = activity_as_tool(activity, start_to_close_timeout=SHORT, **changes.pop("options", {}))
-    invoke = tool.on_invoke_tool
-
-    async def on_invoke(context: Any, arguments: str) -> Any:
-        with hand("agent"):
-            return await invoke(context, arguments)
-
-    return dataclasses.replace(tool, on_invoke_tool=on_invoke, **changes)
-
-
 class LedgerInterceptor(Interceptor):
     """Writes the line, at the moment when the workflow's code schedules the activity."""
 
@@ -94,8 +83,9 @@ class _Outbound(WorkflowOutboundInterceptor):
 
 
 def _write_line(activity: str) -> None:
-    # The plugin schedules its model and MCP calls from inside the Agents SDK; no code of ours is near.
-    plugin = activity.startswith("invoke_model_activity") or "-stateless-" in activity
+    hand = (
+        "agent" if TOOL_CALL.fullmatch(activity) else "plugin" if OWN_CALL.fullmatch(activity) else HAND.get()
+    )
     ledger = workflow.instance()
     if isinstance(ledger, Ledger):
-        ledger.lines.append([activity, "plugin" if plugin else HAND.get(), TURN.get()])
+        ledger.lines.append([activity, hand, TURN.get()])

@@ -37,12 +37,12 @@ from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 from temporalio.worker import Worker
 
 from tests.histories import activities, workflows
+from tests.histories.keeping import IDENTITY, runs_of, scrub, write
 from tests.histories.ledger import LedgerInterceptor
 from tests.histories.model import ScriptedModel
 
 RECORDED = Path(__file__).parent / "recorded"
 SERVER = Path(sysconfig.get_path("scripts")) / "temporal"
-IDENTITY = "recorder"
 
 Play = Callable[["Stage"], Awaitable[None]]
 
@@ -233,6 +233,16 @@ async def hooks(stage: Stage) -> None:
     await stage.send(script([call("look_up", order=1)], "Packed."), True)
 
 
+@scenario("A run hook that runs the tool's activity before the tool does", workflows.EagerHooks)
+async def eager_hooks(stage: Stage) -> None:
+    await stage.send(script([call("look_up", order=1), call("look_up", order=2)], "Packed."))
+
+
+@scenario("An agent without a framework: the tools are not in the model call's input", workflows.OwnLoop)
+async def own_loop(stage: Stage) -> None:
+    await stage.send("Refund order 7.")
+
+
 @scenario("A function tool that shares its activity's name and arguments", workflows.SharedName)
 async def shared_name(stage: Stage) -> None:
     await stage.send(script([call("refund", order=1)], "Refunded."))
@@ -352,43 +362,6 @@ async def record(environment: WorkflowEnvironment, name: str, scene: Scenario) -
         if not scene.closes:
             await handle.terminate()
     return {"about": scene.about, "truth": truth, "runs": [scrub(run.to_json_dict()) for run in runs]}
-
-
-async def runs_of(client: Client, id: str) -> list:
-    """The histories of all runs, the first first."""
-    last = await client.get_workflow_handle(id).fetch_history()
-    runs = [last]
-    while before := runs[0].events[0].workflow_execution_started_event_attributes.continued_execution_run_id:
-        runs.insert(0, await client.get_workflow_handle(id, run_id=before).fetch_history())
-    return runs
-
-
-def scrub(node: Any) -> Any:
-    """The same without the names of machine and process, and without stack traces: they hold paths."""
-    if isinstance(node, dict):
-        return {
-            key: IDENTITY if key in ("identity", "binaryChecksum", "buildId") else scrub(value)
-            for key, value in node.items()
-            if key != "stackTrace"
-        }
-    return [scrub(item) for item in node] if isinstance(node, list) else node
-
-
-def write(path: Path, recording: dict[str, Any]) -> None:
-    """One event a line: small, and a person can read the difference between two recordings."""
-
-    def compact(value: Any) -> str:
-        return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-
-    runs = ['{"events":[\n' + ",\n".join(map(compact, run["events"])) + "\n]}" for run in recording["runs"]]
-    path.write_text(
-        "{"
-        + f'"about":{compact(recording["about"])},\n"truth":[\n'
-        + ",\n".join(map(compact, recording["truth"]))
-        + '\n],\n"runs":[\n'
-        + ",\n".join(runs)
-        + "\n]}\n"
-    )
 
 
 async def main(names: list[str]) -> None:

@@ -5,6 +5,7 @@ tables made from its recorded history are held.
 """
 
 import asyncio
+import dataclasses
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
@@ -15,12 +16,12 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
-    from agents import Agent, RunContextWrapper, RunHooks, Runner, Tool, function_tool, trace
+    from agents import Agent, FunctionTool, RunContextWrapper, RunHooks, Runner, Tool, function_tool, trace
     from temporalio.contrib.workflow_streams import WorkflowStream
-    from temporalio.openai_agents.workflow import stateless_mcp_server
+    from temporalio.openai_agents.workflow import activity_as_tool, stateless_mcp_server
 
     from tests.histories import activities as acts
-    from tests.histories.ledger import SHORT, Ledger, agent_tool, hand
+    from tests.histories.ledger import SHORT, Ledger, hand
 
 
 async def step(activity: Callable, *args: Any, **options: Any) -> Any:
@@ -32,6 +33,18 @@ async def step(activity: Callable, *args: Any, **options: Any) -> Any:
 
 async def ask(agent: Agent, text: str, **options: Any) -> str:
     return str((await Runner.run(agent, text, **options)).final_output)
+
+
+def agent_tool(activity: Callable, **changes: Any) -> FunctionTool:
+    """The activity as the model's tool; `changes` replace what the model sees (its name, say)."""
+    tool = activity_as_tool(activity, start_to_close_timeout=SHORT, **changes.pop("options", {}))
+    invoke = tool.on_invoke_tool
+
+    async def on_invoke(context: Any, arguments: str) -> Any:
+        with hand("agent"):
+            return await invoke(context, arguments)
+
+    return dataclasses.replace(tool, on_invoke_tool=on_invoke, **changes)
 
 
 class Conversation(Ledger):
@@ -434,6 +447,47 @@ class Hooks(Conversation):
         return reply
 
 
+class Eager(RunHooks):
+    """A hook that looks the order up before the model's call for it gets there."""
+
+    async def on_llm_end(self, *args: Any) -> None:
+        if any(item.type == "function_call" for item in args[-1].output):
+            await step(acts.look_up, 1)
+
+
+@workflow.defn
+class EagerHooks(Conversation):
+    """A run hook that runs the tool's own activity, with the call's arguments, before the tool does."""
+
+    @workflow.run
+    async def run(self) -> None:
+        await self.until_closed()
+
+    @workflow.update
+    async def send(self, text: str) -> str:
+        self.open_turn()
+        return await ask(Agent(name="desk", tools=[agent_tool(acts.look_up)]), text, hooks=Eager())
+
+
+@workflow.defn
+class OwnLoop(Conversation):
+    """An agent without a framework: an activity asks the model, and the workflow runs what it names."""
+
+    @workflow.run
+    async def run(self) -> None:
+        await step(acts.notify, "open")
+        await self.until_closed()
+
+    @workflow.update
+    async def send(self, text: str) -> str:
+        self.open_turn()
+        await step(acts.record, "before")
+        while call := await step(acts.plan, text):
+            with hand("agent"):
+                text = await step(call["tool"], *call["args"].values())
+        return await step(acts.record, "after")
+
+
 @workflow.defn
 class SharedName(Conversation):
     """A function tool that shares its activity's name and arguments, and then runs another."""
@@ -575,6 +629,8 @@ ALL = [
     ContinuesAsNew,
     Approvals,
     Hooks,
+    EagerHooks,
+    OwnLoop,
     SharedName,
     Troubles,
     Outage,

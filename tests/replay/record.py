@@ -127,7 +127,7 @@ async def desk_renewed(stage: Stage) -> None:
     await stage.say("My cat is called Miso.", "Where is order 1042?")
     again = stage.chat.handle.execute_update
     await again("send", "Thanks!", id="message-3")
-    while len(await stage.chat._histories()) < 2:
+    while len(await stage.chat.record.histories()) < 2:
         await asyncio.sleep(0.01)
     await again("send", "Thanks!", id="message-3")
     await stage.say("What did I tell you about my cat?")
@@ -349,7 +349,7 @@ async def record(lab: Lab, workflow_class: str, play: Play | tuple[Any, ...]) ->
     chat = await lab.converse(code, "ada")
     played = await play(Stage(lab, chat)) or chat
     await played.activities()  # quiet
-    return [scrub(run.to_json_dict()) for run in await played._histories()]
+    return [scrub(run.to_json_dict()) for run in await played.record.histories()]
 
 
 async def record_scheduled(lab: Lab, code: type, arguments: tuple[Any, ...]) -> dict[str, Any]:

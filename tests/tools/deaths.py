@@ -50,7 +50,7 @@ async def die(lab: Lab, provider: ModelEndpoint, messages: list[str], moment: st
     for message in messages[:-1]:
         await chat.send(message)
         await chat.activities()  # the notice, too, is on record before the next message comes
-    answered, repeats = provider.requests, lab._mailbox.repeats
+    answered, repeats = provider.requests, lab.world.mailbox.repeats
     process = await lab.worker_process(kill=moment.split(", "))
     reply = chat.begin(messages[-1])
     await process.died()
@@ -63,7 +63,9 @@ async def die(lab: Lab, provider: ModelEndpoint, messages: list[str], moment: st
     turn = done[done.turn == len(messages)]
     model_calls = (turn.activity == "invoke_model_activity").sum()
     again = turn[turn.attempts > 1].activity.tolist()
-    refused = lab._mailbox.repeats - repeats + sum("already saved" in str(result) for result in turn.result)
+    refused = (
+        lab.world.mailbox.repeats - repeats + sum("already saved" in str(result) for result in turn.result)
+    )
     return {
         "messages": messages,
         "moment": moment,

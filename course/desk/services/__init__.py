@@ -15,14 +15,13 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, 
 from .database import Database
 from .mail import Mail
 from .refusals import KeyReused, Refused
-from .shop import RefundRefused, Shop
+from .shop import Shop
 from .webhook import Webhook
 
 __all__ = [
     "Database",
     "KeyReused",
     "Mail",
-    "RefundRefused",
     "Refused",
     "Services",
     "ServicesInterceptor",

@@ -45,13 +45,6 @@ reports = sql.Table(
     sql.Column("answered", sql.Integer),
     sql.Column("file", sql.String),
 )
-refunds = sql.Table(
-    "refunds",
-    metadata,
-    sql.Column("refund_id", sql.String, primary_key=True),
-    sql.Column("order_id", sql.String),
-    sql.Column("amount_cents", sql.Integer),
-)
 orders = sql.Table(
     "orders",
     metadata,
@@ -68,14 +61,9 @@ stock = sql.Table(
     sql.Column("quantity", sql.Integer),
     sql.Column("price_cents", sql.Integer),
 )
-stock_moves = sql.Table(
-    "stock_moves",
-    metadata,
-    sql.Column("task_id", sql.String, primary_key=True),
-    sql.Column("plant", sql.String),
-    sql.Column("quantity", sql.Integer),
-)
 
+OWN_TABLES = tuple(metadata.tables)
+"""The desk's. Whoever imports this module may add tables of their own."""
 
 said_at = turns.c.details["at"].as_string()
 """When a turn was: ISO 8601, so that text compares as time does. A desk that does not record it has rows that no
@@ -116,7 +104,21 @@ class Database:
     @property
     def in_memory(self) -> bool:
         """Whether it is gone with its connection."""
-        return self.engine.dialect.name == "sqlite" and self.engine.url.database in (None, "", ":memory:")
+        file = (self.engine.url.database or ":memory:").removeprefix("file:")
+        return self.engine.dialect.name == "sqlite" and file == ":memory:"
+
+    def is_away(self, error: sql.exc.SQLAlchemyError) -> bool:
+        """Whether an error is one that passes: nobody answers, or another process holds the file."""
+        passes = isinstance(error, sql.exc.OperationalError | sql.exc.InterfaceError)
+        if passes and self.engine.dialect.name == "sqlite":
+            name = getattr(error.orig, "sqlite_errorname", "")
+            return name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL", "SQLITE_IOERR"))
+        return passes
+
+    def missing_tables(self) -> list[str]:
+        """Which of the desk's own tables are not there."""
+        there = sql.inspect(self.engine).get_table_names()
+        return [name for name in OWN_TABLES if name not in there]
 
     def create(self) -> None:
         """Creates the tables that are missing. Raises `sqlalchemy.exc.SQLAlchemyError` when it cannot."""

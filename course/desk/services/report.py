@@ -28,9 +28,12 @@ PAGE = """<!doctype html>
 {rows}
 </table>
 <h2>Length of messages and answers</h2>
-<img src="data:image/png;base64,{figure}" alt="Bars: characters of each message and of its answer, turn by turn">
+{figure}
 </html>
 """
+FIGURE = """<img src="data:image/png;base64,{png}"
+ alt="Bars: characters of each message and of its answer, turn by turn">"""
+NO_FIGURE = "<p>There is no figure: the worker that wrote this report has no Matplotlib.</p>"
 
 
 def write_report(folder: Path, task_id: str, summary: dict[str, Any]) -> Path:
@@ -46,7 +49,7 @@ def write_report(folder: Path, task_id: str, summary: dict[str, Any]) -> Path:
         **counted,
         shown=f" The last {len(turns)} are shown." if len(turns) < counted["turns"] else "",
         rows=rows,
-        figure=base64.b64encode(_figure(turns)).decode(),
+        figure=_figure(turns),
     )
     return _write(folder, task_id, page)
 
@@ -108,8 +111,12 @@ def totals(summary: dict[str, Any]) -> dict[str, int]:
 COLUMNS = ("turn", "message", "answer", "outcome")
 
 
-def _figure(turns: list[dict[str, Any]]) -> bytes:
-    from matplotlib.figure import Figure  # without pyplot: safe on a worker's thread
+def _figure(turns: list[dict[str, Any]]) -> str:
+    """Drawn where Matplotlib is installed: the desk does not need it."""
+    try:
+        from matplotlib.figure import Figure  # without pyplot: safe on a worker's thread
+    except ModuleNotFoundError:
+        return NO_FIGURE
 
     figure = Figure(figsize=(7, 2.4), layout="constrained")
     axes = figure.subplots()
@@ -137,4 +144,4 @@ def _figure(turns: list[dict[str, Any]]) -> bytes:
         axes.legend(frameon=False)
     picture = io.BytesIO()
     figure.savefig(picture, format="png", dpi=110)
-    return picture.getvalue()
+    return FIGURE.format(png=base64.b64encode(picture.getvalue()).decode())

@@ -18,6 +18,10 @@ class Webhook:
     field: str = "text"
     """Where the receiver looks for the text: Slack at `text`, Discord at `content`."""
 
+    @property
+    def by_proxy(self) -> bool:
+        return httpx2.URL(self.url).host not in LOOPBACK
+
     def post(self, key: str, text: str) -> None:
         """Posts `{"text": …}`. `key` goes along as the `Idempotency-Key`, by which a receiver knows a repeat.
 
@@ -29,7 +33,7 @@ class Webhook:
             json={self.field: text},
             headers={"Idempotency-Key": json.dumps(key)},
             timeout=5,
-            trust_env=httpx2.URL(self.url).host not in LOOPBACK,
+            trust_env=self.by_proxy,
         )
         if reply.is_client_error and reply.status_code not in (408, 429):
             raise Refused(f"The webhook's receiver refuses for good: HTTP {reply.status_code}.")

@@ -1,22 +1,27 @@
-"""The worker of a lab: runs workflows and activities in the kernel, beside the cells."""
+"""The worker of a lab: runs workflows and activities in the kernel, beside the cells.
+
+Beside them means in a thread of its own, with an event loop of its own. A cell that computes or draws for seconds
+holds up the kernel's loop: a worker in it would not hear of the work that the server has handed to it, could not
+say that it lives, and would be taken for dead. What it was doing would be done twice.
+"""
 
 import asyncio
 import ctypes
 import functools
+import gc
 import logging
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 from weakref import WeakSet
 
 from agents import ModelProvider, set_trace_provider
 from agents.run import get_default_agent_runner, set_default_agent_runner
 from agents.tracing import get_trace_provider
 from temporalio.client import Client, ClientConfig
-from temporalio.common import RetryPolicy
 from temporalio.converter import DataConverter
 from temporalio.openai_agents import ModelActivityParameters, OpenAIAgentsPlugin, OpenAIPayloadConverter
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
@@ -24,32 +29,20 @@ from temporalio.worker import Interceptor, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from temporalio.workflow import UnfinishedSignalHandlersWarning, UnfinishedUpdateHandlersWarning
 
-from course.desk.heartbeats import Heartbeats
-from course.models import keep_traces_here
-
-keep_traces_here()  # in every process that has a worker, before there is one
-
-# How a model call is run: the customer waits for it, so it is given up after ten minutes with an apology.
-MODEL_CALLS = ModelActivityParameters(
-    start_to_close_timeout=timedelta(seconds=60),
-    heartbeat_timeout=timedelta(
-        seconds=2
-    ),  # the plugin heartbeats: a dead worker is noticed after two seconds
-    schedule_to_close_timeout=timedelta(minutes=10),
-    retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=30)),
-)
-
+from course.desk.heartbeats import Heartbeats, thread
+from course.desk.plugin import MODEL_CALLS
+from course.lab import compat
 
 SILENCED = (
     "temporalio.activity",  # a traceback for every attempt that fails: the tables show the attempts
     "temporalio.workflow",
     "temporalio.worker.workflow_sandbox",  # a line beside the error that it raises
-    "temporalio.worker._workflow_instance",  # a traceback for every time that a frozen workflow is tried again
+    compat.WORKFLOW_LOGGER,  # a traceback for every time that a frozen workflow is tried again
     "openai.agents",
 )
 
-SHUTDOWN_PATIENCE = 15
-"""Seconds. An activity that hangs in a blocking call cannot be ended; the lab does not wait for it."""
+SECONDS_TO_STOP = 15
+"""An activity that hangs in a blocking call cannot be ended; the lab does not wait for it."""
 
 
 PAYLOADS = DataConverter(payload_converter_class=OpenAIPayloadConverter)
@@ -63,10 +56,10 @@ class AgentsPlugin(OpenAIAgentsPlugin):
         return ClientConfig(**super().configure_client(config) | {"data_converter": PAYLOADS})
 
 
-def agents_plugin(
-    provider: ModelProvider, model_calls: ModelActivityParameters | None = None
+def lab_plugin(
+    provider: ModelProvider, model_calls: ModelActivityParameters | None = None, **options: Any
 ) -> OpenAIAgentsPlugin:
-    return AgentsPlugin(model_params=model_calls or MODEL_CALLS, model_provider=provider)
+    return AgentsPlugin(model_params=model_calls or MODEL_CALLS, model_provider=provider, **options)
 
 
 @functools.cache
@@ -96,6 +89,22 @@ class Sandbox(SandboxedWorkflowRunner):
 
 _TRIED: WeakSet[type] = WeakSet()
 
+Result = TypeVar("Result")
+
+
+@functools.cache
+def _loop() -> asyncio.AbstractEventLoop:
+    """The event loop of all the process's workers. It is never closed: a live model's connections belong to it."""
+    # What has been imported stays. Python's garbage collector would look through all of it again and again, and no
+    # thread runs meanwhile: for a fifth of a second, which on a busy machine becomes the silence of a dead worker.
+    gc.freeze()
+    return thread("workers")
+
+
+async def beside_the_cells(coroutine: Coroutine[Any, Any, Result]) -> Result:
+    """Runs a coroutine where the workers run, and waits for it."""
+    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, _loop()))
+
 
 class RunningWorker:
     """A worker that has been started.
@@ -124,7 +133,7 @@ class RunningWorker:
             workflows=workflows,
             activities=activities,
             activity_executor=self._threads,
-            interceptors=[Heartbeats(), *interceptors],
+            interceptors=[Heartbeats(client), *interceptors],
             workflow_runner=runner or Sandbox(),
             graceful_shutdown_timeout=timedelta(seconds=2),
             max_concurrent_activities=100,
@@ -137,7 +146,6 @@ class RunningWorker:
             build_id="course",
         )
         self._task: asyncio.Task[None] | None = None
-        self._guard: asyncio.Task[None] | None = None
         self._mine: tuple[Any, Any] = (None, None)
 
     async def start(self) -> None:
@@ -147,39 +155,19 @@ class RunningWorker:
         # A workflow that fails leaves its handlers unfinished: its history says so.
         warnings.simplefilter("ignore", UnfinishedUpdateHandlersWarning)
         warnings.simplefilter("ignore", UnfinishedSignalHandlersWarning)
+        await beside_the_cells(self._start())
+
+    async def _start(self) -> None:
         if not RunningWorker._running:
             RunningWorker._before = (get_default_agent_runner(), get_trace_provider())
         RunningWorker._running.append(self)
-        # Not `async with worker`: that would tie the worker to the cell that started it.
         self._task = asyncio.create_task(self._worker.run())
-        self._guard = asyncio.create_task(self._outlive(self._task))
         while not self._worker.is_running:
             if self._task.done():
-                await self.stop()
+                await self._stop()
                 self._task.result()
             await asyncio.sleep(0.002)
         self._mine = (get_default_agent_runner(), get_trace_provider())
-
-    async def _outlive(self, task: asyncio.Task[None]) -> None:
-        """Ends the worker in an event loop that is being left.
-
-        `asyncio.run` then cancels every task at once, those inside the worker among them: nobody fetches what
-        the worker's native part still holds, and it would wait for that for ever. So it is fetched here.
-        """
-        try:
-            await asyncio.wait([task])
-        except asyncio.CancelledError:
-            await asyncio.sleep(0)  # the worker has noticed, too,
-            task.cancel()  # and goes no further
-            await asyncio.wait([task])
-            native = self._worker._bridge_worker
-            native.initiate_shutdown()
-            parts = filter(None, (self._worker._activity_worker, self._worker._workflow_worker))
-            drains = asyncio.gather(*(part.drain_poll_queue() for part in parts))
-            await asyncio.wait([drains], timeout=5)  # a task that was lost on its way here never comes
-            if drains.done():
-                await native.finalize_shutdown()
-            raise
 
     @property
     def failure(self) -> BaseException | None:
@@ -190,12 +178,19 @@ class RunningWorker:
 
     async def stop(self) -> None:
         """Lets running activities end (two seconds, then they are cancelled), and ends the worker."""
+        await beside_the_cells(self._stop())
+
+    def stop_with_python(self) -> None:
+        """The same, for the end of Python, when no other event loop need be left."""
+        asyncio.run_coroutine_threadsafe(self._stop(), _loop()).result()
+
+    async def _stop(self) -> None:
         if self not in RunningWorker._running or not self._task:
             return
         RunningWorker._running.remove(self)
         if not self._task.done():
             shutdown = asyncio.create_task(self._worker.shutdown())
-            await asyncio.wait([self._task, shutdown], timeout=SHUTDOWN_PATIENCE)
+            await asyncio.wait([self._task, shutdown], timeout=SECONDS_TO_STOP)
             shutdown.cancel()
         self._task.cancel()
         await asyncio.wait([self._task], timeout=1)

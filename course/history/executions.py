@@ -1,10 +1,11 @@
 """The activities of a history, each put together from its two or three events."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 
@@ -54,11 +55,14 @@ class Activity:
     decided_by: str = "unknown"
 
     @property
+    def inputs(self) -> Sequence[Payload]:
+        """The arguments as they are recorded; none for a local activity, whose marker does not hold them."""
+        return () if self.is_local else self.event.activity_task_scheduled_event_attributes.input.payloads
+
+    @property
     def arguments(self) -> list[Any] | None:
-        """The recorded arguments; None for a local activity, whose marker does not hold them."""
-        if self.is_local:
-            return None
-        return [value_of(p) for p in self.event.activity_task_scheduled_event_attributes.input.payloads]
+        """The recorded arguments; None for a local activity."""
+        return None if self.is_local else [value_of(payload) for payload in self.inputs]
 
     @property
     def summary(self) -> Any:
@@ -68,15 +72,21 @@ class Activity:
         return value_of(self.event.user_metadata.summary) or None
 
     @property
-    def result(self) -> Any:
-        """What it returned; None where it returned nothing or did not complete."""
+    def payload(self) -> Payload | None:
+        """What it returned, as it is recorded; None where it returned nothing or did not complete."""
         if self.status != "completed":
             return None
         if self.is_local:
             payloads = self.event.marker_recorded_event_attributes.details["result"].payloads
         else:
             payloads = self.closed.activity_task_completed_event_attributes.result.payloads
-        return value_of(payloads[0]) if payloads else None
+        return payloads[0] if payloads else None
+
+    @property
+    def result(self) -> Any:
+        """What it returned; None where it returned nothing or did not complete."""
+        payload = self.payload
+        return None if payload is None else value_of(payload)
 
     @property
     def failure(self) -> str | None:

@@ -1,0 +1,143 @@
+"""Whether the Temporal server, the database, the mail server and the webhook answer, and if not, why not."""
+
+import re
+import smtplib
+from typing import Any
+
+import httpx2
+from sqlalchemy.exc import SQLAlchemyError
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import (
+    DescribeNamespaceRequest,
+    DescribeTaskQueueRequest,
+)
+from temporalio.client import Client
+from temporalio.envconfig import ClientConnectConfig
+from temporalio.service import RPCError, RPCStatusCode
+
+from course.desk.services import Database, Mail, Shop, Webhook
+from course.desk.settings import WrongSetting
+
+
+class Away(Exception):
+    """Something does not answer now, and may answer later. The message is a sentence."""
+
+
+async def connect(server: ClientConnectConfig, **options: Any) -> Client:
+    """A client whose namespace is there. Raises `Away` or `WrongSetting`."""
+    namespace = server["namespace"]
+    try:
+        client = await Client.connect(**server, **options)
+        there = DescribeNamespaceRequest(namespace=namespace)
+        await client.workflow_service.describe_namespace(there)
+        return client
+    except (RuntimeError, ValueError, RPCError) as error:
+        raise _no_connection(error, server["target_host"], namespace) from None
+
+
+def _no_connection(error: Exception, address: str, namespace: str) -> Away | WrongSetting:
+    status, whole = getattr(error, "status", None), str(error)
+    # The words of the operating system or the server, out of the native client's wrappings.
+    words = re.findall(r'(?:message|error): "([^"]+)"', whole)
+    said = words[-1] if words else whole.removeprefix("Failed client connect: ")
+    if status is RPCStatusCode.NOT_FOUND:
+        return WrongSetting(
+            f"The Temporal server at {address} has no namespace {namespace!r}: set TEMPORAL_NAMESPACE, or create it "
+            f"(temporal operator namespace create --namespace {namespace})."
+        )
+    if status in REFUSALS or "Unauthenticated" in whole or "PermissionDenied" in whole:
+        return WrongSetting(
+            f"The Temporal server at {address} does not let this worker in: {said}. See TEMPORAL_API_KEY, or the "
+            "client certificate that TEMPORAL_TLS_CLIENT_CERT_PATH names."
+        )
+    if "InvalidCertificate" in whole:
+        return WrongSetting(
+            f"The certificate of the Temporal server at {address} cannot be trusted: {said}. Set "
+            "TEMPORAL_TLS_SERVER_CA_CERT_PATH to the authority that signed it, and TEMPORAL_TLS_SERVER_NAME to the name in it."
+        )
+    if status or "tcp connect error" in whole or "dns error" in whole:
+        return Away(
+            f"No Temporal server answers at {address} ({said}): start it, or set TEMPORAL_ADDRESS."
+        )
+    # TLS on one side only and a missing client certificate end in the same error.
+    return WrongSetting(
+        f"Something answers at {address}, but no connection could be made ({said}). Either only one side speaks TLS "
+        "(TEMPORAL_TLS=true turns it on, and so does TEMPORAL_API_KEY), or the server wants a client certificate "
+        "(TEMPORAL_TLS_CLIENT_CERT_PATH, TEMPORAL_TLS_CLIENT_KEY_PATH), or it is not a Temporal server."
+    )
+
+
+REFUSALS = (RPCStatusCode.UNAUTHENTICATED, RPCStatusCode.PERMISSION_DENIED)
+
+
+async def look_at_queue(server: ClientConnectConfig, queue: str) -> str:
+    """Says that the server answers, and that a worker asks it for the queue's tasks."""
+    client = await connect(server)
+    asked = DescribeTaskQueueRequest(
+        namespace=client.namespace,
+        task_queue=TaskQueue(name=queue),
+        task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+    )
+    found = f"The Temporal server answers at {server['target_host']}, namespace {client.namespace!r}"
+    if (await client.workflow_service.describe_task_queue(asked)).pollers:
+        return f"{found}, and a worker serves the task queue {queue!r}."
+    raise Away(
+        f"{found}, and no worker serves the task queue {queue!r}: start one with python -m course.desk."
+    )
+
+
+def make_tables(database: Database) -> None:
+    """Makes what is missing. Raises `Away` while the database is, and `WrongSetting` where no tables can be made."""
+    for last in (False, True):
+        try:
+            database.create()
+            return Shop(database).open()
+        except SQLAlchemyError as error:
+            if database.is_away(error):
+                raise _no_database(database, error) from None
+            if last:  # not the first time: another worker may be making the same table
+                raise WrongSetting(
+                    f"The desk's tables cannot be made in {database.name}: {_reason(error)}. Set DATABASE_URL to a "
+                    "database where this user may make tables."
+                ) from None
+
+
+def look_at_tables(database: Database) -> str:
+    try:
+        missing = ", ".join(database.missing_tables())
+    except SQLAlchemyError as error:
+        raise _no_database(database, error) from None
+    if missing:
+        raise Away(
+            f"The database {database.name} answers, and has no table {missing}: "
+            "python -m course.desk --setup makes them."
+        )
+    return f"The database {database.name} answers, and has the desk's tables."
+
+
+def _no_database(database: Database, error: SQLAlchemyError) -> Away:
+    return Away(f"The database {database.name} does not answer ({_reason(error)}).")
+
+
+def _reason(error: SQLAlchemyError) -> str:
+    """What the driver says, in one line and without the statement."""
+    return str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+
+
+def look_at_mail(mail: Mail) -> str:
+    at = f"{mail.host}:{mail.port}"
+    try:
+        smtplib.SMTP(mail.host, mail.port, local_hostname="localhost", timeout=5).close()
+    except (smtplib.SMTPException, OSError) as error:
+        raise Away(f"The mail server at {at} does not answer ({error}).") from None
+    return f"The mail server answers at {at}."
+
+
+def look_at_webhook(webhook: Webhook) -> str:
+    """Asks, and posts nothing: whatever it says to that is an answer."""
+    try:
+        httpx2.head(webhook.url, timeout=5, trust_env=webhook.by_proxy)
+    except httpx2.HTTPError as error:
+        raise Away(f"The webhook at {webhook.url} does not answer ({error}).") from None
+    return f"The webhook answers at {webhook.url}."

@@ -1,0 +1,123 @@
+"""Agents of a framework that `deciders.py` does not know: whether a history has one, and from where on.
+
+The model calls of such an agent are activities like any other. What gives one away is its form, not its name:
+a *foreign model call* is an activity whose result names, with arguments, a tool that the activity's own input
+declares with a JSON schema; or, where the tools are not in the input, the type of an activity that is
+scheduled later. In an answer that came in pieces, the arguments may be in another piece than the name.
+
+Results are looked at as bytes first, and parsed only where these do not rule a call out.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic_core import from_json
+from temporalio.api.common.v1 import Payload
+
+from course.history.executions import Activity
+from course.history.reading import Unreadable
+
+_IDENTIFIER = re.compile(r"[A-Za-z_][\w.:/-]{0,127}")
+_SCHEMA = re.compile(rb'"(?:object|OBJECT)')
+_JSON = {b"json/plain", b"json/protobuf", b"binary/null"}
+_BYTES = {b"binary/plain", b"binary/protobuf"}  # which anybody can search, if not parse
+
+
+@dataclass
+class ForeignAgent:
+    """What a history shows of such an agent. Positions count the events of all runs."""
+
+    answered: float = float("inf")  # the end of its first model call: from here on a model may have chosen
+    in_doubt: float = float("inf")  # the end of the first activity that may have been one and cannot be read
+    types: set[str] = field(default_factory=set)  # of its model calls, and of what listed its tools before
+
+
+def foreign_agent_in(activities: list[Activity]) -> ForeignAgent:
+    """Go through the results of `activities`, none of which belongs to a framework that is known."""
+    ended = [activity for activity in activities if activity.closed_position and activity.payload is not None]
+    ended.sort(key=lambda activity: activity.closed_position or 0)
+    last = {activity.name: activity.position for activity in activities}
+    names = re.compile("|".join(map(re.escape, last)).encode())
+    found = ForeignAgent()
+    for number, activity in enumerate(ended):
+        verdict = _is_model_call(activity, last, names)
+        if verdict is None:
+            found.in_doubt = min(found.in_doubt, activity.closed_position)
+        elif verdict:
+            tools = _declared(activity.arguments)
+            listings = [one for one in ended[:number] if _SCHEMA.search(one.payload.data)]
+            found.types = {activity.name, *(one.name for one in listings if _declared(one.result) & tools)}
+            found.answered = activity.closed_position
+            break
+    return found
+
+
+def _is_model_call(activity: Activity, last: dict[str, int], names: re.Pattern[bytes]) -> bool | None:
+    """True, False, or None where the payloads that cannot be read decide it."""
+    data, inputs = activity.payload.data, activity.inputs
+    if _is_sealed(activity.payload):
+        return None
+    if b"{" not in data:
+        return False
+    declares = any(_SCHEMA.search(given.data) for given in inputs)
+    sealed = any(map(_is_sealed, inputs))
+    if not (declares or sealed or names.search(data)):
+        return False
+    result = activity.result
+    if isinstance(result, Unreadable):
+        return None
+    tools = _declared(activity.arguments) if declares else set()
+    in_pieces = isinstance(result, list) and len(result) > 1
+    for node in _objects(result):
+        words = {value for value in node.values() if isinstance(value, str)}
+        has_arguments = any(isinstance(_opened(value), dict) for value in node.values())
+        if words & tools and (in_pieces or has_arguments or None in node.values() or "" in words):
+            return True
+        if has_arguments and any(last.get(word, 0) > activity.closed_position for word in words):
+            return True
+        if has_arguments and sealed and any(map(_IDENTIFIER.fullmatch, words)):
+            return None
+    return False
+
+
+def _is_sealed(payload: Payload) -> bool:
+    """Encrypted, compressed, kept elsewhere: it may hold anything."""
+    return payload.metadata.get("encoding", b"") not in _JSON | _BYTES
+
+
+def _declared(value: Any, nearby: frozenset[str] = frozenset()) -> set[str]:
+    """What a value calls by name and describes with a JSON schema, beside the name or below it."""
+    value = _opened(value)
+    if isinstance(value, dict):
+        if str(value.get("type")).lower() == "object":
+            return set(nearby)
+        words = (word for word in value.values() if isinstance(word, str))
+        nearby = frozenset(filter(_IDENTIFIER.fullmatch, words)) or nearby
+        value = list(value.values())
+    if isinstance(value, list):
+        return set().union(*(_declared(part, nearby) for part in value))
+    return set()
+
+
+def _objects(value: Any) -> Iterator[dict[str, Any]]:
+    """Every object in a value, at any depth."""
+    left = [value]
+    while left:
+        part = _opened(left.pop())
+        if isinstance(part, dict):
+            yield part
+            left.extend(part.values())
+        elif isinstance(part, list):
+            left.extend(part)
+
+
+def _opened(value: Any) -> Any:
+    """What JSON text holds; any other value as it is."""
+    if isinstance(value, str) and value[:1] in ("{", "["):
+        try:
+            return from_json(value)
+        except ValueError:
+            pass
+    return value

@@ -1,0 +1,193 @@
+"""What the server has on record of one conversation, and what is going on in it."""
+
+import asyncio
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from temporalio.api.enums.v1 import EventType, PendingActivityState, WorkflowTaskFailedCause
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.client import (
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+    WorkflowHandle,
+    WorkflowHistory,
+)
+from temporalio.service import RPCError, RPCStatusCode
+
+from course.lab.errors import LabError
+from course.lab.temporal import Temporal
+
+TOO_BIG = (
+    "its workflow task carries more than 2 MiB (payloads too large), so it cannot be handed in, and is tried again. Nothing "
+    "recorded so far is lost. If a message is too big, the server gives it up after some tries: send yours again in a minute. "
+    "If the code asks for too much, deploy code that asks for less. `await chat.events()` shows the error."
+)
+
+
+class Record:
+    """One workflow, as its server knows it. Every method raises `LabError` when that does not answer."""
+
+    def __init__(self, temporal: Temporal, id: str) -> None:
+        self.id = id
+        self.on_their_way: set[str] = set()
+        """Messages that were sent from here and neither answered nor seen on record yet."""
+        self._temporal = temporal
+        self._earlier: dict[str, WorkflowHistory] = {}  # runs that are over do not change any more
+        self._told: dict[str, list[tuple[Any, ...]]] = {}
+
+    def handle(self, run: str | None = None) -> WorkflowHandle[Any, Any]:
+        """Of the last run, or of the one named by its id."""
+        return self._temporal.client.get_workflow_handle(self.id, run_id=run)
+
+    async def describe(self) -> Any:
+        self._temporal.must_run()
+        try:
+            return await self.handle().describe()
+        except RPCError as error:
+            raise await self.unreachable(error) from None
+
+    async def runs(self) -> bool:
+        return (await self.describe()).status == WorkflowExecutionStatus.RUNNING
+
+    async def pending_activities(self) -> list[Any]:
+        return list((await self.describe()).raw_description.pending_activities)
+
+    async def now(self) -> datetime:
+        """The workflow's own time, UTC."""
+        return await self._temporal.now(self.handle())
+
+    # Its history
+
+    async def history(self, run: str | None = None) -> WorkflowHistory:
+        self._temporal.must_run()
+        try:
+            return await self.handle(run).fetch_history()
+        except RPCError as error:
+            raise await self.unreachable(error) from None
+
+    async def histories(self) -> list[WorkflowHistory]:
+        """All runs, the first first: a run that was continued as new names its predecessor."""
+        histories = [await self.history()]
+        while earlier := _continued_from(histories[0]):
+            if earlier not in self._earlier:
+                self._earlier[earlier] = await self.history(earlier)
+            histories.insert(0, self._earlier[earlier])
+        return histories
+
+    async def lines(self) -> list[tuple[Any, ...]]:
+        """What each run says of itself when it is asked for its `transcript`: turn, role and text.
+
+        A run may repeat what was said before it. Raises what a query raises.
+        """
+        run = (await self.describe()).run_id
+        lines = await self._lines_of(run)
+        while run := _continued_from(self._earlier.get(run) or await self.history(run)):
+            if run not in self._told:
+                self._told[run] = await self._lines_of(run)
+            later = set(lines)
+            lines = [*(line for line in self._told[run] if line not in later), *lines]
+        return lines
+
+    async def _lines_of(self, run: str) -> list[tuple[Any, ...]]:
+        lines = await self.handle(run).query("transcript")
+        return [tuple(line[name] for name in ("turn", "role", "text")) for line in map(dict, lines)]
+
+    # What is going on
+
+    async def quiet(self, seconds: float = 10, say: bool = False) -> Literal["quiet", "frozen", "busy"]:
+        """Waits until nothing is in flight but what waits for a retry, for some seconds at most.
+
+        A message that was sent from here and not accepted yet is in flight, too.
+        """
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        while True:
+            raw = (await self.describe()).raw_description
+            busy = [a.activity_type.name for a in raw.pending_activities if in_flight(a)]
+            if raw.HasField("pending_workflow_task"):
+                busy.append("a workflow task")
+            # A workflow takes ten messages at once: more than these may be on their way for long.
+            if clock() < began + 2 and await self.unaccepted():
+                busy.append("a message")
+            if not busy:
+                return "quiet"
+            if raw.pending_workflow_task.attempt > 1 and await self.task_failed():
+                if say:
+                    print(
+                        f"{self.id} is stuck: its workflow task fails again and again. `await chat.events()`"
+                    )
+                return "frozen"
+            if clock() > began + seconds:
+                if say:
+                    print(f"{self.id} is not quiet after {seconds:g} s: {', '.join(busy)} still in flight.")
+                return "busy"
+            await asyncio.sleep(0.005)
+
+    async def unaccepted(self) -> set[str]:
+        """The messages that were sent from here and are neither answered nor on record."""
+        if self.on_their_way:
+            for event in (await self.history()).events:
+                accepted = event.workflow_execution_update_accepted_event_attributes
+                self.on_their_way.discard(accepted.protocol_instance_id)
+        return self.on_their_way
+
+    async def task_failed(self) -> bool:
+        """Whether the last workflow task on record failed. (One that a dead worker held is timed out, not failed.)"""
+        ended = await self._last_task_without_success()
+        return ended is not None and ended.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED
+
+    async def is_too_big(self) -> bool:
+        """Whether a workflow task fails because of what it carries: not the code raises, the worker does."""
+        ended = await self._last_task_without_success()
+        cause = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_PAYLOADS_TOO_LARGE
+        return ended is not None and ended.workflow_task_failed_event_attributes.cause == cause
+
+    async def _last_task_without_success(self) -> HistoryEvent | None:
+        ends = (EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED, EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT)
+        events = reversed((await self.history()).events)
+        return next((event for event in events if event.event_type in ends), None)
+
+    # When the server does not do it
+
+    async def unreachable(self, error: RPCError) -> LabError:
+        """What to say for what the server answered."""
+        if error.status == RPCStatusCode.NOT_FOUND:
+            if "already completed" in error.message:
+                return LabError(
+                    f"{self.id} has ended and takes no more messages. {await self._last_words()}"
+                    "Its record is kept: `await chat.activities()`. Start another with lab.converse()."
+                )
+            return LabError(
+                f"This lab's server knows no workflow {self.id!r}. Every lab gives out its ids from 1: `chat.id` is the "
+                "one that lab.converse() chose."
+            )
+        if "Workflow Task in failed state" in error.message:
+            if await self.is_too_big():
+                return LabError(f"{self.id} is frozen and did not take it: {TOO_BIG}")
+            return LabError(
+                f"{self.id} is frozen and did not take it: the workflow's own code raises, and its task is tried again "
+                "and again. Nothing recorded so far is lost. Deploy fixed code, and send it again. (The pauses between "
+                "the tries grow, so give it a minute.) `await chat.events()` shows the error."
+            )
+        return LabError(
+            f"The server at {self._temporal.address} did not do it: {error.message}{self._temporal.hint()}"
+        )
+
+    async def _last_words(self) -> str:
+        """What the result of an ended conversation tells whoever comes late: its `ending`, if it has one."""
+        try:
+            result = await self.handle().result(rpc_timeout=timedelta(seconds=5))
+        except (WorkflowFailureError, RPCError):
+            return ""
+        ending = result.get("ending") if isinstance(result, dict) else None
+        return f"{ending} " if isinstance(ending, str) and ending else ""
+
+
+def in_flight(activity: Any) -> bool:
+    """Running, or about to: not one that waits for its next attempt."""
+    backs_off = activity.attempt > 1 and activity.HasField("last_failure")
+    return not (activity.state == PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED and backs_off)
+
+
+def _continued_from(history: WorkflowHistory) -> str:
+    return history.events[0].workflow_execution_started_event_attributes.continued_execution_run_id

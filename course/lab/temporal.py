@@ -1,0 +1,183 @@
+"""The Temporal server that a lab works with: its own, or one that is already there."""
+
+import asyncio
+import os
+import subprocess
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
+from temporalio.client import Client, WorkflowHandle
+from temporalio.openai_agents import OpenAIAgentsPlugin
+from temporalio.service import RPCError, RPCStatusCode
+
+from course.lab.clock import Clock
+from course.lab.errors import LabError
+from course.lab.life import Life
+from course.lab.persisting import Persisted
+from course.lab.running import runtime
+from course.lab.server import Folder, Server, temporal_binary
+
+
+class Temporal:
+    """A server, a client of it with the Agents plugin, and its workflows' clock.
+
+    Attributes:
+        address: host:port of the server.
+        ui_url: The URL of its Web UI, or None.
+        client: Starts workflows with their clock held, where the server knows such a clock.
+        clock: Moves it. None where the server does not.
+        namespace: The namespace's name.
+        namespace_id: Its number, another one on every server. A persisted server keeps its own.
+        server: The lab's own server, or None.
+        stopped: Whether the lab has been stopped.
+    """
+
+    def __init__(
+        self,
+        plugin: OpenAIAgentsPlugin,
+        life: Life,
+        namespace: str,
+        persist: "str | os.PathLike[str] | None",
+    ) -> None:
+        self._plugin = plugin
+        self.namespace, self.namespace_id = namespace, ""
+        self.address, self.ui_url = "", None
+        self.server: Server | None = None
+        self.client: Client
+        self._plain: Client  # without the clock
+        self.clock: Clock | None = None
+        self.stopped = False
+        self._persist = Persisted(persist) if persist is not None else None
+        if self._persist:
+            life.must_end.callback(self._persist.release)
+        life.must_end.callback(self._end_server)
+
+    async def start(self, folder: Folder, *, address: str | None, ui: bool) -> None:
+        """Starts a server, unless one is named, and connects. Raises `LabError`."""
+        if address is None:
+            self._plain = await self._launch(folder, ui)
+        else:
+            self.address = address
+            self._plain = await self._connect()
+        self.clock = Clock(self._plain)
+        self.client = self.clock.client
+
+    async def _launch(self, folder: Folder, ui: bool, ports: Sequence[int] | None = None) -> Client:
+        """Starts the server, on free ports or those given, and connects.
+
+        A port that was free a moment ago, or one of those that the server takes beside the two that it is
+        given, can be lost to somebody else, at which it ends: then it is started again.
+        """
+        file = self._persist and self._persist.path
+        for _attempt in range(3):
+            server = self.server = Server.launch(
+                folder.path, ui=ui, persist=file, ports=ports, namespace=self.namespace
+            )
+            self.address, self.ui_url = server.address, server.ui_url
+            if up := await server.listens():
+                if server.owns_its_port():
+                    try:
+                        return await self._connect()
+                    except LabError:
+                        if server.running:
+                            raise
+                await server.ended()
+            failure = server.failure()
+            if not up and "address already in use" not in str(failure):
+                break  # it would end so again
+        raise failure
+
+    async def _connect(self) -> Client:
+        """Connects, and waits until the server knows its namespace."""
+        for attempt in range(1000):
+            try:
+                client = await Client.connect(
+                    self.address, namespace=self.namespace, plugins=[self._plugin], runtime=runtime()
+                )
+                request = DescribeNamespaceRequest(namespace=self.namespace)
+                described = await client.workflow_service.describe_namespace(request)
+                self.namespace_id = described.namespace_info.id
+                return client
+            except (RuntimeError, RPCError, ValueError) as error:
+                if self.server is not None and not self.server.running:
+                    raise LabError(f"The Temporal server did not start.{self.hint()}") from None
+                if self.server is None and _has_no_namespace(error):
+                    raise LabError(
+                        f"The Temporal server at {self.address} has no namespace {self.namespace!r}. Name one that it "
+                        "has in namespace=, or make it: `temporal operator namespace create`."
+                    ) from None
+                if self.server is None or attempt == 999:
+                    raise LabError(
+                        f"There is no Temporal server at {self.address}: {error}. "
+                        "Start one there, or leave address= away for the lab's own."
+                    ) from None
+                await asyncio.sleep(0.02)
+        raise AssertionError
+
+    async def restart(self, folder: Folder) -> None:
+        """Kills the server, and starts it again on its file and its ports. Raises `LabError`."""
+        if self.server is None:
+            raise LabError(f"The server at {self.address} is not this lab's own: restart it where it runs.")
+        if self._persist is None:
+            raise LabError(
+                "This lab's server keeps its history in memory: killed, it would lose everything. Start the lab with "
+                "a file, Lab.start(persist='juniper.db'), and it can be restarted."
+            )
+        ui, ports = self.server.ui_url is not None, self.server.ports
+        self.server.stop()
+        await self._launch(folder, ui, ports)  # the lab's clients find it again by themselves
+
+    def give_up_the_clock(self) -> bool:
+        """For a server that refuses to start workflows with a clock of their own. Whether there was one."""
+        if self.clock is None:
+            return False
+        self.clock, self.client = None, self._plain
+        return True
+
+    async def now(self, handle: WorkflowHandle[Any, Any]) -> datetime:
+        """A workflow's own time, UTC."""
+        return await self.clock.now(handle) if self.clock else datetime.now(UTC)
+
+    async def cli(self, *arguments: str) -> str:
+        """What Temporal's command line prints on this server."""
+        process = await asyncio.create_subprocess_exec(
+            temporal_binary(),
+            *arguments,
+            env={
+                **os.environ,
+                "TEMPORAL_ADDRESS": self.address,
+                "TEMPORAL_NAMESPACE": self.namespace,
+                "TEMPORAL_DISABLE_VERSION_CHECK": "1",
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        output, _ = await process.communicate()
+        return output.decode().strip()
+
+    def must_run(self) -> None:
+        """Raises `LabError` when the lab has been stopped."""
+        if self.stopped:
+            kept = (
+                f", on the file that keeps its conversations: persist={str(self._persist.path)!r}"
+                if self._persist
+                else ""
+            )
+            raise LabError(f"This lab has been stopped. Start another: lab = await Lab.start(){kept}")
+
+    def hint(self) -> str:
+        """What to add to an error when the lab's own server is gone."""
+        if self.server and not self.server.running:
+            return f" The server has ended: {self.server.last_words()} Its log: {self.server.log}"
+        return ""
+
+    def _end_server(self) -> None:
+        if self.server:
+            self.server.stop()
+
+
+def _has_no_namespace(error: Exception) -> bool:
+    return isinstance(error, RPCError) and error.status == RPCStatusCode.NOT_FOUND

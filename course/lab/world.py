@@ -1,0 +1,165 @@
+"""What the desk works with, and what a lab shows of it: the database, the mailbox, the webhooks, the reports."""
+
+import pandas as pd
+import sqlalchemy as sql
+from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
+
+from course.desk.answering import why
+from course.desk.services import Database, Mail, Services, Shop, Webhook
+from course.desk.services.database import metadata
+from course.lab.errors import LabError
+from course.lab.life import Life
+from course.lab.receivers import Mailbox, WebhookReceiver
+from course.lab.running import beside_the_cells
+from course.lab.server import Folder
+
+TRIED = "The course has been tried on SQLite and PostgreSQL"
+
+claims = sql.Table(
+    "conversations_of_labs",
+    sql.MetaData(),  # the lab's own: the desk knows nothing of labs
+    sql.Column("conversation", sql.String, primary_key=True),
+    sql.Column("lab", sql.String),
+)
+
+
+class World:
+    """One lab's services. Its mailbox and its webhooks are its own; its database may be shared.
+
+    On a database that was named by URL, other labs may work, too, each on a server of its own perhaps, which knows
+    nothing of the others' ids. So a lab claims the id of each conversation there before it begins it.
+
+    Attributes:
+        owner: Under which name ids are claimed: a lab that is started on the same persist file has the same.
+    """
+
+    def __init__(self, life: Life) -> None:
+        self.owner = ""
+        self.folder = Folder()
+        life.must_end.callback(self.folder.remove)
+        self._life = life
+        self.mailbox = Mailbox()
+        self.webhooks: WebhookReceiver
+        self.services: Services
+        self._shared = False
+
+    async def start(self, database_url: str | None) -> None:
+        """Opens the database and starts the receivers. Raises `LabError`."""
+        self._shared = database_url is not None
+        database = self.open(
+            f"sqlite:///{self.folder.path / 'desk.db'}" if database_url is None else database_url
+        )
+        reports = self.folder.path / "reports"
+        reports.mkdir()
+        await beside_the_cells(self.mailbox.start())
+        self._life.stack.push_async_callback(lambda: beside_the_cells(self.mailbox.stop()))
+        self.webhooks = WebhookReceiver()
+        self._life.stack.callback(self.webhooks.stop)
+        self.services = Services(
+            database=database,
+            shop=Shop(database),
+            mail=Mail("127.0.0.1", self.mailbox.port),
+            webhook=Webhook(self.webhooks.url),
+            reports=reports,
+        )
+
+    def open(self, url: str) -> Database:
+        """Opens a database, with the tables in it. Raises `LabError`."""
+        try:
+            database = Database(url)
+        except (SQLAlchemyError, ImportError) as error:
+            raise LabError(
+                f"database_url is not one that SQLAlchemy can open here: {error}. An example is "
+                "'sqlite:///desk.db'; PostgreSQL needs `pip install psycopg[binary]` and "
+                "'postgresql+psycopg://user:password@host/name'."
+            ) from None
+        if database.in_memory:
+            raise LabError(
+                "database_url names a database in memory, which every thread of the worker would have for itself. "
+                "Name a file, such as 'sqlite:///desk.db', or leave database_url= away."
+            )
+        self._life.stack.callback(database.close)
+        try:
+            self._make_tables(database)
+        except OperationalError as error:
+            raise LabError(
+                f"The database {database.name} cannot be used: {why(error)} Start it, or correct the URL."
+            ) from None
+        except SQLAlchemyError as error:
+            raise LabError(
+                f"The desk's tables cannot be made in {database.name}: {why(error)} {TRIED}: name a database of one of "
+                "these, in which you may make tables."
+            ) from None
+        return database
+
+    def _make_tables(self, database: Database, tries: int = 10) -> None:
+        """Makes what is missing. Of labs that start at the same moment one makes it; the others look again."""
+        try:
+            database.create()
+            Shop(database).open()
+            if self._shared:
+                claims.metadata.create_all(database.engine)
+        except SQLAlchemyError as error:
+            lost = isinstance(error, IntegrityError) or "already exists" in str(error)
+            if not lost or tries == 1:
+                raise
+            self._make_tables(database, tries - 1)
+
+    # Whose a conversation is
+
+    def claim(self, id: str) -> bool:
+        """Takes an id for this lab alone; False when it is taken. Raises `LabError`.
+
+        In a database of the lab's own, nobody else takes one.
+        """
+        if not self._shared:
+            return True
+        database = self.services.database
+        try:
+            if database.knows(id):  # by rows from before, or from outside of any lab
+                return False
+            with database.engine.begin() as connection:
+                connection.execute(claims.insert().values(conversation=id, lab=self.owner))
+        except IntegrityError:
+            return False
+        except SQLAlchemyError as error:
+            raise self._away(error) from None
+        return True
+
+    def release(self, id: str) -> None:
+        """Gives an id back under which no conversation has begun."""
+        if self._shared:
+            mine = (claims.c.conversation == id) & (claims.c.lab == self.owner)
+            with self.services.database.engine.begin() as connection:
+                connection.execute(claims.delete().where(mine))
+
+    # What the services saw
+
+    def inbox(self) -> pd.DataFrame:
+        return pd.DataFrame(self.mailbox.mails, columns=["to", "subject", "text"])
+
+    def table(self, name: str) -> pd.DataFrame:
+        if name not in metadata.tables:
+            raise LabError(f"There is no table {name!r}. There are: {', '.join(metadata.tables)}.")
+        table = metadata.tables[name]
+        try:
+            rows = self.services.database.rows(table)
+            others = self._of_other_labs()
+        except SQLAlchemyError as error:
+            raise self._away(error) from None
+        [key, *_] = table.primary_key.columns.keys()
+        rows = [row for row in rows if str(row[key]).split("/")[0] not in others]
+        return pd.DataFrame(rows, columns=table.columns.keys())
+
+    def _of_other_labs(self) -> set[str]:
+        if not self._shared:
+            return set()
+        theirs = sql.select(claims.c.conversation).where(claims.c.lab != self.owner)
+        with self.services.database.engine.connect() as connection:
+            return set(connection.execute(theirs).scalars())
+
+    def _away(self, error: SQLAlchemyError) -> LabError:
+        return LabError(
+            f"The database {self.services.database.name} does not answer: {why(error)} What was written is kept. Ask "
+            "again when it is back."
+        )

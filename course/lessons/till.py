@@ -1,0 +1,62 @@
+"""The till: it pays money back, never more than was paid for an order."""
+
+import sqlalchemy as sql
+
+from course.desk.services import Database, KeyReused, Refused
+from course.desk.services import database as db
+from course.desk.services.shop import euros
+from course.lessons.record_tables import refunds
+
+LARGEST_CENTS = 1_000_000_00
+"""No order of a plant shop is worth a million."""
+
+
+class RefundRefused(Refused):
+    """The shop's rules do not allow this refund."""
+
+
+def refund(database: Database, refund_id: str, order_id: str, amount_cents: int) -> str:
+    """Pays once per `refund_id`. Raises `RefundRefused`, or `KeyReused` for a changed repeat."""
+    refund_id, order_id = db.storable(refund_id), db.storable(order_id)
+    if not 0 < amount_cents <= LARGEST_CENTS:
+        sensible = (
+            abs(amount_cents) < 10**15
+        )  # a model may propose a number that is too long to print
+        amount = euros(amount_cents) if sensible else "this many cents"
+        raise RefundRefused(f"A refund of {amount} makes no sense. Nothing was paid.")
+    row = {"refund_id": refund_id, "order_id": order_id, "amount_cents": amount_cents}
+    paid = f"Refund {refund_id} of {euros(amount_cents)} for order {order_id} is paid."
+    try:
+        with database.engine.begin() as connection:
+            # Written before it is judged: from here to the commit no other refund of this order can slip
+            # between the sum and the payment. A refusal rolls it back.
+            connection.execute(refunds.insert().values(**row))
+            order = connection.execute(
+                sql.select(db.orders)
+                .where(db.orders.c.order_id == order_id)
+                .with_for_update()
+            ).one_or_none()
+            if order is None:
+                raise RefundRefused(
+                    f"There is no order {order_id!r}, so nothing was refunded."
+                )
+            total = connection.execute(
+                sql.select(sql.func.sum(refunds.c.amount_cents)).where(
+                    refunds.c.order_id == order_id
+                )
+            ).scalar()
+            if total > order.paid_cents:
+                raise RefundRefused(
+                    f"Order {order_id} was paid with {euros(order.paid_cents)}; refunds of "
+                    f"{euros(total)} would be more. Nothing was paid."
+                )
+    except (
+        sql.exc.IntegrityError
+    ):  # the number is there already, perhaps since a moment ago
+        try:
+            database.check_repeat(refunds, row)
+        except KeyReused:
+            raise KeyReused(
+                f"Refund {refund_id} was already paid, with other details."
+            ) from None
+    return paid

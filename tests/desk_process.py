@@ -1,0 +1,110 @@
+"""What the tests of the desk's program share: a Temporal server, an environment, the program as a process."""
+
+import asyncio
+import contextlib
+import os
+import socket
+import sqlite3
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiosmtpd.smtp import SMTP, Envelope, Session
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
+from temporalio.client import Client, WorkflowHandle
+from temporalio.service import RPCError
+
+from course.lab.receivers import Mailbox
+from course.lab.server import temporal_binary
+from tests.lab_helpers import until
+
+ROOT = Path(__file__).parents[1]
+SETTINGS = ("TASK_QUEUE", "DATABASE_URL", "SMTP_ADDRESS", "WEBHOOK_URL", "REPORTS", "MODEL")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """The address of a Temporal server that is nobody's lab."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    command = [temporal_binary(), "server", "start-dev", "--headless", "--ip", "127.0.0.1"]
+    command += ["--port", address.split(":")[1], "--log-level", "error", "--output", "none"]
+    with subprocess.Popen(command) as process:
+        try:
+            asyncio.run(until(lambda: is_up(address), "the server is up"))
+            yield address
+        finally:
+            process.terminate()
+
+
+async def is_up(address: str) -> bool:
+    with contextlib.suppress(RuntimeError, RPCError):
+        client = await Client.connect(address)
+        return bool(
+            await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace="default"))
+        )
+    return False
+
+
+@pytest.fixture
+def here(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of its own, and an environment that says where the server is and nothing else."""
+    for name in [*SETTINGS, *(name for name in os.environ if name.startswith("TEMPORAL_"))]:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TEMPORAL_ADDRESS", server)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@contextlib.contextmanager
+def locked(file: str) -> Iterator[None]:
+    """A database that another process holds: SQLite's way to be away."""
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as holder:
+        holder.execute("BEGIN EXCLUSIVE")
+        yield
+
+
+class SlowMailbox(Mailbox):
+    """Says that a mail is delivered when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        self.begun.set()
+        await self.go_on.wait()
+        return await super().handle_DATA(server, session, envelope)
+
+
+@contextlib.asynccontextmanager
+async def desk(*arguments: str, python: str = sys.executable) -> AsyncIterator[asyncio.subprocess.Process]:
+    """The program in a process of its own. It ends with the test, if it has not ended before."""
+    environment = os.environ if python != sys.executable else {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = await asyncio.create_subprocess_exec(
+        python, "-m", "course.desk", *arguments, env=environment, stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def says(process: asyncio.subprocess.Process, sentence: str) -> list[str]:
+    """The lines up to the one with this sentence."""
+    lines: list[str] = []
+    while not lines or sentence not in lines[-1]:
+        line = (await asyncio.wait_for(process.stdout.readline(), 120)).decode()
+        assert line, f"It ended without {sentence!r}: {lines}"
+        lines.append(line)
+    return lines
+
+
+async def retried(chat: WorkflowHandle[Any, Any], name: str) -> bool:
+    pending = (await chat.describe()).raw_description.pending_activities
+    return any(one.activity_type.name == name and one.attempt > 1 for one in pending)

@@ -1,0 +1,49 @@
+"""An agent of the OpenAI Agents SDK with the tools of a real MCP server: a process of its own, over stdio."""
+
+import asyncio
+import sys
+from datetime import timedelta
+from typing import Any
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from agents import Agent, Runner, function_tool
+    from agents.mcp import MCPServerStdio
+    from temporalio.openai_agents import ModelActivityParameters, OpenAIAgentsPlugin
+    from temporalio.openai_agents.testing import TestModelProvider
+    from temporalio.openai_agents.workflow import temporal_mcp_server
+
+    from tests.histories.elsewhere.stage import Desk, play, script, two_steps
+    from tests.histories.model import ScriptedModel
+
+
+@workflow.defn
+class McpDesk(Desk):
+    @workflow.run
+    async def run(self) -> None:
+        await self.until_closed()
+
+    async def answer(self, text: str) -> str:
+        server = temporal_mcp_server("garden")
+        agent: Agent[Any] = Agent(name="desk", mcp_servers=[server], tools=[function_tool(two_steps)])
+        return str((await Runner.run(agent, text)).final_output)
+
+
+if __name__ == "__main__":
+    process = {"command": sys.executable, "args": ["-m", "tests.histories.elsewhere.garden"]}
+    plugin = OpenAIAgentsPlugin(
+        model_params=ModelActivityParameters(start_to_close_timeout=timedelta(seconds=20)),
+        model_provider=TestModelProvider(ScriptedModel()),
+        mcp_servers={"garden": lambda: MCPServerStdio(process, name="garden")},
+    )
+    three = [["water", {"plant": "ivy", "litres": "2"}], ["weather", {}], ["two_steps", {"order": 7}]]
+    asyncio.run(
+        play(
+            "mcp",
+            "The OpenAI Agents SDK and an MCP server: one call, three at once, a tool of two activities, no call",
+            McpDesk,
+            [script([["water", {"plant": "fern"}]], "Watered."), script(three, "All."), script("Bye.")],
+            [plugin],
+        )
+    )

@@ -1,0 +1,231 @@
+"""The desk as a program, `python -m course.desk`: what it says, what it waits for, and that it needs nothing else."""
+
+import asyncio
+import contextlib
+import json
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from typing import Any
+
+import pytest
+from temporalio.client import Client
+
+from course.desk.__main__ import main
+from course.lab.receivers import Mailbox, WebhookReceiver
+from course.lab.server import temporal_binary
+from tests.desk_process import ROOT, SlowMailbox, desk, here, locked, retried, says, server
+from tests.lab_helpers import attempts, until
+
+__all__ = ["here", "server"]  # fixtures
+
+
+# What is asked before it serves
+
+
+def test_the_tables_are_made_twice_as_once(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert [main(["--setup"]), main(["--setup"])] == [0, 0]
+    assert "The tables are there, and the shop is filled: sqlite:///desk.db." in capsys.readouterr().out
+    with contextlib.closing(sqlite3.connect("desk.db")) as database:
+        assert database.execute("SELECT count(*) FROM orders").fetchone() == (5,)
+
+
+def test_no_tables_are_made_where_none_can_be(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with locked("desk.db"):
+        assert main(["--setup"]) == 1
+    monkeypatch.setenv("DATABASE_URL", "sqlite:///none/desk.db")
+    assert main(["--setup"]) == 2
+    away, wrong = capsys.readouterr().err.splitlines()
+    assert away == "Nothing was set up. The database sqlite:///desk.db does not answer (database is locked)."
+    assert wrong.startswith(
+        "Nothing was set up. The desk's tables cannot be made in sqlite:///none/desk.db: "
+    )
+
+
+def test_a_check_says_of_each_what_does_not_answer(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SMTP_ADDRESS", "127.0.0.1:1")
+    monkeypatch.setenv("WEBHOOK_URL", "http://127.0.0.1:1/")
+    assert main(["--check"]) == 1
+    queue, database, mail, webhook = capsys.readouterr().out.splitlines()
+    assert "and no worker serves the task queue 'juniper': start one with python -m course.desk." in queue
+    assert "answers, and has no table turns, batches, reports, orders, stock: python -m" in database
+    assert mail.startswith("The mail server at 127.0.0.1:1 does not answer (")
+    assert webhook.startswith("The webhook at http://127.0.0.1:1/ does not answer (")
+    monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
+    assert main(["--check"]) == 1
+    assert capsys.readouterr().out.startswith(
+        "No Temporal server answers at 127.0.0.1:1 (Connection refused)"
+    )
+    monkeypatch.setenv("SMTP_ADDRESS", "mail")
+    assert main(["--check"]) == 2
+
+
+# What is waited for
+
+
+async def test_what_is_away_is_waited_for(here: Path, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    mailbox, webhooks = SlowMailbox(), WebhookReceiver()
+    await mailbox.start()
+    await mailbox.stop()
+    monkeypatch.setenv("SMTP_ADDRESS", f"127.0.0.1:{mailbox.port}")
+    monkeypatch.setenv("WEBHOOK_URL", "http://127.0.0.1:1/")
+    monkeypatch.setenv("TASK_QUEUE", "waiting")
+    client = await Client.connect(server)
+    async with desk() as process:
+        with locked("desk.db"):
+            away = "".join(await says(process, "Serving 'waiting' at"))
+            for what in ("The database sqlite:///desk.db", "The mail server at", "The webhook at"):
+                assert re.search(rf"{what}.* does not answer \(.*\)\. The desk waits for it", away)
+            chat = await client.start_workflow("ConversationWorkflow", "ada", id="ada", task_queue="waiting")
+            reply = asyncio.create_task(chat.execute_update("send", "Thanks!"))
+            await until(lambda: retried(chat, "save_to_database"), "the record is tried again")
+            assert not reply.done()
+        await says(process, "The database sqlite:///desk.db answers, and has the desk's tables.")
+        assert "welcome" in await reply
+        await mailbox.start()
+        monkeypatch.setenv("WEBHOOK_URL", webhooks.url)
+        assert await asyncio.to_thread(main, ["--check"]) == 0
+        webhooks.stop()
+
+        # A signal lets what runs come to its end: here, a mail.
+        await asyncio.wait_for(mailbox.begun.wait(), 120)
+        process.terminate()
+        await says(process, "Stopping: running activities have 30 s to finish")
+        mailbox.go_on.set()
+        assert await asyncio.wait_for(process.wait(), 30) == 0
+    await mailbox.stop()
+    assert [mail["subject"] for mail in mailbox.mails] == ["ada wrote, and was answered: Thanks!"]
+    assert mailbox.repeats == 0
+    tried = dict(attempts(await chat.fetch_history()))
+    assert tried["invoke_model_activity"] == 1
+    with contextlib.closing(sqlite3.connect("desk.db")) as database:
+        assert database.execute("SELECT message FROM turns").fetchall() == [("Thanks!",)]
+
+
+async def test_a_second_signal_ends_it_at_once(
+    here: Path, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mailbox = SlowMailbox()
+    await mailbox.start()
+    monkeypatch.setenv("SMTP_ADDRESS", f"127.0.0.1:{mailbox.port}")
+    monkeypatch.setenv("TASK_QUEUE", "twice")
+    client = await Client.connect(server)
+    async with desk("--grace", "60") as process:
+        await says(process, "Serving 'twice' at")
+        chat = await client.start_workflow("ConversationWorkflow", "ben", id="ben", task_queue="twice")
+        await chat.execute_update("send", "Thanks!")
+        await asyncio.wait_for(mailbox.begun.wait(), 120)
+        process.terminate()
+        await says(
+            process, "Stopping: running activities have 60 s to finish. A second signal stops at once."
+        )
+        assert process.returncode is None
+        process.terminate()
+        assert await asyncio.wait_for(process.wait(), 10) == 128 + signal.SIGTERM
+    mailbox.go_on.set()
+    await mailbox.stop()
+
+
+# The desk alone
+
+NOT_THE_DESKS = [
+    "IPython",
+    "ipykernel",
+    "jupyterlab",
+    "pandas",
+    "matplotlib",
+    "psutil",
+    "aiosmtpd",
+    "nest_asyncio2",
+]
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> Path:
+    """A fresh environment with what `pip install ".[desk]"` installs, in the lock's versions. Returns its Python.
+
+    `make setup` has left every package of it in uv's cache: nothing is downloaded, and it takes seconds.
+    """
+    source, python = tmp_path / "source", tmp_path / "alone" / "bin" / "python"
+    shutil.copytree(ROOT / "course", source / "course", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    uv = str(Path(sysconfig.get_path("scripts")) / "uv")
+    subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, python.parents[1]], check=True)
+    install = [
+        uv,
+        "pip",
+        "install",
+        "--quiet",
+        "--python",
+        python,
+        "--constraints",
+        ROOT / "requirements.lock",
+    ]
+    subprocess.run([*install, "--offline", ".[desk]"], check=True, cwd=source)
+    return python
+
+
+async def test_the_desk_alone_holds_a_conversation(
+    here: Path, server: str, alone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mailbox = Mailbox()
+    await mailbox.start()
+    monkeypatch.setenv("SMTP_ADDRESS", f"127.0.0.1:{mailbox.port}")
+    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:1")  # the offline desk asks no proxy
+    code = f"import importlib.util as i; print([n for n in {NOT_THE_DESKS} if i.find_spec(n)])"
+    found = subprocess.run([alone, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout == "[]\n"
+
+    async def temporal(*arguments: str) -> Any:
+        command = [*arguments, "--address", server, "--output", "json"]
+        process = await asyncio.create_subprocess_exec(
+            temporal_binary(), "workflow", *command, stdout=asyncio.subprocess.PIPE
+        )
+        out, _ = await process.communicate()
+        assert process.returncode == 0
+        return json.loads(out) if out.startswith(b"{") else None
+
+    async with desk(python=str(alone)) as process:
+        await says(process, "Serving 'juniper' at")
+        start = ["--type", "ConversationWorkflow", "--task-queue", "juniper", "--input", '"cleo"']
+        await temporal("start", "--workflow-id", "cleo", *start)
+        replies = []
+        for text in ("Where is order 1042?", "Do you have a Ficus?", "Thanks!"):
+            send = ["--workflow-id", "cleo", "--name", "send", "--input", json.dumps(text)]
+            replies.append((await temporal("update", "execute", *send))["result"])
+        await temporal("signal", "--workflow-id", "cleo", "--name", "close")
+        ended = (await temporal("result", "--workflow-id", "cleo"))["result"]
+        process.terminate()
+        assert await process.wait() == 0
+    await mailbox.stop()
+
+    assert "Order 1042: 1 × Monstera" in replies[0]
+    assert "Ficus: 12 in stock" in replies[1]
+    assert (ended["customer"], ended["turns"], ended["answered"]) == ("cleo", 3, 3)
+    [report] = (here / "reports").iterdir()
+    assert report.name == ended["report"]
+    page = report.read_text()
+    assert "Do you have a Ficus?" in page
+    assert "There is no figure: the worker that wrote this report has no Matplotlib." in page
+    with contextlib.closing(sqlite3.connect("desk.db")) as database:
+        rows = database.execute("SELECT task_id, message, outcome FROM turns ORDER BY turn").fetchall()
+        tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        batches = database.execute("SELECT task_id, messages FROM batches").fetchall()
+    assert rows == [
+        ("cleo/turn-1", "Where is order 1042?", "answered"),
+        ("cleo/turn-2", "Do you have a Ficus?", "answered"),
+        ("cleo/turn-3", "Thanks!", "answered"),
+    ]
+    assert batches == [("cleo/turn-3", 3)]
+    assert tables == {"turns", "batches", "reports", "orders", "stock"}  # no lesson's
+    assert len(mailbox.mails) == 3
