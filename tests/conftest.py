@@ -1,6 +1,6 @@
-"""The lab of a test file that asks for nothing else of it."""
+"""The lab of a test file that asks for nothing else of it, and what several files do with theirs."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -12,3 +12,10 @@ async def lab() -> AsyncIterator[Any]:
 
     async with await Lab.start(ui=False) as lab:
         yield lab
+
+
+@pytest.fixture
+def own_rules(lab: Any) -> Iterator[None]:
+    """A script that a test has given the lab's model is gone after it."""
+    yield
+    lab.model.script = []

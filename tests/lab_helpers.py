@@ -38,6 +38,11 @@ async def until_failed(chat: Conversation, activity: str) -> dict[str, Any]:
     return await until(failed, f"a failed attempt of {activity}")
 
 
+async def works(chat: Conversation) -> None:
+    """The next normal turn."""
+    assert "Order 1042: 1 × Monstera" in await chat.send("Where is order 1042?")
+
+
 def rows(lab: Lab, chat: Conversation, table: str = "turns") -> list[dict[str, Any]]:
     """What a table has of a conversation."""
     return [row for row in lab.table(table).to_dict("records") if row["task_id"].split("/")[0] == chat.id]

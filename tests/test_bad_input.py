@@ -2,7 +2,6 @@
 
 import json
 import uuid
-from collections.abc import Iterator
 from datetime import timedelta
 from email import message_from_bytes, policy
 from pathlib import Path
@@ -23,26 +22,16 @@ from course.lab.chat import Conversation
 from course.lab.receivers import Mailbox
 from course.lessons.lesson_02 import ToolsWorkflow
 from course.models.offline import status_error
-from tests.lab_helpers import accepted, attempts, rows, scheduled, until
+from tests.lab_helpers import accepted, attempts, rows, scheduled, until, works
+
+pytestmark = pytest.mark.usefixtures("own_rules")
 
 THREE_MB = "x" * 3_000_000
-
-
-@pytest.fixture(autouse=True)
-def own_rules(lab: Lab) -> Iterator[None]:
-    """A script that a test has set is gone after it."""
-    yield
-    lab.model.script = []
 
 
 @pytest.fixture
 async def chat(lab: Lab) -> Conversation:
     return await lab.converse(ConversationWorkflow, f"c{uuid.uuid4().hex[:8]}")
-
-
-async def works(chat: Conversation) -> None:
-    """The next normal turn."""
-    assert "Order 1042: 1 × Monstera" in await chat.send("Where is order 1042?")
 
 
 # Refused before anything is sent

@@ -1,7 +1,7 @@
 """The desk: a conversation's turn, its duties, and what becomes of failures."""
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
@@ -21,18 +21,13 @@ from course.models.offline import status_error
 from tests.lab_helpers import accepted, count, mails, requests, rows, scheduled, until, until_failed
 from tests.lab_strangers import AsksOnce
 
+pytestmark = pytest.mark.usefixtures("own_rules")
+
 
 @pytest.fixture(scope="module")
 async def lab() -> AsyncIterator[Lab]:
     async with await Lab.start(workflows=[ConversationWorkflow, AsksOnce], ui=False) as lab:
         yield lab
-
-
-@pytest.fixture(autouse=True)
-def own_rules(lab: Lab) -> Iterator[None]:
-    """A script that a test has set is gone after it."""
-    yield
-    lab.model.script = []
 
 
 # The turn

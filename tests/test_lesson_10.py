@@ -22,6 +22,9 @@ LIGHT = "How much light does a Monstera need?"
 A_DAY = timedelta(days=1)
 
 
+pytestmark = pytest.mark.usefixtures("own_rules")
+
+
 @pytest.fixture(scope="module")
 async def lab():
     async with await Lab.start(ui=False) as lab:
@@ -32,13 +35,6 @@ async def lab():
         ):  # the tests share the shop's five orders
             connection.execute(dear)
         yield lab
-
-
-@pytest.fixture(autouse=True)
-def own_rules(lab: Lab):
-    """A script that a test has set is gone after it."""
-    yield
-    lab.model.script = []
 
 
 _NAMES = (f"customer{n}" for n in range(100))

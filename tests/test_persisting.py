@@ -11,14 +11,9 @@ import pytest
 
 from course import Lab, LabError
 from course.desk import ConversationWorkflow
-from course.lab.chat import Conversation
 from course.lab.persisting import KNOWN
+from tests.lab_helpers import works
 from tests.tools.server_tables import tables_today
-
-
-async def works(chat: Conversation) -> None:
-    """The next normal turn."""
-    assert "Order 1042: 1 × Monstera" in await chat.send("Where is order 1042?")
 
 
 async def test_persist_goes_on_where_it_was(tmp_path: Path) -> None:
