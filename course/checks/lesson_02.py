@@ -92,10 +92,9 @@ async def check(module: Any) -> str:
         if len(rows := await _rows(chat)):
             raise NotYet(f"""Nobody asked to cancel anything, and cancel_order ran ({_by(rows)}). The agent decides
                 whether it runs: it is the agent's tool, not a step of the workflow.""")
-        require(
-            "cancel_order" in model.offered,
-            "The model was not offered a tool named cancel_order: the agent's list of tools does not hold it.",
-        )
+        if "cancel_order" not in model.offered:
+            raise NotYet("""The model was not offered a tool named cancel_order: the agent's list of tools
+                does not hold it.""")
         description = model.offered["cancel_order"]
         if "TODO" in description or len(re.findall(r"[^\W\d_]{2,}", description)) < 2:
             raise NotYet(f"""All that the model knows of cancel_order is its docstring, and that says
@@ -124,10 +123,9 @@ async def _cancels(lab: Lab, chat: Conversation, module: Any) -> None:
         raise NotYet(f"""{quoted(message)} left no row of cancel_order, and the customer heard: {quoted(reply)} The
             model called the tool, and the tool's own code failed before the activity. A function tool in a
             workflow is `async def` and awaits workflow.execute_activity.""")
-    require(
-        "workflow" not in set(rows.decided_by),
-        "cancel_order ran, decided by the workflow. The agent decides whether: hand it to the agent as a tool.",
-    )
+    if "workflow" in set(rows.decided_by):
+        raise NotYet("""cancel_order ran, decided by the workflow. The agent decides whether: hand it to the
+            agent as a tool.""")
     status = _status(lab, PACKED)
     if status != "cancelled":
         changed = [order for order in (PACKED, SHIPPED, AGAIN, ANOTHER) if _status(lab, order) == "cancelled"]
@@ -150,15 +148,12 @@ async def _refuses(lab: Lab, chat: Conversation, module: Any) -> str:
         raise NotYet(f"""There is no order {UNKNOWN}, and the customer heard: {quoted(unknown)} They are not told
             why. {_why_not_told(unknown)}""")
     thanks = await say(chat, "Thanks!", module)
-    require(
-        not _is_apology(thanks),
-        "After the two refusals the next message got an apology: the conversation must go on.",
-    )
+    if _is_apology(thanks):
+        raise NotYet("After the two refusals the next message got an apology: the conversation must go on.")
     await _reply(chat, f"Then cancel order {ANOTHER}.", module)
-    require(
-        _status(lab, ANOTHER) == "cancelled",
-        f"After two refusals order {ANOTHER} could not be cancelled any more: the conversation must go on.",
-    )
+    if _status(lab, ANOTHER) != "cancelled":
+        raise NotYet(f"""After two refusals order {ANOTHER} could not be cancelled any more: the conversation
+            must go on.""")
     return reply
 
 
@@ -189,14 +184,12 @@ async def _reply(chat: Conversation, message: str, module: Any) -> str:
 
 def _the_activity(module: Any) -> Callable[..., Any]:
     cancel = getattr(module, "cancel_order", None)
-    require(
-        cancel is not None and activity_definition(cancel),
-        "There is no activity cancel_order in your cell: a function with @activity.defn above it.",
-    )
-    require(
-        len(inspect.signature(cancel).parameters) == 1,
-        "cancel_order takes one argument, order_id: what the model has to choose, and nothing else.",
-    )
+    if not (cancel is not None and activity_definition(cancel)):
+        raise NotYet("""There is no activity cancel_order in your cell: a function with @activity.defn above
+            it.""")
+    if len(inspect.signature(cancel).parameters) != 1:
+        raise NotYet("""cancel_order takes one argument, order_id: what the model has to choose, and nothing
+            else.""")
     return cancel
 
 

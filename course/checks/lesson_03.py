@@ -213,19 +213,17 @@ async def _one_row_each(
         if line := _not_awaited(module):
             raise NotYet(f"""No row was written: in line {line}, `await` is missing before
                 workflow.execute_activity(…). Without it the call only makes a coroutine, which nothing runs.""")
-        raise NotYet(
-            f"{happened}, the customer got a reply, and no row was written: nothing runs save_to_database."
-        )
+        raise NotYet(f"""{happened}, the customer got a reply, and no row was written: nothing runs
+            save_to_database.""")
     records = [arguments[1] if isinstance(arguments[1], dict) else {} for arguments in saves.input]
     recorded = Counter(record.get("message") for record in records)
     for message, times in Counter(messages).items():
         if recorded[message] < times:
             raise NotYet(f"""{happened}, the customer got a reply, and {quoted(message)} has no row of its own: the
                 record depends on more than that a message was accepted.""")
-    require(
-        len(saves) <= len(messages),
-        f"{happened}: {len(messages)} messages left {len(saves)} rows. Each message has exactly one.",
-    )
+    if len(saves) > len(messages):
+        raise NotYet(f"""{happened}: {len(messages)} messages left {len(saves)} rows. Each message has exactly
+            one.""")
     keys = [arguments[0] for arguments in saves.input]
     if any(chat.id not in key for key in keys):
         raise NotYet(_RANDOM_KEY if all(RANDOM.search(key) for key in keys) else _KEY_OF_ALL)
@@ -237,10 +235,8 @@ async def _one_row_each(
     for key, record in zip(keys, records, strict=True):
         _holds_what_happened(record, key.replace(chat.id, ""), sent, happened)
     turns = sorted(record["turn"] for record in records)
-    require(
-        turns == list(range(1, len(sent) + 1)),
-        f"{happened}: the rows' turns are {turns}. Each is the number of its message: 1, 2, 3.",
-    )
+    if turns != list(range(1, len(sent) + 1)):
+        raise NotYet(f"{happened}: the rows' turns are {turns}. Each is the number of its message: 1, 2, 3.")
 
 
 def _holds_what_happened(record: dict[str, Any], key: str, sent: Sequence[Sent], happened: str) -> None:
@@ -281,8 +277,7 @@ _RANDOM_KEY = """Each message has its row, under a random key. It cannot tell a 
 _NO_TURN = """Each message has its row, under a key that does not name the turn. Name the conversation and the
     turn (self.key): then the key tells a repeat of the save."""
 _KEY_OF_ALL = """Each message has its row, under a key that does not name the conversation: the next
-    customer's rows have the same keys, and are refused. Name the conversation and the turn
-    (self.key)."""
+    customer's rows have the same keys, and are refused. Name the conversation and the turn (self.key)."""
 _SHARED_KEY = """The database refused a row: its key was there already, with other content. Two messages share
     one key: it has to name the conversation and the turn (self.key)."""
 
@@ -294,6 +289,5 @@ async def _none_for_a_refused_one(chat: Conversation) -> None:
     except WorkflowUpdateFailedError:
         if len(await _saves(chat)) == before:
             return
-    raise NotYet(
-        "A blank message was not refused: keep PlainConversation's validator, so that it does not count."
-    )
+    raise NotYet("""A blank message was not refused: keep PlainConversation's validator, so that it does not
+        count.""")

@@ -285,9 +285,8 @@ def _compare(variant: Variant, said: dict[str, Any], seen: dict[str, Any]) -> No
             {said["done"]!r} times, and the record has {seen["done"]} rows of {DUTY[variant.place]}.
             {_who_decides(variant)}""")
     if said["model_calls"] != seen["model_calls"]:
-        raise NotYet(f"""In the run {variant}, you predict {said["model_calls"]!r} model calls, and the
-            record has {seen["model_calls"]}. Every message has one that answers; what else asks the
-            model again?""")
+        raise NotYet(f"""In the run {variant}, you predict {said["model_calls"]!r} model calls, and the record
+            has {seen["model_calls"]}. Every message has one that answers; what else asks the model again?""")
     if bool(said["waits"]) != seen["waits"]:
         when = "before" if seen["waits"] else "after"
         raise NotYet(f"""In the run {variant}, you predict waits={said["waits"]!r}, and on record the

@@ -8,7 +8,7 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowExecutionStatus
 
 from course.checks.talking import NoReply, Scenes, lab_for, quoted, rows_of, say, status, workflow_class
-from course.checks.verdict import NotYet, require
+from course.checks.verdict import NotYet
 from course.lab import Conversation, Lab, everything
 from course.lab.compat import activity_definition
 
@@ -110,10 +110,9 @@ BAD_ADDRESS, LAST = "Do you sell pots?", "Thank you, that is all."
 async def check(module: Any) -> str:
     desk = workflow_class(module, "PatientDesk")
     mail = getattr(module, NOTICE.activity, None)
-    require(
-        activity_definition(mail) is not None,
-        "There is no activity mail_the_team in your cell. Leave it as it is: the check looks for it.",
-    )
+    if activity_definition(mail) is None:
+        raise NotYet("""There is no activity mail_the_team in your cell. Leave it as it is: the check looks
+            for it.""")
     async with lab_for(module, [desk], Scenes(), [*everything.activities(), mail]) as lab:
         chat = await lab.converse(desk, "ada")
         await say(chat, GOOD, module)
@@ -272,10 +271,8 @@ async def _bad_address(lab: Lab, chat: Conversation, module: Any) -> None:
     if row.status == "pending":
         raise NotYet("""The mail server refused the address for good (SMTP 550), and mail_the_team is tried
             again: its error, Refused, is retried like any other. Say in NOTICE that it is not worth a second attempt.""")
-    require(
-        len(lab.table("turns")) == 4,
-        "The address was refused for good, and the record of that message is missing.",
-    )
+    if len(lab.table("turns")) != 4:
+        raise NotYet("The address was refused for good, and the record of that message is missing.")
 
 
 async def _the_end(lab: Lab, chat: Conversation, module: Any) -> None:
@@ -291,10 +288,9 @@ async def _the_end(lab: Lab, chat: Conversation, module: Any) -> None:
         what = "ended, and the mail was never sent" if ended else "has not ended, though the server is back"
         raise NotYet(f"""The conversation was closed while a mail waited for its mail server. `run` {what}: it ends
             when no duty is left.""")
-    require(
-        len(lab.inbox()) == 4,
-        "The conversation was closed while a mail waited for its mail server, and the mail never came.",
-    )
+    if len(lab.inbox()) != 4:
+        raise NotYet("""The conversation was closed while a mail waited for its mail server, and the mail
+            never came.""")
 
 
 def spoken(time: timedelta) -> str:

@@ -24,7 +24,7 @@ from course.checks.talking import (
     status,
     workflow_class,
 )
-from course.checks.verdict import NotYet, require, shortened
+from course.checks.verdict import NotYet, shortened
 from course.lab import Conversation, LabError
 from course.models import OfflineModel, ToolCall
 
@@ -211,10 +211,9 @@ async def _reasons(chat: Conversation) -> None:
             {len(reasons) if isinstance(reasons, list) else reasons!r}: one for each message, in their order,
             and an empty one where there is an answer.""")
     first, *failures, last = reasons
-    require(
-        not first and not last,
-        f"{quoted(FIRST)} was answered, and its reason is {first or last!r}. An answer has an empty reason.",
-    )
+    if first or last:
+        raise NotYet(f"""{quoted(FIRST)} was answered, and its reason is {first or last!r}. An answer has an
+            empty reason.""")
     for case, reason in zip(CASES, failures, strict=True):
         if not any(part in str(reason) for part in case.tells):
             raise NotYet(f"""The model {case.what}, and the reason on record is {quoted(str(reason), 100)}. Nobody

@@ -145,9 +145,8 @@ async def _has_the_step(chat: Conversation, over: int, which: str) -> None:
     for turn in turns[over:]:
         ours = record[record.turn == turn].set_index("activity")
         after_the_save = ours.scheduled[STEP] >= ours.closed["save_to_database"]
-        require(
-            after_the_save, f"{STEP} began before the save was done. First the record, then the statistics."
-        )
+        if not after_the_save:
+            raise NotYet(f"{STEP} began before the save was done. First the record, then the statistics.")
 
 
 async def _tells_as_before(chat: Conversation, notices: int) -> None:

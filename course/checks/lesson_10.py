@@ -102,10 +102,8 @@ def issue_refund(refund_id: str, order_id: str, amount_cents: int) -> str:
 
 async def check(module: Any) -> str:
     approval, definition = defined(module, "Approval")
-    require(
-        "decide" in definition.updates,
-        "Approval has no update `decide` any more: the person decides with it.",
-    )
+    if "decide" not in definition.updates:
+        raise NotYet("Approval has no update `decide` any more: the person decides with it.")
     async with lab_for(module, [approval], OfflineModel(), replaced_by(issue_refund)) as lab:
         case = Case(lab, approval, definition.name, module)
         await _approved(case)
@@ -214,10 +212,9 @@ async def _approved(case: Case) -> None:
     approval = await case.ask("refund-8101", "1042", 3100)
     await case.decide(approval, "Bea", True, "Sorry!")
     await case.told(approval, "Bea approved a refund", "two seconds later the approval had not ended.")
-    require(
-        case.paid(approval) == 1,
-        "Bea approved a refund, and it was not paid under its number (request.number). Leave that part as it was.",
-    )
+    if case.paid(approval) != 1:
+        raise NotYet("""Bea approved a refund, and it was not paid under its number (request.number). Leave
+            that part as it was.""")
     await case.replay(approval)
 
 
@@ -235,10 +232,9 @@ async def _rejected(case: Case) -> str:
 async def _unanswered(case: Case) -> str:
     approval = await case.ask("refund-8103", "1044", 2500)
     await approval.fast_forward(timedelta(days=2, hours=23))
-    require(
-        await case.is_open(approval),
-        "Nobody had decided for two days and 23 hours, and the approval had ended already. A person has three days.",
-    )
+    if not (await case.is_open(approval)):
+        raise NotYet("""Nobody had decided for two days and 23 hours, and the approval had ended already. A
+            person has three days.""")
     await approval.fast_forward(timedelta(hours=2))
     nobody = "Nobody decided for three days"
     text = await case.told(approval, nobody, "an hour after that the approval still waits.")

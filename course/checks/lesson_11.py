@@ -144,9 +144,8 @@ async def _the_way_in(chat: Conversation, module: Any) -> None:
         raise NotYet(f"""{quoted(RUSHES)} came to a ticket in triage, the model proposed escalated, and the ticket went
             there. It may be moved there only from resolve.""")
     state = await _state(chat)
-    require(
-        state == "resolve", f"After triage the model moved a ticket to resolve, and it is in {state}: {STAYS}"
-    )
+    if state != "resolve":
+        raise NotYet(f"After triage the model moved a ticket to resolve, and it is in {state}: {STAYS}")
     await say(chat, PERSON, module)
     if (state := await _state(chat)) != NEW:
         raise NotYet(f"""{quoted(PERSON)}: in resolve, the model proposed to move the ticket to escalated, and it is
@@ -223,25 +222,22 @@ async def _moved_by_staff(chat: Conversation, to_state: str) -> None:
     try:
         await chat.handle.execute_update("move", to_state)
     except WorkflowUpdateFailedError as error:
-        raise NotYet(
-            f"Staff tried to move an escalated ticket to {to_state}, and were refused: {error.cause}"
-        ) from None
+        raise NotYet(f"""Staff tried to move an escalated ticket to {to_state}, and were refused:
+            {error.cause}""") from None
 
 
 def _compared_as_data(desk: Any) -> None:
     """Talking to a ticket tries some moves. The machine tells which others there are."""
     machine = getattr(desk("ada"), "machine", None)
-    require(
-        isinstance(machine, Machine),
-        "The ticket has no machine to read: hand yours to TicketDesk by super().__init__(MACHINE), as the starter does.",
-    )
+    if not isinstance(machine, Machine):
+        raise NotYet("""The ticket has no machine to read: hand yours to TicketDesk by
+            super().__init__(MACHINE), as the starter does.""")
     _compare_moves(machine)
     _compare_states(machine)
     for part in ("start", "end", "ends_after"):
         yours, lessons = getattr(machine, part), getattr(ASKED_FOR, part)
-        require(
-            yours == lessons, f"Your machine's `{part}` is {yours}, and the lesson's is {lessons}: leave it."
-        )
+        if yours != lessons:
+            raise NotYet(f"Your machine's `{part}` is {yours}, and the lesson's is {lessons}: leave it.")
 
 
 def _compare_moves(machine: Machine) -> None:

@@ -175,14 +175,11 @@ async def _never_answered(ada: Customer) -> None:
         await _no_reminder(ada)
     await ada.is_silent(9 * DAY)
     mails = ada.mails
-    require(
-        mails == 1, f"Nobody answered for eleven days, and {mails} reminders were sent. One was asked for."
-    )
+    if mails != 1:
+        raise NotYet(f"Nobody answered for eleven days, and {mails} reminders were sent. One was asked for.")
     mail = await rows_of(ada.chat, "send_notification")
-    require(
-        len(mail) == 1,
-        f"One mail was delivered, and send_notification ran {len(mail)} times. Once is enough.",
-    )
+    if len(mail) != 1:
+        raise NotYet(f"One mail was delivered, and send_notification ran {len(mail)} times. Once is enough.")
     key = mail.input.iloc[0][0]
     if not str(key).startswith(f"{ada.chat.id}/turn-1"):
         raise NotYet(f"""The reminder's key is {key!r}, which does not name the turn that it is about. A second reminder

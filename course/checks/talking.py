@@ -128,10 +128,9 @@ def defined(module: Any, name: str) -> tuple[type, Any]:
     """The reader's workflow class, and how Temporal sees it."""
     found = own(module, name, "class")
     definition = workflow_definition(found)
-    require(
-        definition,
-        f"{name} is an ordinary class, so Temporal cannot run it: @workflow.defn is missing above it.",
-    )
+    if not definition:
+        raise NotYet(f"""{name} is an ordinary class, so Temporal cannot run it: @workflow.defn is missing
+            above it.""")
     return found, definition
 
 
@@ -141,17 +140,13 @@ def workflow_class(module: Any, name: str) -> type:
     send = definition.updates.get("send")
     if send is None:
         other = "a signal, which has no reply" if "send" in definition.signals else "an ordinary method"
-        raise NotYet(
-            f"`send` is {other}. As an update (@workflow.update) it takes a message and returns the reply."
-        )
-    require(
-        asyncio.iscoroutinefunction(send.fn),
-        "`send` is a plain function. A handler that waits for an agent or an activity is `async def`.",
-    )
-    require(
-        "close" in definition.signals or "close" in definition.updates,
-        "Nothing ends the conversation: `close` is not a signal yet (@workflow.signal).",
-    )
+        raise NotYet(f"""`send` is {other}. As an update (@workflow.update) it takes a message and returns the
+            reply.""")
+    if not asyncio.iscoroutinefunction(send.fn):
+        raise NotYet("""`send` is a plain function. A handler that waits for an agent or an activity is `async
+            def`.""")
+    if not ("close" in definition.signals or "close" in definition.updates):
+        raise NotYet("Nothing ends the conversation: `close` is not a signal yet (@workflow.signal).")
     return found
 
 
@@ -170,9 +165,8 @@ def predicted(module: Any, *about: Any, keys: tuple[str, ...]) -> dict[str, Any]
     answer = own(module, "predict", "function")(*about)
     if not isinstance(answer, dict) or not set(keys) <= answer.keys():
         listed = f"{', '.join(keys[:-1])} and {keys[-1]}"
-        raise NotYet(
-            f"predict(…) returns {shortened(repr(answer), 60)}; it has to return a dict of {listed}."
-        )
+        raise NotYet(f"""predict(…) returns {shortened(repr(answer), 60)}; it has to return a dict of
+            {listed}.""")
     return answer
 
 
