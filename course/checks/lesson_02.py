@@ -16,19 +16,17 @@ from course.checks.talking import (
     NoReply,
     Scenes,
     Stuck,
-    close,
+    Talk,
     lab_for,
     nodes_of,
     quoted,
     replaced_by,
-    rows_of,
-    say,
     workflow_class,
 )
 from course.checks.verdict import NotYet, require
 from course.desk.answering import APOLOGY
 from course.desk.services import database
-from course.lab import Conversation, Lab
+from course.lab import Lab
 from course.lab.compat import activity_definition
 
 TITLE = "A new tool"
@@ -88,7 +86,7 @@ async def check(module: Any) -> str:
         _new_orders(lab)
         chat = await lab.converse(desk, "ada")
 
-        await say(chat, "How often do I water a Fern?", module)
+        await chat.says("How often do I water a Fern?")
         if len(rows := await _rows(chat)):
             raise NotYet(f"""Nobody asked to cancel anything, and cancel_order ran ({_by(rows)}). The agent decides
                 whether it runs: it is the agent's tool, not a step of the workflow.""")
@@ -100,22 +98,22 @@ async def check(module: Any) -> str:
             raise NotYet(f"""All that the model knows of cancel_order is its docstring, and that says
                 {quoted(description)} Say what the tool does, when it may be used, and what its argument is.""")
 
-        await _cancels(lab, chat, module)
-        told = await _refuses(lab, chat, module)
-        await _cancels_once(lab, chat, module, told, lossy)
+        await _cancels(chat)
+        told = await _refuses(chat)
+        await _cancels_once(chat, told, lossy)
         rows = await _rows(chat)
-        await close(chat, module)
+        await chat.ends()
     return f"""seven messages, {len(rows)} rows of cancel_order, each decided by the {_by(rows)}. The one
         message that did not need it left none; a shipped and an unknown order were refused with the reason,
         and the conversation went on; an attempt whose report was lost cancelled once."""
 
 
-async def _cancels(lab: Lab, chat: Conversation, module: Any) -> None:
+async def _cancels(chat: Talk) -> None:
     """A message that needs the tool."""
     message = f"I changed my mind: please cancel order {PACKED}."
-    reply = await _reply(chat, message, module)
+    reply = await _reply(chat, message)
     rows = await _rows(chat)
-    if rows.empty and (line := _without_a_timeout(module)):
+    if rows.empty and (line := _without_a_timeout(chat.lab.module)):
         raise NotYet(f"""{quoted(message)} left no row of cancel_order: in line {line} the activity has no timeout,
             and Temporal starts none without one. Write activity_as_tool(cancel_order, **TOOL); TOOL, from
             course.desk.policies, holds the timeouts.""")
@@ -126,54 +124,56 @@ async def _cancels(lab: Lab, chat: Conversation, module: Any) -> None:
     if "workflow" in set(rows.decided_by):
         raise NotYet("""cancel_order ran, decided by the workflow. The agent decides whether: hand it to the
             agent as a tool.""")
-    status = _status(lab, PACKED)
+    status = _status(chat.lab, PACKED)
     if status != "cancelled":
-        changed = [order for order in (PACKED, SHIPPED, AGAIN, ANOTHER) if _status(lab, order) == "cancelled"]
+        changed = [
+            order for order in (PACKED, SHIPPED, AGAIN, ANOTHER) if _status(chat.lab, order) == "cancelled"
+        ]
         which = f"order {changed[0]} is cancelled instead" if changed else "no order is cancelled"
         raise NotYet(f"After {quoted(message)} order {PACKED} is {status!r}, and {which}.")
     require(not _is_apology(reply), f"Order {PACKED} is cancelled, and the customer heard: {quoted(reply)}")
 
 
-async def _refuses(lab: Lab, chat: Conversation, module: Any) -> str:
+async def _refuses(chat: Talk) -> str:
     """Messages in which the tool fails: the customer is told why, and the conversation goes on."""
-    reply = await _reply(chat, f"Please cancel order {SHIPPED}.", module)
-    if _status(lab, SHIPPED) != "shipped":
-        raise NotYet(f"""Order {SHIPPED} had been shipped, and your tool made it {_status(lab, SHIPPED)!r}: a row
+    reply = await _reply(chat, f"Please cancel order {SHIPPED}.")
+    if _status(chat.lab, SHIPPED) != "shipped":
+        raise NotYet(f"""Order {SHIPPED} had been shipped, and your tool made it {_status(chat.lab, SHIPPED)!r}: a row
             does not call back a parcel on its way. Only an order that is being packed can be cancelled.""")
     if not SAYS_WHY.search(reply):
         raise NotYet(f"""Order {SHIPPED} has been shipped, so it was not cancelled, and the customer heard:
             {quoted(reply)} They are not told why. {_why_not_told(reply)}""")
-    unknown = await _reply(chat, f"Cancel order {UNKNOWN}, please.", module)
+    unknown = await _reply(chat, f"Cancel order {UNKNOWN}, please.")
     if _is_apology(unknown) or "is cancelled" in unknown:
         raise NotYet(f"""There is no order {UNKNOWN}, and the customer heard: {quoted(unknown)} They are not told
             why. {_why_not_told(unknown)}""")
-    thanks = await say(chat, "Thanks!", module)
+    thanks = await chat.says("Thanks!")
     if _is_apology(thanks):
         raise NotYet("After the two refusals the next message got an apology: the conversation must go on.")
-    await _reply(chat, f"Then cancel order {ANOTHER}.", module)
-    if _status(lab, ANOTHER) != "cancelled":
+    await _reply(chat, f"Then cancel order {ANOTHER}.")
+    if _status(chat.lab, ANOTHER) != "cancelled":
         raise NotYet(f"""After two refusals order {ANOTHER} could not be cancelled any more: the conversation
             must go on.""")
     return reply
 
 
-async def _cancels_once(
-    lab: Lab, chat: Conversation, module: Any, refusal: str, lossy: "LosesReport"
-) -> None:
+async def _cancels_once(chat: Talk, refusal: str, lossy: "LosesReport") -> None:
     """The worker is lost after the effect: the activity runs a second time."""
-    said = await _reply(chat, f"Please cancel order {AGAIN}.", module)
+    said = await _reply(chat, f"Please cancel order {AGAIN}.")
     refused = _shape(said) == _shape(refusal) and lossy.lost not in said
     if _is_apology(said) or refused:
         raise NotYet(f"""The worker was lost after it had cancelled order {AGAIN} and before it could report that, so
             Temporal ran cancel_order again. The order is cancelled, and the customer heard: {quoted(said)} The
             second attempt must take the first one's success for its own.""")
-    if _status(lab, AGAIN) != "cancelled":
-        raise NotYet(f"Attempt 1 cancelled order {AGAIN}, and after attempt 2 it is {_status(lab, AGAIN)!r}.")
+    if _status(chat.lab, AGAIN) != "cancelled":
+        raise NotYet(
+            f"Attempt 1 cancelled order {AGAIN}, and after attempt 2 it is {_status(chat.lab, AGAIN)!r}."
+        )
 
 
-async def _reply(chat: Conversation, message: str, module: Any) -> str:
+async def _reply(chat: Talk, message: str) -> str:
     try:
-        return await say(chat, message, module)
+        return await chat.says(message)
     except Stuck as stuck:
         raise NotYet(f"{quoted(message)} got no reply, and the conversation is stuck: {stuck}") from None
     except NoReply as error:
@@ -235,8 +235,8 @@ def _status(lab: Lab, order: str) -> str:
     return lab.table("orders").set_index("order_id").status[order]
 
 
-async def _rows(chat: Conversation) -> pd.DataFrame:
-    return await rows_of(chat, "cancel_order")
+async def _rows(chat: Talk) -> pd.DataFrame:
+    return await chat.rows("cancel_order")
 
 
 def _without_a_timeout(module: Any) -> int | None:

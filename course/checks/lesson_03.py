@@ -16,18 +16,14 @@ from course.checks.talking import (
     NoReply,
     Scenes,
     Stuck,
-    close,
+    Talk,
     lab_for,
     misbehaves,
     nodes_of,
     quoted,
-    rows_of,
-    say,
-    status,
     workflow_class,
 )
 from course.checks.verdict import NotYet, require, shortened
-from course.lab import Conversation, Lab
 from course.models import Mistakes, OfflineModel, ToolCall
 
 TITLE = "An audit log that no accepted message avoids"
@@ -137,31 +133,31 @@ async def check(module: Any) -> str:
         chats, played = [], []
         for case in CASES:
             chat = await lab.converse(desk, case.customer)
-            sent = await _play(case, chat, module)
+            sent = await _play(case, chat)
             if set((await _saves(chat)).decided_by) & {"agent", "tool"}:
-                raise NotYet(await _as_a_tool(lab, desk, chat, module))
-            await _one_row_each(lab, chat, sent, f"The model {case.what}", module)
+                raise NotYet(await _as_a_tool(desk, chat))
+            await _one_row_each(chat, sent, f"The model {case.what}")
             chats.append(chat)
             played.append(sent)
         ada = chats[0]
-        replies = await asyncio.gather(*(say(ada, message, module) for message in TOGETHER))
+        replies = await asyncio.gather(*(ada.says(message) for message in TOGETHER))
         both = [Sent(message, reply, "answered") for message, reply in zip(TOGETHER, replies, strict=True)]
-        await _one_row_each(lab, ada, [*played[0], *both], "Two messages came at once", module)
+        await _one_row_each(ada, [*played[0], *both], "Two messages came at once")
         await _none_for_a_refused_one(ada)
         for chat in chats:
-            await close(chat, module)
+            await chat.ends()
     return f"""{MESSAGES} accepted messages of {len(CASES)} customers, {MESSAGES} rows, each decided by the
         workflow and under a key of its own, with the reply that the customer got. The model obeyed “don't
         record this”, forgot, was refused for good, ran out of turns, invented a tool and sent malformed
         arguments."""
 
 
-async def _play(case: Case, chat: Conversation, module: Any) -> list[Sent]:
+async def _play(case: Case, chat: Talk) -> list[Sent]:
     """Sends a customer's messages. Every one of them gets a reply."""
     sent = []
     for number, message in enumerate(case.messages):
         try:
-            reply = await say(chat, message, module)
+            reply = await chat.says(message)
         except (Stuck, NoReply) as error:
             if "KeyReused" in str(error):
                 raise NotYet(_SHARED_KEY) from None
@@ -173,7 +169,7 @@ async def _play(case: Case, chat: Conversation, module: Any) -> list[Sent]:
     return sent
 
 
-async def _lost(case: Case, chat: Conversation, error: Stuck | NoReply) -> str:
+async def _lost(case: Case, chat: Talk, error: Stuck | NoReply) -> str:
     """What a model that misbehaves did to the conversation."""
     happened = f"The model {case.what}, and {quoted(case.messages[0])} got no reply"
     if isinstance(error, Stuck):
@@ -182,35 +178,33 @@ async def _lost(case: Case, chat: Conversation, error: Stuck | NoReply) -> str:
         return f"""{happened}: {error.kind} came out of the handler, so Temporal runs the workflow's task again and
             again. The conversation is frozen: it answers nothing any more, and a row that should follow is never
             written."""
-    ended = await status(chat) != WorkflowExecutionStatus.RUNNING
+    ended = await chat.status() != WorkflowExecutionStatus.RUNNING
     return f"""{happened}: the error came out of the handler{", and ended the conversation" if ended else ""}. What
         comes after the agent's run was not reached."""
 
 
-async def _saves(chat: Conversation) -> pd.DataFrame:
-    return await rows_of(chat, "save_to_database")
+async def _saves(chat: Talk) -> pd.DataFrame:
+    return await chat.rows("save_to_database")
 
 
-async def _as_a_tool(lab: Lab, desk: type, chat: Conversation, module: Any) -> str:
+async def _as_a_tool(desk: type, chat: Talk) -> str:
     """Where a record ends up that the agent decides on, when the next customer asks for none."""
     first, obeyed = CASES[:2]
-    other = await lab.converse(desk, obeyed.customer)
-    await _play(obeyed, other, module)
+    other = await chat.lab.converse(desk, obeyed.customer)
+    await _play(obeyed, other)
     rows = len(await _saves(chat)) + len(await _saves(other))
     return f"""save_to_database ran, decided by the agent. A model that is told to record every message still
         chooses: {quoted(OBEYS)} was obeyed, and {len(first.messages) + len(obeyed.messages)} messages left
         {rows} rows."""
 
 
-async def _one_row_each(
-    lab: Lab, chat: Conversation, sent: Sequence[Sent], happened: str, module: Any
-) -> None:
+async def _one_row_each(chat: Talk, sent: Sequence[Sent], happened: str) -> None:
     """One row for each message, under a key that names conversation and turn, with what the customer got."""
     messages = [one.message for one in sent]
     saves = await _saves(chat)
     require(not (saves.status == "failed").any(), _SHARED_KEY)
     if saves.empty:
-        if line := _not_awaited(module):
+        if line := _not_awaited(chat.lab.module):
             raise NotYet(f"""No row was written: in line {line}, `await` is missing before
                 workflow.execute_activity(…). Without it the call only makes a coroutine, which nothing runs.""")
         raise NotYet(f"""{happened}, the customer got a reply, and no row was written: nothing runs
@@ -227,7 +221,7 @@ async def _one_row_each(
     keys = [arguments[0] for arguments in saves.input]
     if any(chat.id not in key for key in keys):
         raise NotYet(_RANDOM_KEY if all(RANDOM.search(key) for key in keys) else _KEY_OF_ALL)
-    written = lab.table("turns").task_id.isin(keys).sum()
+    written = chat.lab.table("turns").task_id.isin(keys).sum()
     if written < len(messages):
         raise NotYet(f"""{happened}: {len(messages)} messages, and {written} rows. Two messages shared a key, so the
             database took the second for a repeat. The same words twice are two messages: the key names the turn,
@@ -282,7 +276,7 @@ _SHARED_KEY = """The database refused a row: its key was there already, with oth
     one key: it has to name the conversation and the turn (self.key)."""
 
 
-async def _none_for_a_refused_one(chat: Conversation) -> None:
+async def _none_for_a_refused_one(chat: Talk) -> None:
     before = len(await _saves(chat))
     try:
         await chat.handle.execute_update("send", " ")

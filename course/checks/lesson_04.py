@@ -7,10 +7,9 @@ from typing import Any
 
 from agents import Model
 
-from course.checks.talking import MODEL_CALL, Scenes, dice_of, lab_for, misbehaves, own, predicted, say
+from course.checks.talking import MODEL_CALL, Scenes, Talk, dice_of, lab_for, misbehaves, own, predicted
 from course.checks.verdict import NotYet
 from course.desk import ConversationWorkflow
-from course.lab import Conversation
 from course.lessons.lesson_02 import RefundByFunctionWorkflow
 from course.lessons.lesson_04 import BothHandsWorkflow, DutyAsStepWorkflow, DutyAsToolWorkflow
 from course.models import OfflineModel, ToolCall
@@ -175,7 +174,7 @@ async def check(module: Any) -> str:
     async with lab_for(module, list(WORKFLOW.values()), model) as lab:
         predictions = [predicted(module, *asdict(variant).values(), keys=PREDICTED) for variant in variants]
         chats = [await lab.converse(WORKFLOW[variant.place], "ada") for variant in variants]
-        runs = [_run(variant, chat, module) for variant, chat in zip(variants, chats, strict=True)]
+        runs = [_run(variant, chat) for variant, chat in zip(variants, chats, strict=True)]
         seen = await asyncio.gather(*runs)
     for variant, prediction, there in zip(variants, predictions, seen, strict=True):
         _compare(variant, prediction, there)
@@ -239,7 +238,7 @@ async def _played(module: Any, workflow: type, model: Model, messages: list[str]
     async with lab_for(module, [workflow], model) as lab:
         chat = await lab.converse(workflow, "ada")
         for message in messages:
-            await say(chat, message, module)
+            await chat.says(message)
         return await chat.activities()
 
 
@@ -261,10 +260,10 @@ def _variants(choice: random.Random) -> list[Variant]:
     return [some("step"), some("tool"), some("background")]
 
 
-async def _run(variant: Variant, chat: Conversation, module: Any) -> dict[str, Any]:
+async def _run(variant: Variant, chat: Talk) -> dict[str, Any]:
     """Plays a variant, and reads off its record what there was to predict."""
     for message in variant.messages():
-        await say(chat, message, module)
+        await chat.says(message)
     record = await chat.activities(times=True)
     duty = record[(record.activity == DUTY[variant.place]) & (record.status == "completed")]
     replied = {}

@@ -7,9 +7,9 @@ from typing import Any
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowExecutionStatus
 
-from course.checks.talking import NoReply, Scenes, lab_for, quoted, rows_of, say, status, workflow_class
+from course.checks.talking import NoReply, Scenes, Talk, lab_for, quoted, workflow_class
 from course.checks.verdict import NotYet
-from course.lab import Conversation, Lab, everything
+from course.lab import everything
 from course.lab.compat import activity_definition
 
 TITLE = "Policies for the bad days"
@@ -115,14 +115,14 @@ async def check(module: Any) -> str:
             for it.""")
     async with lab_for(module, [desk], Scenes(), [*everything.activities(), mail]) as lab:
         chat = await lab.converse(desk, "ada")
-        await say(chat, GOOD, module)
-        await _is_done(lab, chat, 1, "Nothing was down")
+        await chat.says(GOOD)
+        await _is_done(chat, 1, "Nothing was down")
         policies = await _recorded_policies(chat)
-        await _outage(lab, chat, policies, module)
+        await _outage(chat, policies)
         for duty in DUTIES:
             _ends_a_hanging_attempt(duty, policies[duty.activity])
-        await _bad_address(lab, chat, module)
-        await _the_end(lab, chat, module)
+        await _bad_address(chat)
+        await _the_end(chat)
     return f"""the database was down for 7 hours and the mail server for 23; nobody waited, and every row and
         every mail came. The bad address cost one attempt. The record is never given up; the mail is, after
         {spoken(policies[NOTICE.activity].all_attempts)}."""
@@ -147,7 +147,7 @@ class Policy:
         return count, pause
 
 
-async def _recorded_policies(chat: Conversation) -> dict[str, Policy]:
+async def _recorded_policies(chat: Talk) -> dict[str, Policy]:
     found = {}
     for event in (await chat.history()).events:
         if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
@@ -164,18 +164,18 @@ async def _recorded_policies(chat: Conversation) -> dict[str, Policy]:
     return found
 
 
-async def _is_saved(lab: Lab, chat: Conversation, message: str) -> None:
+async def _is_saved(chat: Talk, message: str) -> None:
     """While the mail server is down."""
     await chat.activities()  # once they are quiet
-    if message not in set(lab.table("turns").message):
+    if message not in set(chat.lab.table("turns").message):
         raise NotYet(f"""The mail server was down, and the record of {quoted(message)} was not saved: it waits for
             the mail, up to a week. Duties that do not depend on each other should not wait for each other.""")
 
 
-async def _is_done(lab: Lab, chat: Conversation, messages: int, happened: str) -> None:
+async def _is_done(chat: Talk, messages: int, happened: str) -> None:
     """Every message has its row and its mail."""
     await chat.activities()  # once they are quiet
-    for what, done in (("rows", len(lab.table("turns"))), ("mails", len(lab.inbox()))):
+    for what, done in (("rows", len(chat.lab.table("turns"))), ("mails", len(chat.lab.inbox()))):
         if done != messages:
             raise NotYet(f"""{happened}. Messages: {messages}, {what}: {done}. Each message has a row and a mail. Is
                 there a duty that is neither awaited nor handed to `self.later(…)`? It never starts.""")
@@ -188,18 +188,18 @@ def _ends_a_hanging_attempt(duty: Duty, policy: Policy) -> None:
             minute.""")
 
 
-async def _outage(lab: Lab, chat: Conversation, policies: dict[str, Policy], module: Any) -> None:
+async def _outage(chat: Talk, policies: dict[str, Policy]) -> None:
     """The database is down for a night, then the mail server for a day: one at a time tells which one it waits for."""
     for duty, message in ((RECORD, NIGHT), (NOTICE, BAD_DAY)):
-        with await lab.outage(duty.outage, hours=duty.out / timedelta(hours=1)):
-            await _answered_at_once(chat, duty, message, module)
+        with await chat.lab.outage(duty.outage, hours=duty.out / timedelta(hours=1)):
+            await _answered_at_once(chat, duty, message)
             _does_not_hammer(duty, policies[duty.activity])
             _comes_soon(duty, policies[duty.activity])
             if duty is NOTICE:
-                await _is_saved(lab, chat, message)
+                await _is_saved(chat, message)
             await chat.fast_forward(duty.out + duty.soon)
             await _came_through(chat, duty, policies[duty.activity])
-    await _is_done(lab, chat, 3, "Database and mail server are back")
+    await _is_done(chat, 3, "Database and mail server are back")
     record, notice = policies[RECORD.activity], policies[NOTICE.activity]
     if record.all_attempts or record.attempts:
         limit = spoken(record.all_attempts) if record.all_attempts else f"{record.attempts} attempts"
@@ -216,9 +216,9 @@ async def _outage(lab: Lab, chat: Conversation, policies: dict[str, Policy], mod
             down for {NOTICE.told}, and the next attempt comes one pause later.""")
 
 
-async def _answered_at_once(chat: Conversation, duty: Duty, message: str, module: Any) -> None:
+async def _answered_at_once(chat: Talk, duty: Duty, message: str) -> None:
     try:
-        await say(chat, message, module)
+        await chat.says(message)
     except NoReply:
         pending = await chat.pending()
         waits = pending[pending["last failure"].notna()]
@@ -247,8 +247,8 @@ def _does_not_hammer(duty: Duty, policy: Policy) -> None:
             choose a longer maximum_interval.""")
 
 
-async def _came_through(chat: Conversation, duty: Duty, policy: Policy) -> None:
-    rows = await rows_of(chat, duty.activity)
+async def _came_through(chat: Talk, duty: Duty, policy: Policy) -> None:
+    rows = await chat.rows(duty.activity)
     lost = rows[rows.status.isin(["failed", "timed out"])]
     if len(lost):
         attempts = int(lost.attempts.iloc[0])
@@ -263,32 +263,32 @@ async def _came_through(chat: Conversation, duty: Duty, policy: Policy) -> None:
             attempt{"s" * (attempts > 1)}, and nobody tries it again: {limit} ended it.""")
 
 
-async def _bad_address(lab: Lab, chat: Conversation, module: Any) -> None:
+async def _bad_address(chat: Talk) -> None:
     """The mail server is there, and refuses the address for good."""
-    with await lab.outage("mail", permanent=True):
-        await say(chat, BAD_ADDRESS, module)
-        row = (await rows_of(chat, NOTICE.activity)).iloc[-1]
+    with await chat.lab.outage("mail", permanent=True):
+        await chat.says(BAD_ADDRESS)
+        row = (await chat.rows(NOTICE.activity)).iloc[-1]
     if row.status == "pending":
         raise NotYet("""The mail server refused the address for good (SMTP 550), and mail_the_team is tried
             again: its error, Refused, is retried like any other. Say in NOTICE that it is not worth a second attempt.""")
-    if len(lab.table("turns")) != 4:
+    if len(chat.lab.table("turns")) != 4:
         raise NotYet("The address was refused for good, and the record of that message is missing.")
 
 
-async def _the_end(lab: Lab, chat: Conversation, module: Any) -> None:
+async def _the_end(chat: Talk) -> None:
     """The conversation is closed while a mail still waits."""
-    await lab.outage("mail", hours=1)
-    await say(chat, LAST, module)
+    await chat.lab.outage("mail", hours=1)
+    await chat.says(LAST)
     await chat.handle.signal("close")
     await chat.activities()
-    ended = await status(chat) != WorkflowExecutionStatus.RUNNING
+    ended = await chat.status() != WorkflowExecutionStatus.RUNNING
     if not ended:
         await chat.fast_forward(timedelta(hours=1) + NOTICE.soon)
-    if ended or await status(chat) != WorkflowExecutionStatus.COMPLETED:
+    if ended or await chat.status() != WorkflowExecutionStatus.COMPLETED:
         what = "ended, and the mail was never sent" if ended else "has not ended, though the server is back"
         raise NotYet(f"""The conversation was closed while a mail waited for its mail server. `run` {what}: it ends
             when no duty is left.""")
-    if len(lab.inbox()) != 4:
+    if len(chat.lab.inbox()) != 4:
         raise NotYet("""The conversation was closed while a mail waited for its mail server, and the mail
             never came.""")
 

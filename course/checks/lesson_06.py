@@ -14,18 +14,16 @@ from course.checks.talking import (
     NoReply,
     Scenes,
     Stuck,
-    close,
+    Talk,
     lab_for,
     last_input,
     misbehaves,
     nodes_of,
     quoted,
-    say,
-    status,
     workflow_class,
 )
 from course.checks.verdict import NotYet, shortened
-from course.lab import Conversation, LabError
+from course.lab import LabError
 from course.models import OfflineModel, ToolCall
 
 TITLE = "A desk that survives a misbehaving model"
@@ -140,13 +138,13 @@ async def check(module: Any) -> str:
     _written_by_hand(module)
     async with lab_for(module, [desk], Scenes(scenes=SCENES, down={CANCELLED: 10_000})) as lab:
         ada = await lab.converse(desk, "ada")
-        await say(ada, FIRST, module)
+        await ada.says(FIRST)
         for case in CASES:
-            await _one_failure(ada, case, module)
-        await _memory_is_whole(ada, module)
+            await _one_failure(ada, case)
+        await _memory_is_whole(ada)
         await _reasons(ada)
-        await close(ada, module)
-        await _cancelled(await lab.converse(desk, "ben"), module)
+        await ada.ends()
+        await _cancelled(await lab.converse(desk, "ben"))
     return f"""the model misbehaved in {len(CASES)} ways, and each message got a reply and a reason. The next
         ones were answered with the first in mind, and a conversation that was cancelled ended as
         cancelled."""
@@ -160,20 +158,20 @@ def _written_by_hand(module: Any) -> None:
                 your own; here, write the `try` and the `except` yourself.""")
 
 
-async def _one_failure(chat: Conversation, case: Case, module: Any) -> None:
+async def _one_failure(chat: Talk, case: Case) -> None:
     happened = f"The model {case.what}, and {quoted(case.message)} got no reply"
     try:
         if case.takes_minutes:
-            await asyncio.gather(say(chat, case.message, module), _minutes_later(chat))
+            await asyncio.gather(chat.says(case.message), _minutes_later(chat))
         else:
-            await say(chat, case.message, module)
+            await chat.says(case.message)
     except Stuck as error:
         if error.is_slip:  # in what the reader wrote for this case
             raise NotYet(f"{happened}. {error}") from None
         raise NotYet(f"""{happened}: {error.kind} came out of `run`. It is not one of Temporal's failures, so the
             conversation is frozen.""") from None
     except NoReply as error:
-        if await status(chat) == WorkflowExecutionStatus.FAILED:
+        if await chat.status() == WorkflowExecutionStatus.FAILED:
             raise NotYet(f"""{happened}: the error came out of `run`. It is one of Temporal's failures, so it
                 ended the conversation.""") from None
         if " as a reply" in str(error):  # a reply without a word
@@ -182,13 +180,13 @@ async def _one_failure(chat: Conversation, case: Case, module: Any) -> None:
         raise
 
 
-async def _minutes_later(chat: Conversation) -> None:
+async def _minutes_later(chat: Talk) -> None:
     with contextlib.suppress(LabError):  # a conversation that has ended: the missing reply tells more
         await chat.fast_forward(timedelta(minutes=15))
 
 
-async def _memory_is_whole(chat: Conversation, module: Any) -> None:
-    answer = await say(chat, FIRST_ASKED, module)
+async def _memory_is_whole(chat: Talk) -> None:
+    answer = await chat.says(FIRST_ASKED)
     items = last_input(await chat.activities(times=True))
     calls = {item.get("call_id") for item in items if item.get("type") == "function_call"}
     open_calls = calls - {item.get("call_id") for item in items if item.get("type") == "function_call_output"}
@@ -201,7 +199,7 @@ async def _memory_is_whole(chat: Conversation, module: Any) -> None:
             the answered messages is lost: after a failure, keep it as it was before.""")
 
 
-async def _reasons(chat: Conversation) -> None:
+async def _reasons(chat: Talk) -> None:
     try:
         reasons = await chat.handle.query("reasons")
     except WorkflowQueryFailedError as error:
@@ -221,9 +219,9 @@ async def _reasons(chat: Conversation) -> None:
                 what happened.""")
 
 
-async def _cancelled(chat: Conversation, module: Any) -> None:
+async def _cancelled(chat: Talk) -> None:
     """Cancelled while the agent waits for its model."""
-    await say(chat, FIRST, module)
+    await chat.says(FIRST)
     reply = asyncio.ensure_future(chat.begin(CANCELLED, timeout=5))
     await chat.activities()  # until the model has failed, and is to be asked again
     await chat.handle.cancel()
@@ -233,7 +231,7 @@ async def _cancelled(chat: Conversation, module: Any) -> None:
     for task in (reply, ending):
         task.cancel()
     await asyncio.gather(reply, ending, return_exceptions=True)
-    if await status(chat) != WorkflowExecutionStatus.CANCELED:
+    if await chat.status() != WorkflowExecutionStatus.CANCELED:
         raise NotYet("""A conversation was cancelled while its agent waited for the model, and it apologised and went
             on: nobody can end it like that. A cancelled activity is an ActivityError whose __cause__ is a
             CancelledError: raise it again.""")

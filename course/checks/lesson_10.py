@@ -10,7 +10,7 @@ from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
 from course.checks.complaints import meaning
-from course.checks.talking import defined, lab_for, own_part, quoted, replaced_by, wait_for
+from course.checks.talking import Talk, defined, lab_for, own_part, quoted, replaced_by
 from course.checks.verdict import NotYet, require, shortened
 from course.desk.answering import why
 from course.lab import Conversation, Lab, LabError
@@ -130,18 +130,18 @@ class Case:
         )
         return self.lab.conversation(number)
 
-    async def decide(self, approval: Conversation, by: str, approved: bool, reason: str = "") -> None:
+    async def decide(self, approval: Talk, by: str, approved: bool, reason: str = "") -> None:
         """The first decision about a request, which has to count."""
         refusal = await self.refusal(approval, by, approved, reason)
         if refusal is not None:
             words = f": {quoted(refusal, 100)}" if refusal else " without a sentence"
             raise NotYet(f"{by} was the first to decide, and `decide` refused it{words}.")
 
-    async def refusal(self, approval: Conversation, by: str, approved: bool, reason: str = "") -> str | None:
+    async def refusal(self, approval: Talk, by: str, approved: bool, reason: str = "") -> str | None:
         """Somebody decides. Returns what they are told if that is refused, and None if it counts."""
         decision = {"approved": approved, "by": by, "reason": reason}
         sending = asyncio.create_task(approval.handle.execute_update("decide", decision))
-        answered = await wait_for(sending, approval, self._module, seconds=4)
+        answered = await approval.wait_for(sending, seconds=4)
         require(answered, f"`decide` did not answer {by}: it must not wait for anything.")
         try:
             await sending
@@ -149,10 +149,10 @@ class Case:
             return _sentence(by, error.cause)
         return None
 
-    async def told(self, approval: Conversation, happened: str, otherwise: str) -> str:
+    async def told(self, approval: Talk, happened: str, otherwise: str) -> str:
         """What the customer is told. When there is no end, raises `NotYet` with the words for it."""
         ending = asyncio.create_task(approval.handle.result())
-        require(await wait_for(ending, approval, self._module, seconds=2), f"{happened}, and {otherwise}")
+        require(await approval.wait_for(ending, seconds=2), f"{happened}, and {otherwise}")
         try:
             text = await ending
         except WorkflowFailureError as error:
@@ -162,11 +162,11 @@ class Case:
         require(told, f"`run` returned {text!r}, and the customer has to be told something.")
         return text
 
-    async def is_open(self, approval: Conversation) -> bool:
+    async def is_open(self, approval: Talk) -> bool:
         await approval.activities()
         return (await approval.handle.describe()).close_time is None
 
-    async def replay(self, approval: Conversation) -> None:
+    async def replay(self, approval: Talk) -> None:
         """Replays an approval that has ended, as a worker does that takes one over: no validator is run."""
         try:
             await approval.replay(self._class)
@@ -175,7 +175,7 @@ class Case:
                 record, and your code then does not come to the same result. A replay runs `decide` and no validator:
                 is the decision kept in `decide` itself?""") from None
 
-    def paid(self, approval: Conversation) -> int:
+    def paid(self, approval: Talk) -> int:
         table = self.lab.table("refunds")
         return int((table.refund_id == approval.id).sum())
 

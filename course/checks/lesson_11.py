@@ -8,10 +8,9 @@ from typing import Any
 import pandas as pd
 from temporalio.client import WorkflowUpdateFailedError
 
-from course.checks.talking import Scenes, lab_for, quoted, say, workflow_class
+from course.checks.talking import Scenes, Talk, lab_for, quoted, workflow_class
 from course.checks.verdict import NotYet, require
 from course.history import path_table
-from course.lab import Conversation
 from course.lessons.lesson_11.machine import Machine, Move, State
 from course.lessons.lesson_11.ticket import MOVES, STATES, TICKET
 from course.models import ToolCall
@@ -109,14 +108,14 @@ async def check(module: Any) -> str:
     desk = workflow_class(module, "EscalatingTicket")
     async with lab_for(module, [desk], Scenes(steps=STEPS)) as lab:
         ada = await lab.converse(desk, "ada")
-        await _the_way_in(ada, module)
-        await _what_its_agent_can_do(ada, module)
-        await _nobody_leaves_by_talking(ada, module)
+        await _the_way_in(ada)
+        await _what_its_agent_can_do(ada)
+        await _nobody_leaves_by_talking(ada)
         await _the_clock(ada)
-        await _nobody_else_comes_in(ada, module)
+        await _nobody_else_comes_in(ada)
         ben = await lab.converse(desk, "ben")
-        await say(ben, AGAIN, module)
-        await _staff(ben, module)
+        await ben.says(AGAIN)
+        await _staff(ben)
     _compared_as_data(desk)
     return """The model moved a ticket from resolve to escalated, and was refused from triage and from
         confirm. There its agent looked up an order, had no way to pay a refund, and could not leave, whatever
@@ -128,25 +127,25 @@ async def check(module: Any) -> str:
 STAYS = "keep the lesson's moves, (*MOVES, …)."
 
 
-async def _path(chat: Conversation) -> pd.DataFrame:
+async def _path(chat: Talk) -> pd.DataFrame:
     return path_table(await chat.history())
 
 
-async def _state(chat: Conversation) -> str:
+async def _state(chat: Talk) -> str:
     """Where the ticket is, by its record."""
     path = await _path(chat)
     return str(path.state.iloc[-1]) if len(path) else "triage"
 
 
-async def _the_way_in(chat: Conversation, module: Any) -> None:
-    await say(chat, RUSHES, module)
+async def _the_way_in(chat: Talk) -> None:
+    await chat.says(RUSHES)
     if NEW in (await _path(chat)).state.tolist():
         raise NotYet(f"""{quoted(RUSHES)} came to a ticket in triage, the model proposed escalated, and the ticket went
             there. It may be moved there only from resolve.""")
     state = await _state(chat)
     if state != "resolve":
         raise NotYet(f"After triage the model moved a ticket to resolve, and it is in {state}: {STAYS}")
-    await say(chat, PERSON, module)
+    await chat.says(PERSON)
     if (state := await _state(chat)) != NEW:
         raise NotYet(f"""{quoted(PERSON)}: in resolve, the model proposed to move the ticket to escalated, and it is
             still in {state}. The move needs a line among the moves, by the model, and the state one among the
@@ -157,31 +156,31 @@ async def _the_way_in(chat: Conversation, module: Any) -> None:
             model proposed. Only the model proposes that move.""")
 
 
-async def _what_its_agent_can_do(chat: Conversation, module: Any) -> None:
-    await say(chat, WAITS, module)
+async def _what_its_agent_can_do(chat: Talk) -> None:
+    await chat.says(WAITS)
     if (state := await _state(chat)) != NEW:
         raise NotYet(f"""{quoted(WAITS)} came to an escalated ticket, the agent answered, and the ticket is now in
             {state}. A message has to leave it where it is, so the customer has no move there.""")
-    await say(chat, LOOKS, module)
+    await chat.says(LOOKS)
     record = await chat.activities(times=True)
     last = record[record.turn == record.turn.max()]
     if "look_up_order" not in last.activity.tolist():
         raise NotYet("""In escalated, the model called look_up_order, and no order was looked up: the state's agent
             does not have this tool.""")
-    await say(chat, PAYS, module)
+    await chat.says(PAYS)
     if "issue_refund" in (await chat.activities()).activity.tolist():
         raise NotYet(f"""{quoted(PAYS)}: in escalated, the model called refund, and the money was paid. An agent should
             not have a tool that it must not use.""")
 
 
-async def _nobody_leaves_by_talking(chat: Conversation, module: Any) -> None:
-    await say(chat, LEAVES, module)
+async def _nobody_leaves_by_talking(chat: Talk) -> None:
+    await chat.says(LEAVES)
     if (state := await _state(chat)) != NEW:
         raise NotYet(f"""{quoted(LEAVES)}: in escalated, the model proposed resolve, and the ticket went to {state}.
             Only staff and the clock may move a ticket out of it.""")
 
 
-async def _the_clock(chat: Conversation) -> None:
+async def _the_clock(chat: Talk) -> None:
     await chat.fast_forward(timedelta(hours=47))
     if (state := await _state(chat)) != NEW:
         raise NotYet(f"""After 47 hours of silence, the clock moved the escalated ticket to {state}: that is too early.
@@ -193,10 +192,10 @@ async def _the_clock(chat: Conversation) -> None:
             to move it to resolve.""")
 
 
-async def _nobody_else_comes_in(chat: Conversation, module: Any) -> None:
+async def _nobody_else_comes_in(chat: Talk) -> None:
     before = len(await _path(chat))
-    await say(chat, DONE, module)
-    await say(chat, CONTENT, module)
+    await chat.says(DONE)
+    await chat.says(CONTENT)
     path = (await _path(chat)).state.tolist()[before:]
     if NEW in path:
         raise NotYet(f"""{quoted(CONTENT)}: the model proposed escalated in {path[path.index(NEW) - 1]}, and the ticket
@@ -206,7 +205,7 @@ async def _nobody_else_comes_in(chat: Conversation, module: Any) -> None:
             {" → ".join(path) or "nowhere"}: {STAYS}""")
 
 
-async def _staff(chat: Conversation, module: Any) -> None:
+async def _staff(chat: Talk) -> None:
     await _moved_by_staff(chat, "resolve")
     try:
         await chat.handle.execute_update("move", NEW)
@@ -214,11 +213,11 @@ async def _staff(chat: Conversation, module: Any) -> None:
         pass
     else:
         raise NotYet("Staff moved a ticket from resolve to escalated. Only the model proposes that move.")
-    await say(chat, BACK, module)
+    await chat.says(BACK)
     await _moved_by_staff(chat, "closed")
 
 
-async def _moved_by_staff(chat: Conversation, to_state: str) -> None:
+async def _moved_by_staff(chat: Talk, to_state: str) -> None:
     try:
         await chat.handle.execute_update("move", to_state)
     except WorkflowUpdateFailedError as error:
