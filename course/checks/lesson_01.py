@@ -14,8 +14,8 @@ from temporalio.worker import (
 )
 
 from course.checks.complaints import meaning
-from course.checks.talking import MODEL_CALL, Scenes, Talk, lab_for, quoted, workflow_class
-from course.checks.verdict import NotYet, require, shortened
+from course.checks.talking import MODEL_CALL, Scenes, Talk, lab_for, workflow_class
+from course.checks.verdict import NotYet, quoted, require, shortened
 from course.desk.plugin import agents_plugin
 from course.models import model_provider
 

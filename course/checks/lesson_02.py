@@ -12,18 +12,8 @@ import pandas as pd
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from course.checks.talking import (
-    NoReply,
-    Scenes,
-    Stuck,
-    Talk,
-    lab_for,
-    nodes_of,
-    quoted,
-    replaced_by,
-    workflow_class,
-)
-from course.checks.verdict import NotYet, require
+from course.checks.talking import NoReply, Scenes, Stuck, Talk, lab_for, nodes_of, replaced_by, workflow_class
+from course.checks.verdict import NotYet, quoted, require
 from course.desk.answering import APOLOGY
 from course.desk.services import database
 from course.lab import Lab
@@ -87,7 +77,7 @@ async def check(module: Any) -> str:
         chat = await lab.converse(desk, "ada")
 
         await chat.says("How often do I water a Fern?")
-        if len(rows := await _rows(chat)):
+        if len(rows := await chat.rows("cancel_order")):
             raise NotYet(f"""Nobody asked to cancel anything, and cancel_order ran ({_by(rows)}). The agent decides
                 whether it runs: it is the agent's tool, not a step of the workflow.""")
         if "cancel_order" not in model.offered:
@@ -101,7 +91,7 @@ async def check(module: Any) -> str:
         await _cancels(chat)
         told = await _refuses(chat)
         await _cancels_once(chat, told, lossy)
-        rows = await _rows(chat)
+        rows = await chat.rows("cancel_order")
         await chat.ends()
     return f"""seven messages, {len(rows)} rows of cancel_order, each decided by the {_by(rows)}. The one
         message that did not need it left none; a shipped and an unknown order were refused with the reason,
@@ -112,7 +102,7 @@ async def _cancels(chat: Talk) -> None:
     """A message that needs the tool."""
     message = f"I changed my mind: please cancel order {PACKED}."
     reply = await _reply(chat, message)
-    rows = await _rows(chat)
+    rows = await chat.rows("cancel_order")
     if rows.empty and (line := _without_a_timeout(chat.lab.module)):
         raise NotYet(f"""{quoted(message)} left no row of cancel_order: in line {line} the activity has no timeout,
             and Temporal starts none without one. Write activity_as_tool(cancel_order, **TOOL); TOOL, from
@@ -124,10 +114,10 @@ async def _cancels(chat: Talk) -> None:
     if "workflow" in set(rows.decided_by):
         raise NotYet("""cancel_order ran, decided by the workflow. The agent decides whether: hand it to the
             agent as a tool.""")
-    status = _status(chat.lab, PACKED)
+    status = _status(chat, PACKED)
     if status != "cancelled":
         changed = [
-            order for order in (PACKED, SHIPPED, AGAIN, ANOTHER) if _status(chat.lab, order) == "cancelled"
+            order for order in (PACKED, SHIPPED, AGAIN, ANOTHER) if _status(chat, order) == "cancelled"
         ]
         which = f"order {changed[0]} is cancelled instead" if changed else "no order is cancelled"
         raise NotYet(f"After {quoted(message)} order {PACKED} is {status!r}, and {which}.")
@@ -137,8 +127,8 @@ async def _cancels(chat: Talk) -> None:
 async def _refuses(chat: Talk) -> str:
     """Messages in which the tool fails: the customer is told why, and the conversation goes on."""
     reply = await _reply(chat, f"Please cancel order {SHIPPED}.")
-    if _status(chat.lab, SHIPPED) != "shipped":
-        raise NotYet(f"""Order {SHIPPED} had been shipped, and your tool made it {_status(chat.lab, SHIPPED)!r}: a row
+    if _status(chat, SHIPPED) != "shipped":
+        raise NotYet(f"""Order {SHIPPED} had been shipped, and your tool made it {_status(chat, SHIPPED)!r}: a row
             does not call back a parcel on its way. Only an order that is being packed can be cancelled.""")
     if not SAYS_WHY.search(reply):
         raise NotYet(f"""Order {SHIPPED} has been shipped, so it was not cancelled, and the customer heard:
@@ -151,7 +141,7 @@ async def _refuses(chat: Talk) -> str:
     if _is_apology(thanks):
         raise NotYet("After the two refusals the next message got an apology: the conversation must go on.")
     await _reply(chat, f"Then cancel order {ANOTHER}.")
-    if _status(chat.lab, ANOTHER) != "cancelled":
+    if _status(chat, ANOTHER) != "cancelled":
         raise NotYet(f"""After two refusals order {ANOTHER} could not be cancelled any more: the conversation
             must go on.""")
     return reply
@@ -165,9 +155,9 @@ async def _cancels_once(chat: Talk, refusal: str, lossy: "LosesReport") -> None:
         raise NotYet(f"""The worker was lost after it had cancelled order {AGAIN} and before it could report that, so
             Temporal ran cancel_order again. The order is cancelled, and the customer heard: {quoted(said)} The
             second attempt must take the first one's success for its own.""")
-    if _status(chat.lab, AGAIN) != "cancelled":
+    if _status(chat, AGAIN) != "cancelled":
         raise NotYet(
-            f"Attempt 1 cancelled order {AGAIN}, and after attempt 2 it is {_status(chat.lab, AGAIN)!r}."
+            f"Attempt 1 cancelled order {AGAIN}, and after attempt 2 it is {_status(chat, AGAIN)!r}."
         )
 
 
@@ -202,23 +192,17 @@ class LosesReport:
         """The report that never arrived."""
 
     def activity(self) -> Callable[..., Any]:
-        name = activity_definition(self._cancel).name
+        cancel, is_async = self._cancel, asyncio.iscoroutinefunction(self._cancel)
 
-        @activity.defn(name=name)
-        async def in_the_loop(order_id: str) -> str:
-            return self._reported(order_id, await self._cancel(order_id))
+        @activity.defn(name=activity_definition(cancel).name)
+        async def cancelled(order_id: str) -> str:
+            report = await (cancel(order_id) if is_async else asyncio.to_thread(cancel, order_id))
+            if order_id == self._order and activity.info().attempt == 1:
+                self.lost = str(report)
+                raise ApplicationError("The worker was lost.", next_retry_delay=timedelta(milliseconds=20))
+            return report
 
-        @activity.defn(name=name)
-        def on_a_thread(order_id: str) -> str:
-            return self._reported(order_id, self._cancel(order_id))
-
-        return in_the_loop if asyncio.iscoroutinefunction(self._cancel) else on_a_thread
-
-    def _reported(self, order: str, report: Any) -> Any:
-        if order == self._order and activity.info().attempt == 1:
-            self.lost = str(report)
-            raise ApplicationError("The worker was lost.", next_retry_delay=timedelta(milliseconds=20))
-        return report
+        return cancelled
 
 
 CALLS = re.compile(r"(^|\.)(activity_as_tool|execute_activity|start_activity)$")
@@ -231,12 +215,8 @@ def _new_orders(lab: Lab) -> None:
         lab.world.services.database.insert_once(database.orders, row)
 
 
-def _status(lab: Lab, order: str) -> str:
-    return lab.table("orders").set_index("order_id").status[order]
-
-
-async def _rows(chat: Talk) -> pd.DataFrame:
-    return await chat.rows("cancel_order")
+def _status(chat: Talk, order: str) -> str:
+    return chat.lab.table("orders").set_index("order_id").status[order]
 
 
 def _without_a_timeout(module: Any) -> int | None:

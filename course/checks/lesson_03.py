@@ -8,23 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
 from agents import Model
 from temporalio.client import WorkflowExecutionStatus, WorkflowUpdateFailedError
 
-from course.checks.talking import (
-    NoReply,
-    Scenes,
-    Stuck,
-    Talk,
-    lab_for,
-    misbehaves,
-    nodes_of,
-    quoted,
-    workflow_class,
-)
-from course.checks.verdict import NotYet, require, shortened
-from course.models import Mistakes, OfflineModel, ToolCall
+from course.checks.talking import NoReply, Scenes, Stuck, Talk, lab_for, misbehaves, nodes_of, workflow_class
+from course.checks.verdict import NotYet, quoted, require, shortened
+from course.models import OfflineModel, ToolCall
 
 TITLE = "An audit log that no accepted message avoids"
 
@@ -72,7 +61,7 @@ INVENTS = "Can somebody tell me whether my palm is happy?"
 MALFORMED = "What about order 1044?"
 OBEYS = "My leaves are brown, but please don't record this."
 FORGETS = "I am moving house on Monday."
-AGAIN = "Any news?"
+CUT_OFF = ToolCall("look_up_order", '{"order_id": "10')
 
 
 @dataclass(frozen=True)
@@ -81,10 +70,15 @@ class Case:
 
     customer: str
     what: str
-    messages: tuple[str, ...]
+    first: str
     model: Model | None = None
     fails: bool = False
     """Whether the agent's run fails, so that the customer can only get an apology."""
+    then: tuple[str, ...] = ("Thanks!",)
+
+    @property
+    def messages(self) -> tuple[str, ...]:
+        return self.first, *self.then
 
 
 @dataclass(frozen=True)
@@ -97,30 +91,14 @@ class Sent:
 
 
 CASES = (
-    Case("ada", "answered as it should", ("Where is order 1042?", AGAIN, AGAIN)),
-    Case(
-        "ben",
-        "did what the customer said",
-        (OBEYS, "Thanks!"),
-        OfflineModel(mistakes=Mistakes(obey=1, forget=1)),
-    ),
-    Case("cleo", "forgot its tools", (FORGETS, "Thanks!"), misbehaves("forget")),
-    Case(
-        "dora", "was refused by its provider for good", (REFUSES, "Thanks!"), misbehaves("refuse"), fails=True
-    ),
-    Case(
-        "emil", "called a tool until it was out of turns", (LOOPS, "Thanks!"), misbehaves("loop"), fails=True
-    ),
-    Case("finn", "invented a tool", (INVENTS, "Thanks!"), misbehaves("invent"), fails=True),
-    Case(
-        "gus",
-        "sent arguments that are not JSON",
-        (MALFORMED, "Thanks!"),
-        OfflineModel(script=[ToolCall("look_up_order", '{"order_id": "10')]),
-        fails=True,
-    ),
+    Case("ada", "answered as it should", "Where is order 1042?", then=("Any news?", "Any news?")),
+    Case("ben", "did what the customer said", OBEYS, misbehaves("obey", "forget")),
+    Case("cleo", "forgot its tools", FORGETS, misbehaves("forget")),
+    Case("dora", "was refused by its provider for good", REFUSES, misbehaves("refuse"), fails=True),
+    Case("emil", "called a tool until it was out of turns", LOOPS, misbehaves("loop"), fails=True),
+    Case("finn", "invented a tool", INVENTS, misbehaves("invent"), fails=True),
+    Case("gus", "sent arguments that are not JSON", MALFORMED, OfflineModel(script=[CUT_OFF]), fails=True),
 )
-
 
 TOGETHER = ("Do you have gift cards?", "And are you open on Sunday?")
 MESSAGES = sum(len(case.messages) for case in CASES) + len(TOGETHER)
@@ -128,13 +106,13 @@ MESSAGES = sum(len(case.messages) for case in CASES) + len(TOGETHER)
 
 async def check(module: Any) -> str:
     desk = workflow_class(module, "AuditedDesk")
-    model = Scenes(scenes={case.messages[0]: case.model for case in CASES if case.model})
+    model = Scenes(scenes={case.first: case.model for case in CASES if case.model})
     async with lab_for(module, [desk], model) as lab:
         chats, played = [], []
         for case in CASES:
             chat = await lab.converse(desk, case.customer)
             sent = await _play(case, chat)
-            if set((await _saves(chat)).decided_by) & {"agent", "tool"}:
+            if set((await chat.rows("save_to_database")).decided_by) & {"agent", "tool"}:
                 raise NotYet(await _as_a_tool(desk, chat))
             await _one_row_each(chat, sent, f"The model {case.what}")
             chats.append(chat)
@@ -171,7 +149,7 @@ async def _play(case: Case, chat: Talk) -> list[Sent]:
 
 async def _lost(case: Case, chat: Talk, error: Stuck | NoReply) -> str:
     """What a model that misbehaves did to the conversation."""
-    happened = f"The model {case.what}, and {quoted(case.messages[0])} got no reply"
+    happened = f"The model {case.what}, and {quoted(case.first)} got no reply"
     if isinstance(error, Stuck):
         if error.is_slip:  # in what the reader wrote for this case
             return f"{happened}. {error}"
@@ -183,16 +161,12 @@ async def _lost(case: Case, chat: Talk, error: Stuck | NoReply) -> str:
         comes after the agent's run was not reached."""
 
 
-async def _saves(chat: Talk) -> pd.DataFrame:
-    return await chat.rows("save_to_database")
-
-
 async def _as_a_tool(desk: type, chat: Talk) -> str:
     """Where a record ends up that the agent decides on, when the next customer asks for none."""
     first, obeyed = CASES[:2]
     other = await chat.lab.converse(desk, obeyed.customer)
     await _play(obeyed, other)
-    rows = len(await _saves(chat)) + len(await _saves(other))
+    rows = len(await chat.rows("save_to_database")) + len(await other.rows("save_to_database"))
     return f"""save_to_database ran, decided by the agent. A model that is told to record every message still
         chooses: {quoted(OBEYS)} was obeyed, and {len(first.messages) + len(obeyed.messages)} messages left
         {rows} rows."""
@@ -201,7 +175,7 @@ async def _as_a_tool(desk: type, chat: Talk) -> str:
 async def _one_row_each(chat: Talk, sent: Sequence[Sent], happened: str) -> None:
     """One row for each message, under a key that names conversation and turn, with what the customer got."""
     messages = [one.message for one in sent]
-    saves = await _saves(chat)
+    saves = await chat.rows("save_to_database")
     require(not (saves.status == "failed").any(), _SHARED_KEY)
     if saves.empty:
         if line := _not_awaited(chat.lab.module):
@@ -277,11 +251,11 @@ _SHARED_KEY = """The database refused a row: its key was there already, with oth
 
 
 async def _none_for_a_refused_one(chat: Talk) -> None:
-    before = len(await _saves(chat))
+    before = len(await chat.rows("save_to_database"))
     try:
         await chat.handle.execute_update("send", " ")
     except WorkflowUpdateFailedError:
-        if len(await _saves(chat)) == before:
+        if len(await chat.rows("save_to_database")) == before:
             return
     raise NotYet("""A blank message was not refused: keep PlainConversation's validator, so that it does not
         count.""")

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from agents import Model
@@ -52,7 +52,7 @@ HINTS = (
     "are called together; a message that the provider refuses has one, which fails. As a tool, saving is a call too.",
 )
 
-# What a place means for any operation. An `Operation` has more to say where a choice is tempting.
+# What a place means for any operation.
 MEANS = {
     "tool": """as a tool it runs when the model calls it, with the arguments that the model chooses. It can be left
         out, repeated and mistaken.""",
@@ -72,74 +72,57 @@ MEANS = {
 }
 
 
-@dataclass(frozen=True)
-class Operation:
-    place: str
-    """Where it belongs."""
-    why_not: dict[str, str] = field(default_factory=dict)
-
-
-OPERATIONS = {
-    "say whether a plant is in stock": Operation(
-        "tool",
-        {
-            "function tool": """this is one read, in one activity: there is no order, no key and no error text for
-                code to fix. The smaller means is enough.""",
-            "proposal": """the model needs the result before it can answer, and a proposal is carried out after it
-                has answered.""",
-        },
-    ),
-    "pay back what an order cost": Operation(
-        "proposal",
-        {
-            "step": """a step runs for every message, and most messages ask for no money. The model has to say that
-                the customer wants it, and code has the last word.""",
-        },
-    ),
-    "keep a record of every message": Operation(
-        "step",
-        {
-            "hook": "hooks run around tool calls, and a message that needs no tool leaves no record.",
-            "proposal": "a message is recorded because it came, and not because the model proposes it.",
-            "logger": """a log line is not retried when the disk is full, and expires. A record that must be kept is
-                an activity.""",
-        },
-    ),
-    "keep a record of every tool call": Operation(
-        "hook",
-        {
-            "tool": "the model would have to call that tool for each tool that it calls, when it remembers to.",
-            "step": """a step after the agent's run sees the final reply. It would have to reconstruct the calls, and
-                a run that fails in the middle hands it none.""",
-        },
-    ),
-    "reserve a courier, then print the label, for a plant sent back": Operation(
-        "function tool",
-        {
-            "tool": """as two activities, the model decides on their order, and may print a label for a courier that
-                nobody reserved.""",
-            "step": """most messages send no plant back. The model understands which do, so it decides whether; code
-                fixes what follows.""",
-            "proposal": """the customer wants to hear when the courier comes, so the model needs the result in this
-                run; and a reserved slot can be given back.""",
-        },
-    ),
-    "delete what is older than a year": Operation(
-        "schedule",
-        {
-            "step": """then nothing is deleted while nobody writes, and a customer waits for the cleanup when somebody
-                does.""",
-        },
-    ),
-    "count tokens for a dashboard": Operation(
-        "logger",
-        {
-            "step": """an activity for every count makes histories grow and can hold up a reply, for a figure that
-                nobody misses.""",
-            "hook": "a hook sees the calls, but counting is telemetry: a meter does it, outside the history.",
-        },
-    ),
+BELONGS = {
+    "say whether a plant is in stock": "tool",
+    "pay back what an order cost": "proposal",
+    "keep a record of every message": "step",
+    "keep a record of every tool call": "hook",
+    "reserve a courier, then print the label, for a plant sent back": "function tool",
+    "delete what is older than a year": "schedule",
+    "count tokens for a dashboard": "logger",
 }
+
+WHY_NOT = {
+    "say whether a plant is in stock": {
+        "function tool": """this is one read, in one activity: there is no order, no key and no error text for
+            code to fix. The smaller means is enough.""",
+        "proposal": """the model needs the result before it can answer, and a proposal is carried out after it
+            has answered.""",
+    },
+    "pay back what an order cost": {
+        "step": """a step runs for every message, and most messages ask for no money. The model has to say that
+            the customer wants it, and code has the last word.""",
+    },
+    "keep a record of every message": {
+        "hook": "hooks run around tool calls, and a message that needs no tool leaves no record.",
+        "proposal": "a message is recorded because it came, and not because the model proposes it.",
+        "logger": """a log line is not retried when the disk is full, and expires. A record that must be kept is
+            an activity.""",
+    },
+    "keep a record of every tool call": {
+        "tool": "the model would have to call that tool for each tool that it calls, when it remembers to.",
+        "step": """a step after the agent's run sees the final reply. It would have to reconstruct the calls, and
+            a run that fails in the middle hands it none.""",
+    },
+    "reserve a courier, then print the label, for a plant sent back": {
+        "tool": """as two activities, the model decides on their order, and may print a label for a courier that
+            nobody reserved.""",
+        "step": """most messages send no plant back. The model understands which do, so it decides whether; code
+            fixes what follows.""",
+        "proposal": """the customer wants to hear when the courier comes, so the model needs the result in this
+            run; and a reserved slot can be given back.""",
+    },
+    "delete what is older than a year": {
+        "step": """then nothing is deleted while nobody writes, and a customer waits for the cleanup when somebody
+            does.""",
+    },
+    "count tokens for a dashboard": {
+        "step": """an activity for every count makes histories grow and can hold up a reply, for a figure that
+            nobody misses.""",
+        "hook": "a hook sees the calls, but counting is telemetry: a meter does it, outside the history.",
+    },
+}
+"""What an operation has to say to a tempting choice, beyond what the place means for any."""
 
 DUTY = {"tool": "save_to_database", "step": "save_to_database", "background": "send_notification"}
 WORKFLOW = {"tool": DutyAsToolWorkflow, "step": DutyAsStepWorkflow, "background": ConversationWorkflow}
@@ -178,7 +161,7 @@ async def check(module: Any) -> str:
         seen = await asyncio.gather(*runs)
     for variant, prediction, there in zip(variants, predictions, seen, strict=True):
         _compare(variant, prediction, there)
-    return f"""{len(OPERATIONS)} operations, each in its place, and {len(variants)} conversations that you had
+    return f"""{len(BELONGS)} operations, each in its place, and {len(variants)} conversations that you had
         not seen went as you predicted: how often the operation was carried out, how many model calls there
         were, and who waited."""
 
@@ -188,12 +171,12 @@ async def check(module: Any) -> str:
 
 async def _places(module: Any) -> None:
     places = own(module, "PLACES", "dict")
-    for operation, asked_for in OPERATIONS.items():
+    for operation, belongs in BELONGS.items():
         place = places.get(operation)
         if place not in MEANS:
             known = ", ".join(f'"{one}"' for one in MEANS)
             raise NotYet(f"“{operation}” has no place yet. The places are {known}.")
-        if place != asked_for.place:
+        if place != belongs:
             raise NotYet(f"“{operation}” as {place!r}: {await _consequence(module, operation, place)}")
 
 
@@ -205,7 +188,7 @@ async def _consequence(module: Any, operation: str, place: str) -> str:
         return await _asked_for_nothing(module)
     if operation == "pay back what an order cost" and place in ("tool", "function tool"):
         return await _paid_twice(module)
-    return OPERATIONS[operation].why_not.get(place, MEANS[place])
+    return WHY_NOT[operation].get(place, MEANS[place])
 
 
 async def _forgotten(module: Any) -> str:

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import ActivityTaskScheduledEventAttributes
 from temporalio.client import WorkflowExecutionStatus
 
-from course.checks.talking import NoReply, Scenes, Talk, lab_for, quoted, workflow_class
-from course.checks.verdict import NotYet
+from course.checks.talking import NoReply, Scenes, Talk, lab_for, workflow_class
+from course.checks.verdict import NotYet, quoted
 from course.lab import everything
 from course.lab.compat import activity_definition
 
@@ -79,27 +79,17 @@ class Duty:
     policy: str
     """Its name in the reader's module."""
     service: str
-    outage: str
-    """The service's name for `lab.outage`."""
     out: timedelta
-    """How long the service is down."""
+    """How long the service is down, and then the same as the reader was told."""
     told: str
-    """The same, as the reader was told."""
     soon: timedelta
     """How long after the service's return the duty has to be done."""
 
 
 EIGHT_HOURS, A_DAY = timedelta(hours=8), timedelta(hours=24)
-RECORD = Duty(
-    "save_to_database",
-    "RECORD",
-    "database",
-    "database",
-    EIGHT_HOURS,
-    "a night (8 hours)",
-    timedelta(minutes=15),
-)
-NOTICE = Duty("mail_the_team", "NOTICE", "mail server", "mail", A_DAY, "a day (24 hours)", timedelta(hours=2))
+SOON = timedelta(minutes=15)
+RECORD = Duty("save_to_database", "RECORD", "database", EIGHT_HOURS, "a night (8 hours)", SOON)
+NOTICE = Duty("mail_the_team", "NOTICE", "mail server", A_DAY, "a day (24 hours)", timedelta(hours=2))
 DUTIES = (RECORD, NOTICE)
 WEEK = timedelta(days=7)
 
@@ -128,16 +118,16 @@ async def check(module: Any) -> str:
         {spoken(policies[NOTICE.activity].all_attempts)}."""
 
 
-@dataclass(frozen=True)
 class Policy:
     """An activity's policy as its history records it. No time: no limit."""
 
-    one_attempt: timedelta
-    all_attempts: timedelta
-    attempts: int
-    first: timedelta
-    factor: float
-    longest: timedelta
+    def __init__(self, scheduled: ActivityTaskScheduledEventAttributes) -> None:
+        self.one_attempt = scheduled.start_to_close_timeout.ToTimedelta()
+        self.all_attempts = scheduled.schedule_to_close_timeout.ToTimedelta()
+        self.attempts = scheduled.retry_policy.maximum_attempts
+        self.first = scheduled.retry_policy.initial_interval.ToTimedelta()
+        self.factor = scheduled.retry_policy.backoff_coefficient
+        self.longest = scheduled.retry_policy.maximum_interval.ToTimedelta()
 
     def within(self, outage: timedelta) -> tuple[int, timedelta]:
         """How often a service that is down so long is asked, and the pause between two attempts at its end."""
@@ -148,20 +138,9 @@ class Policy:
 
 
 async def _recorded_policies(chat: Talk) -> dict[str, Policy]:
-    found = {}
-    for event in (await chat.history()).events:
-        if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
-            scheduled = event.activity_task_scheduled_event_attributes
-            retry = scheduled.retry_policy
-            found[scheduled.activity_type.name] = Policy(
-                scheduled.start_to_close_timeout.ToTimedelta(),
-                scheduled.schedule_to_close_timeout.ToTimedelta(),
-                retry.maximum_attempts,
-                retry.initial_interval.ToTimedelta(),
-                retry.backoff_coefficient,
-                retry.maximum_interval.ToTimedelta(),
-            )
-    return found
+    field, events = "activity_task_scheduled_event_attributes", (await chat.history()).events
+    asked_for = [getattr(event, field) for event in events if event.HasField(field)]
+    return {one.activity_type.name: Policy(one) for one in asked_for}
 
 
 async def _is_saved(chat: Talk, message: str) -> None:
@@ -191,10 +170,9 @@ def _ends_a_hanging_attempt(duty: Duty, policy: Policy) -> None:
 async def _outage(chat: Talk, policies: dict[str, Policy]) -> None:
     """The database is down for a night, then the mail server for a day: one at a time tells which one it waits for."""
     for duty, message in ((RECORD, NIGHT), (NOTICE, BAD_DAY)):
-        with await chat.lab.outage(duty.outage, hours=duty.out / timedelta(hours=1)):
+        with await chat.lab.outage(duty.service.split()[0], hours=duty.out / timedelta(hours=1)):
             await _answered_at_once(chat, duty, message)
-            _does_not_hammer(duty, policies[duty.activity])
-            _comes_soon(duty, policies[duty.activity])
+            _keeps_the_pace(duty, policies[duty.activity])
             if duty is NOTICE:
                 await _is_saved(chat, message)
             await chat.fast_forward(duty.out + duty.soon)
@@ -229,22 +207,17 @@ async def _answered_at_once(chat: Talk, duty: Duty, message: str) -> None:
             wait for?""") from None
 
 
-def _comes_soon(duty: Duty, policy: Policy) -> None:
-    _, pause = policy.within(duty.out)
+def _keeps_the_pace(duty: Duty, policy: Policy) -> None:
+    """The service is not hammered while it is down, and the duty is done soon after."""
+    attempts, pause = policy.within(duty.out)
+    if attempts > MOST_ATTEMPTS and not policy.attempts:
+        raise NotYet(f"""With your {duty.policy}, {duty.told} without {duty.service} is {attempts:,} attempts
+            for one message: its longest pause is {spoken(policy.longest)}. {MOST_ATTEMPTS} are enough:
+            choose a longer maximum_interval.""")
     if pause > duty.soon and not policy.attempts:
         raise NotYet(f"""{spoken(duty.soon)} after the {duty.service} is back, {duty.activity} may still
             wait: after {duty.told} without it the pause between two attempts is {spoken(pause)}. Nobody
             tells it that the service is back, so it can be late by maximum_interval.""")
-
-
-def _does_not_hammer(duty: Duty, policy: Policy) -> None:
-    if policy.attempts:
-        return
-    attempts, _ = policy.within(duty.out)
-    if attempts > MOST_ATTEMPTS:
-        raise NotYet(f"""With your {duty.policy}, {duty.told} without {duty.service} is {attempts:,} attempts
-            for one message: its longest pause is {spoken(policy.longest)}. {MOST_ATTEMPTS} are enough:
-            choose a longer maximum_interval.""")
 
 
 async def _came_through(chat: Talk, duty: Duty, policy: Policy) -> None:

@@ -3,6 +3,7 @@
 import ast
 import asyncio
 import contextlib
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -10,19 +11,8 @@ from typing import Any
 from agents import Model
 from temporalio.client import WorkflowExecutionStatus, WorkflowQueryFailedError
 
-from course.checks.talking import (
-    NoReply,
-    Scenes,
-    Stuck,
-    Talk,
-    lab_for,
-    last_input,
-    misbehaves,
-    nodes_of,
-    quoted,
-    workflow_class,
-)
-from course.checks.verdict import NotYet, shortened
+from course.checks.talking import NoReply, Scenes, Stuck, Talk, lab_for, misbehaves, nodes_of, workflow_class
+from course.checks.verdict import NotYet, quoted, shortened
 from course.lab import LabError
 from course.models import OfflineModel, ToolCall
 
@@ -75,59 +65,33 @@ FIRST_ASKED = "Which order did I ask about first?"
 
 @dataclass(frozen=True)
 class Case:
-    """What the model does to one message, and what the reason must tell (one of several ways to put it)."""
+    """What the model does to one message, and what the reason must tell (a pattern)."""
 
     message: str
     what: str
     model: Model
-    tells: tuple[str, ...]
+    tells: str
     takes_minutes: bool = False
 
 
+IVY, PALM = "Is it true that ivy is poisonous?", "Can somebody tell me whether my palm is happy?"
+BROKEN, MISTYPED = "What about order 1044?", "And what about order 1045?"
+TWICE, GIFTS = "Where is order 1043, and where is it really?", "Do you have gift cards?"
+MOVING = "I am moving house on Monday."
+THE_PALM = OfflineModel(script=[ToolCall("ask_the_palm", "{}")])
+TIMES_OUT = misbehaves("time_out")
+REFUSED = "refuses this request|403|PermissionDenied"
+NOT_JSON = "JSON|delimiter"
+"""The innermost error's words are: Expecting ',' delimiter."""
+
 CASES = (
-    Case(
-        "Is it true that ivy is poisonous?",
-        "was refused by its provider for good",
-        misbehaves("refuse"),
-        ("refuses this request", "403", "PermissionDenied"),
-    ),
-    Case(
-        "Can somebody tell me whether my palm is happy?",
-        "called a tool that does not exist",
-        OfflineModel(script=[ToolCall("ask_the_palm", "{}")]),
-        ("ask_the_palm",),
-    ),
-    Case(
-        "What about order 1044?",
-        "sent arguments that are not JSON",
-        misbehaves("malformed"),
-        ("JSON", "delimiter"),  # the innermost error's words: Expecting ',' delimiter
-    ),
-    Case(
-        "And what about order 1045?",
-        "sent arguments of the wrong type",
-        misbehaves("mistyped"),
-        ("valid string", "validation"),
-    ),
-    Case(
-        "Where is order 1043, and where is it really?",
-        "called a tool until it was out of turns",
-        misbehaves("loop"),
-        ("urns",),
-    ),
-    Case(
-        "Do you have gift cards?",
-        "never answered in time, on any attempt",
-        misbehaves("time_out"),
-        ("imed out", "imeout"),
-        takes_minutes=True,
-    ),
-    Case(
-        "I am moving house on Monday.",
-        "answered without a word",
-        OfflineModel(script=[" "]),
-        ("word", "empty", "answer", "nothing"),
-    ),
+    Case(IVY, "was refused by its provider for good", misbehaves("refuse"), REFUSED),
+    Case(PALM, "called a tool that does not exist", THE_PALM, "ask_the_palm"),
+    Case(BROKEN, "sent arguments that are not JSON", misbehaves("malformed"), NOT_JSON),
+    Case(MISTYPED, "sent arguments of the wrong type", misbehaves("mistyped"), "valid string|validation"),
+    Case(TWICE, "called a tool until it was out of turns", misbehaves("loop"), "urns"),
+    Case(GIFTS, "never answered in time, on any attempt", TIMES_OUT, "imed out|imeout", takes_minutes=True),
+    Case(MOVING, "answered without a word", OfflineModel(script=[" "]), "word|empty|answer|nothing"),
 )
 CANCELLED = "Are you open on Sunday?"
 SCENES: dict[str, Model] = {case.message: case.model for case in CASES}
@@ -187,7 +151,7 @@ async def _minutes_later(chat: Talk) -> None:
 
 async def _memory_is_whole(chat: Talk) -> None:
     answer = await chat.says(FIRST_ASKED)
-    items = last_input(await chat.activities(times=True))
+    items = await chat.last_input()
     calls = {item.get("call_id") for item in items if item.get("type") == "function_call"}
     open_calls = calls - {item.get("call_id") for item in items if item.get("type") == "function_call_output"}
     if open_calls:
@@ -213,7 +177,7 @@ async def _reasons(chat: Talk) -> None:
         raise NotYet(f"""{quoted(FIRST)} was answered, and its reason is {first or last!r}. An answer has an
             empty reason.""")
     for case, reason in zip(CASES, failures, strict=True):
-        if not any(part in str(reason) for part in case.tells):
+        if not re.search(case.tells, str(reason)):
             raise NotYet(f"""The model {case.what}, and the reason on record is {quoted(str(reason), 100)}. Nobody
                 could fix anything with that. The error has a cause, which may have one, too: the innermost one says
                 what happened.""")

@@ -7,16 +7,8 @@ import pandas as pd
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from course.checks.talking import (
-    Scenes,
-    Talk,
-    lab_for,
-    last_input,
-    quoted,
-    replaced_by,
-    workflow_class,
-)
-from course.checks.verdict import NotYet, require, shortened
+from course.checks.talking import Scenes, Talk, lab_for, replaced_by, workflow_class
+from course.checks.verdict import NotYet, quoted, require, shortened
 from course.lab import Lab
 from course.lessons import money
 from course.models import ToolCall
@@ -148,11 +140,10 @@ def _once(lab: Lab, message: str, happened: str, why: str) -> None:
 
 
 async def _paid_at_all(chat: Talk, message: str) -> None:
-    record = await chat.activities(times=True)
-    tries = record[record.activity == "issue_refund"]
+    tries = await chat.rows("issue_refund")
     if tries.empty:
         raise NotYet(f"""{quoted(message)} was answered, and nothing was paid: your tool has not run issue_refund.
-            {_handed_to_the_model(record)}""")
+            {await _handed_to_the_model(chat)}""")
     if not len(_refunds(chat.lab, message)):
         what = tries.failure.dropna().tolist() or [f"its arguments were {tries.input.tolist()[0]}"]
         raise NotYet(f"""{quoted(message)} was answered, and not paid as asked. issue_refund ran:
@@ -160,21 +151,19 @@ async def _paid_at_all(chat: Talk, message: str) -> None:
     require(len(tries) == 1, f"One refund was asked for, and your tool ran issue_refund {len(tries)} times.")
 
 
-def _handed_to_the_model(record: pd.DataFrame) -> str:
+async def _handed_to_the_model(chat: Talk) -> str:
     """What the tool returned. What it raises is handed to the model too, as a text, and is seen nowhere else."""
-    outputs = [item["output"] for item in last_input(record) if item.get("type") == "function_call_output"]
+    outputs = [
+        item["output"] for item in await chat.last_input() if item.get("type") == "function_call_output"
+    ]
     return f"It handed the model: {quoted(str(outputs[-1]), 200)}" if outputs else ""
 
 
 async def _the_answer_is_lost(chat: Talk) -> None:
     await chat.says(LOST)
     lost = "The refund was paid, and the answer of issue_refund was lost"
-    _once(
-        chat.lab,
-        LOST,
-        lost,
-        "The next attempt has to come with the same key, and PAYMENT sees to the attempts.",
-    )
+    why = "The next attempt has to come with the same key, and PAYMENT sees to the attempts."
+    _once(chat.lab, LOST, lost, why)
     if (await chat.rows("issue_refund")).status.tolist()[-1:] != ["completed"]:
         raise NotYet(f"""{lost}. Nobody tried again, so the customer was not told that the money is there. With a key
             that stays the same a retry does no harm: **PAYMENT has them.""")

@@ -5,8 +5,8 @@ import random
 from pathlib import Path
 from typing import Any
 
-from course.checks.talking import MODEL_CALL, dice_of, predicted, quoted
-from course.checks.verdict import NotYet
+from course.checks.talking import MODEL_CALL, dice_of, predicted
+from course.checks.verdict import NotYet, quoted
 
 TITLE = "What is done again?"
 

@@ -2,10 +2,9 @@
 
 from typing import Any
 
-from course.checks.complaints import own_words
-from course.checks.talking import Stuck, Talk, file_of, lab_for, quoted, workflow_class
-from course.checks.verdict import NotYet, require
-from course.lab import Lab, LabError
+from course.checks.talking import Stuck, Talk, lab_for, own_fault, workflow_class
+from course.checks.verdict import NotYet, quoted, require
+from course.lab import LabError
 from course.lab.compat import workflow_definition
 from course.lessons.lesson_09 import GrowingPatchedWorkflow, GrowingWorkflow
 from course.models import OfflineModel
@@ -73,7 +72,10 @@ async def check(module: Any) -> str:
         await _fits(old, desk, "began before “tell-the-team”")
         await _fits(patched, desk, "began with “tell-the-team”")
 
-        await _deploy(lab, desk, module)
+        try:
+            await lab.deploy(desk)
+        except LabError as error:
+            raise own_fault(error, module) from None
         fresh = await lab.converse(desk, FRESH)
         for chat in (old, patched, fresh):
             for message in AFTER:
@@ -93,13 +95,6 @@ async def check(module: Any) -> str:
         histories replay clean with your code. Deployed, it runs {STEP} in the next turn of both, in every
         turn of a new conversation, and in no turn that was over; and the histories that your code has made
         replay clean, too."""
-
-
-async def _deploy(lab: Lab, desk: type, module: Any) -> None:
-    try:
-        await lab.deploy(desk)
-    except LabError as error:
-        raise NotYet(own_words(error.__cause__ or error, file_of(module))) from None
 
 
 async def _told(chat: Talk, message: str) -> None:
@@ -150,8 +145,7 @@ async def _has_the_step(chat: Talk, over: int, which: str) -> None:
 
 
 async def _tells_as_before(chat: Talk, notices: int) -> None:
-    record = await chat.activities()
-    found = int((record.activity == "send_notification").sum())
+    found = len(await chat.rows("send_notification"))
     if found != notices:
         raise NotYet(f"""The notices changed: a conversation has {found} send_notification, and should have {notices}.
             Leave “tell-the-team” as it was: it decides only about its own step.""")

@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 from temporalio.client import WorkflowUpdateFailedError
 
-from course.checks.talking import Scenes, Talk, lab_for, quoted, workflow_class
-from course.checks.verdict import NotYet, require
+from course.checks.talking import Scenes, Talk, lab_for, workflow_class
+from course.checks.verdict import NotYet, quoted, require
 from course.history import path_table
 from course.lessons.lesson_11.machine import Machine, Move, State
 from course.lessons.lesson_11.ticket import MOVES, STATES, TICKET

@@ -7,8 +7,8 @@ import pandas as pd
 from temporalio.client import WithStartWorkflowOperation, WorkflowHistory
 from temporalio.common import WorkflowIDConflictPolicy
 
-from course.checks.talking import MODEL_CALL, NoReply, Talk, lab_for, quoted, workflow_class
-from course.checks.verdict import NotYet, require
+from course.checks.talking import MODEL_CALL, NoReply, Talk, lab_for, workflow_class
+from course.checks.verdict import NotYet, quoted, require
 from course.history.reading import value_of
 from course.models import OfflineModel
 
@@ -94,7 +94,7 @@ async def check(module: Any) -> str:
         _stays_small(grown, await chat.history())
         await _knows(answer, record, chat)
         await _cuts_nothing_off(chat, record)
-        await _is_ready_for_a_message(chat, desk)
+        await _is_ready_for_a_message(chat)
         await chat.ends()
         turns = await chat.close()
     if turns != TURNS:
@@ -200,7 +200,7 @@ async def _cuts_nothing_off(chat: Talk, record: pd.DataFrame) -> None:
                 start them in the background, self.later(self.memory.fold()).""")
 
 
-async def _is_ready_for_a_message(chat: Talk, desk: type) -> None:
+async def _is_ready_for_a_message(chat: Talk) -> None:
     """Starts a conversation with what this one took along, and a message that is there from the start."""
     history = await chat.history()
     start = WithStartWorkflowOperation(

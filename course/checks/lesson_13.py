@@ -8,15 +8,8 @@ from typing import Any
 import pandas as pd
 from temporalio.client import WorkflowExecutionStatus
 
-from course.checks.talking import (
-    Stuck,
-    Talk,
-    lab_for,
-    own_part,
-    quoted,
-    workflow_class,
-)
-from course.checks.verdict import NotYet, require
+from course.checks.talking import NoReply, Stuck, Talk, lab_for, own_part, workflow_class
+from course.checks.verdict import NotYet, quoted, require
 from course.lab import LabError
 from course.models import OfflineModel
 
@@ -116,9 +109,7 @@ class Customer(Talk):
     async def asks(self) -> "Customer":
         try:
             await self.says(FIRST)
-        except Stuck:
-            raise
-        except NotYet as error:
+        except NoReply as error:
             asks = "Does the reply wait for the reminder? self.later begins a duty beside it."
             raise NotYet(f"{error} {asks}") from None
         return self

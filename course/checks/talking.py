@@ -20,7 +20,7 @@ from temporalio import activity
 from temporalio.client import WorkflowExecutionStatus
 
 from course.checks.complaints import meaning, own_words, raised
-from course.checks.verdict import NotYet, require, shortened
+from course.checks.verdict import NotYet, quoted, require, shortened
 from course.checks.waiting import on_this_machine
 from course.lab import Conversation, Lab, LabError, everything
 from course.lab.compat import activity_definition, workflow_definition
@@ -94,9 +94,9 @@ class Scenes(Model):
         return self.otherwise.stream_response(*args, **kwargs)
 
 
-def misbehaves(mistake: str) -> OfflineModel:
-    """The offline model, making one of its `Mistakes` every time."""
-    return OfflineModel(mistakes=Mistakes(**{mistake: 1}))
+def misbehaves(*mistakes: str) -> OfflineModel:
+    """The offline model, making some of its `Mistakes` every time."""
+    return OfflineModel(mistakes=Mistakes(**dict.fromkeys(mistakes, 1)))
 
 
 def _messages(input: Any) -> list[str]:
@@ -311,18 +311,10 @@ class Talk(Conversation):
         record = await self.activities(times=True)
         return record[record.activity == activity_type]
 
-
-# Reading the record
-
-
-def last_input(record: pd.DataFrame) -> list[dict[str, Any]]:
-    """The items that the last model call of a record was given."""
-    given = record[record.activity == MODEL_CALL].input.iloc[-1][0]["input"]
-    return given if isinstance(given, list) else []
-
-
-def quoted(text: str, limit: int = 70) -> str:
-    return f"“{shortened(text, limit)}”"
+    async def last_input(self) -> list[dict[str, Any]]:
+        """The items that its last model call was given."""
+        given = (await self.rows(MODEL_CALL)).input.iloc[-1][0]["input"]
+        return given if isinstance(given, list) else []
 
 
 def own_part(error: str) -> str:
