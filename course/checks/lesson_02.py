@@ -12,7 +12,7 @@ import pandas as pd
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from course.checks.talking import NoReply, Scenes, Stuck, Talk, lab_for, nodes_of, replaced_by, workflow_class
+from course.checks.talking import NoReply, Scenes, Stuck, Talk, lab_for, line_of, replaced_by, workflow_class
 from course.checks.verdict import NotYet, quoted, require
 from course.desk.answering import APOLOGY
 from course.desk.services import database
@@ -63,6 +63,7 @@ HINTS = (
 
 PACKED, AGAIN, ANOTHER = "2317", "2320", "2324"
 SHIPPED, UNKNOWN = "2318", "2399"
+NEW_ORDERS = (PACKED, SHIPPED, AGAIN, ANOTHER)
 
 SAYS_WHY = re.compile(r"shipp|packed|packing|sent|dispatch|on its way|has left", re.IGNORECASE)
 
@@ -103,7 +104,7 @@ async def _cancels(chat: Talk) -> None:
     message = f"I changed my mind: please cancel order {PACKED}."
     reply = await _reply(chat, message)
     rows = await chat.rows("cancel_order")
-    if rows.empty and (line := _without_a_timeout(chat.lab.module)):
+    if rows.empty and (line := line_of(chat.lab.module, _without_a_timeout)):
         raise NotYet(f"""{quoted(message)} left no row of cancel_order: in line {line} the activity has no timeout,
             and Temporal starts none without one. Write activity_as_tool(cancel_order, **TOOL); TOOL, from
             course.desk.policies, holds the timeouts.""")
@@ -116,9 +117,7 @@ async def _cancels(chat: Talk) -> None:
             agent as a tool.""")
     status = _status(chat, PACKED)
     if status != "cancelled":
-        changed = [
-            order for order in (PACKED, SHIPPED, AGAIN, ANOTHER) if _status(chat, order) == "cancelled"
-        ]
+        changed = [order for order in NEW_ORDERS if _status(chat, order) == "cancelled"]
         which = f"order {changed[0]} is cancelled instead" if changed else "no order is cancelled"
         raise NotYet(f"After {quoted(message)} order {PACKED} is {status!r}, and {which}.")
     require(not _is_apology(reply), f"Order {PACKED} is cancelled, and the customer heard: {quoted(reply)}")
@@ -155,10 +154,8 @@ async def _cancels_once(chat: Talk, refusal: str, lossy: "LosesReport") -> None:
         raise NotYet(f"""The worker was lost after it had cancelled order {AGAIN} and before it could report that, so
             Temporal ran cancel_order again. The order is cancelled, and the customer heard: {quoted(said)} The
             second attempt must take the first one's success for its own.""")
-    if _status(chat, AGAIN) != "cancelled":
-        raise NotYet(
-            f"Attempt 1 cancelled order {AGAIN}, and after attempt 2 it is {_status(chat, AGAIN)!r}."
-        )
+    if (status := _status(chat, AGAIN)) != "cancelled":
+        raise NotYet(f"Attempt 1 cancelled order {AGAIN}, and after attempt 2 it is {status!r}.")
 
 
 async def _reply(chat: Talk, message: str) -> str:
@@ -209,7 +206,7 @@ CALLS = re.compile(r"(^|\.)(activity_as_tool|execute_activity|start_activity)$")
 
 
 def _new_orders(lab: Lab) -> None:
-    for number in (PACKED, SHIPPED, AGAIN, ANOTHER):
+    for number in NEW_ORDERS:
         status = "shipped" if number == SHIPPED else "being packed"
         row = {"order_id": number, "plant": "Pothos", "quantity": 2, "paid_cents": 2400, "status": status}
         lab.world.services.database.insert_once(database.orders, row)
@@ -219,14 +216,12 @@ def _status(chat: Talk, order: str) -> str:
     return chat.lab.table("orders").set_index("order_id").status[order]
 
 
-def _without_a_timeout(module: Any) -> int | None:
-    """The line in which an activity is called, or made a tool, without a timeout."""
-    for node in nodes_of(module):
-        if isinstance(node, ast.Call) and CALLS.search(ast.unparse(node.func)):
-            names = [keyword.arg for keyword in node.keywords]
-            if not any(name is None or name.endswith("_to_close_timeout") for name in names):  # None: **TOOL
-                return node.lineno
-    return None
+def _without_a_timeout(node: ast.AST) -> bool:
+    """Whether an activity is called there, or made a tool, without a timeout."""
+    if not isinstance(node, ast.Call) or not CALLS.search(ast.unparse(node.func)):
+        return False
+    names = [keyword.arg or "**TOOL" for keyword in node.keywords]
+    return not any(name == "**TOOL" or name.endswith("_to_close_timeout") for name in names)
 
 
 def _by(rows: pd.DataFrame) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from agents import Model
 from temporalio.client import WorkflowExecutionStatus, WorkflowUpdateFailedError
 
-from course.checks.talking import NoReply, Scenes, Stuck, Talk, lab_for, misbehaves, nodes_of, workflow_class
+from course.checks.talking import NoReply, Scenes, Stuck, Talk, lab_for, line_of, misbehaves, workflow_class
 from course.checks.verdict import NotYet, quoted, require, shortened
 from course.models import OfflineModel, ToolCall
 
@@ -178,7 +178,7 @@ async def _one_row_each(chat: Talk, sent: Sequence[Sent], happened: str) -> None
     saves = await chat.rows("save_to_database")
     require(not (saves.status == "failed").any(), _SHARED_KEY)
     if saves.empty:
-        if line := _not_awaited(chat.lab.module):
+        if line := line_of(chat.lab.module, _not_awaited):
             raise NotYet(f"""No row was written: in line {line}, `await` is missing before
                 workflow.execute_activity(…). Without it the call only makes a coroutine, which nothing runs.""")
         raise NotYet(f"""{happened}, the customer got a reply, and no row was written: nothing runs
@@ -229,13 +229,10 @@ def _holds_what_happened(record: dict[str, Any], key: str, sent: Sequence[Sent],
     require(not RANDOM.search(key) and re.search(rf"(?<!\d){turn}(?!\d)", key), _NO_TURN)
 
 
-def _not_awaited(module: Any) -> int | None:
-    """The line of an `execute_activity` that is alone in its line, without `await`."""
-    for node in nodes_of(module):
-        call = node.value if isinstance(node, ast.Expr | ast.Assign) else None
-        if isinstance(call, ast.Call) and ast.unparse(call.func).endswith("execute_activity"):
-            return call.lineno
-    return None
+def _not_awaited(node: ast.AST) -> bool:
+    """Whether it is an `execute_activity` that is alone in its line, without `await`."""
+    call = node.value if isinstance(node, ast.Expr | ast.Assign) else None
+    return isinstance(call, ast.Call) and ast.unparse(call.func).endswith("execute_activity")
 
 
 RANDOM = re.compile(r"[0-9a-f-]{16,}")  # as a UUID looks

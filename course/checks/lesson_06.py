@@ -11,7 +11,7 @@ from typing import Any
 from agents import Model
 from temporalio.client import WorkflowExecutionStatus, WorkflowQueryFailedError
 
-from course.checks.talking import NoReply, Scenes, Stuck, Talk, lab_for, misbehaves, nodes_of, workflow_class
+from course.checks.talking import NoReply, Scenes, Stuck, Talk, lab_for, line_of, misbehaves, workflow_class
 from course.checks.verdict import NotYet, quoted, shortened
 from course.lab import LabError
 from course.models import OfflineModel, ToolCall
@@ -99,7 +99,9 @@ SCENES: dict[str, Model] = {case.message: case.model for case in CASES}
 
 async def check(module: Any) -> str:
     desk = workflow_class(module, "SturdyDesk")
-    _written_by_hand(module)
+    if line := line_of(module, _imports_ask):
+        raise NotYet(f"""Line {line} imports `ask`, which has all of it ready. Use it in a desk of your own; here,
+            write the `try` and the `except` yourself.""")
     async with lab_for(module, [desk], Scenes(scenes=SCENES, down={CANCELLED: 10_000})) as lab:
         ada = await lab.converse(desk, "ada")
         await ada.says(FIRST)
@@ -114,12 +116,9 @@ async def check(module: Any) -> str:
         cancelled."""
 
 
-def _written_by_hand(module: Any) -> None:
+def _imports_ask(node: ast.AST) -> bool:
     """The exercise is to write what `ask` does."""
-    for node in nodes_of(module):
-        if isinstance(node, ast.ImportFrom) and any(name.name == "ask" for name in node.names):
-            raise NotYet(f"""Line {node.lineno} imports `ask`, which has all of it ready. Use it in a desk of
-                your own; here, write the `try` and the `except` yourself.""")
+    return isinstance(node, ast.ImportFrom) and any(name.name == "ask" for name in node.names)
 
 
 async def _one_failure(chat: Talk, case: Case) -> None:

@@ -9,7 +9,6 @@ from temporalio.exceptions import ApplicationError
 
 from course.checks.talking import Scenes, Talk, lab_for, replaced_by, workflow_class
 from course.checks.verdict import NotYet, quoted, require, shortened
-from course.lab import Lab
 from course.lessons import money
 from course.models import ToolCall
 
@@ -107,15 +106,15 @@ async def check(module: Any) -> str:
         for _ in range(2):
             await cleo.says(AGAIN)
         why = "The second message is another turn, and means the same case."
-        _once(lab, AGAIN, "The client sent its message twice", why)
+        _once(cleo, AGAIN, "The client sent its message twice", why)
         await ada.reset(before="invoke_model_activity")
         await ada.activities()
         why = """A reset begins a new run, with a new run id and new random numbers. The key has to be made of what is the
             same in both."""
-        _once(lab, PLAIN, "An operator reset the conversation, and the turn ran again", why)
+        _once(ada, PLAIN, "An operator reset the conversation, and the turn ran again", why)
         await (await lab.converse(desk, "cleo")).says(AGAIN)
         why = "The key names the conversation, and the case is known outside of it."
-        _once(lab, AGAIN, "The customer wrote again the next day, in a new conversation", why)
+        _once(cleo, AGAIN, "The customer wrote again the next day, in a new conversation", why)
         await _rightful_refunds(await lab.converse(desk, "emil"))
         await _another_amount(await lab.converse(desk, "dora"))
         for chat in (ada, cleo):
@@ -125,16 +124,16 @@ async def check(module: Any) -> str:
         refund was paid. Two cases of one order, asked for in one message, were both paid, even at the same price."""
 
 
-def _refunds(lab: Lab, message: str) -> pd.DataFrame:
+def _refunds(chat: Talk, message: str) -> pd.DataFrame:
     """What was paid for the order that a message is about, and in its amount."""
     wanted = [call.arguments for call in CALLS[message]]
-    paid, amounts = lab.table("refunds"), [call["amount_cents"] for call in wanted]
+    paid, amounts = chat.lab.table("refunds"), [call["amount_cents"] for call in wanted]
     return paid[(paid.order_id == wanted[0]["order_id"]) & paid.amount_cents.isin(amounts)]
 
 
-def _once(lab: Lab, message: str, happened: str, why: str) -> None:
+def _once(chat: Talk, message: str, happened: str, why: str) -> None:
     """Raises `NotYet` unless a refund was paid exactly once."""
-    paid = len(_refunds(lab, message))
+    paid = len(_refunds(chat, message))
     require(paid, f"{quoted(message)} was answered, and nothing was paid.")
     require(paid == 1, f"{happened}: the refund of {quoted(message)} was paid {paid} times. {why}")
 
@@ -144,7 +143,7 @@ async def _paid_at_all(chat: Talk, message: str) -> None:
     if tries.empty:
         raise NotYet(f"""{quoted(message)} was answered, and nothing was paid: your tool has not run issue_refund.
             {await _handed_to_the_model(chat)}""")
-    if not len(_refunds(chat.lab, message)):
+    if not len(_refunds(chat, message)):
         what = tries.failure.dropna().tolist() or [f"its arguments were {tries.input.tolist()[0]}"]
         raise NotYet(f"""{quoted(message)} was answered, and not paid as asked. issue_refund ran:
             {shortened(str(what[0]))}""")
@@ -163,7 +162,7 @@ async def _the_answer_is_lost(chat: Talk) -> None:
     await chat.says(LOST)
     lost = "The refund was paid, and the answer of issue_refund was lost"
     why = "The next attempt has to come with the same key, and PAYMENT sees to the attempts."
-    _once(chat.lab, LOST, lost, why)
+    _once(chat, LOST, lost, why)
     if (await chat.rows("issue_refund")).status.tolist()[-1:] != ["completed"]:
         raise NotYet(f"""{lost}. Nobody tried again, so the customer was not told that the money is there. With a key
             that stays the same a retry does no harm: **PAYMENT has them.""")
@@ -172,15 +171,15 @@ async def _the_answer_is_lost(chat: Talk) -> None:
 async def _the_model_asks_twice(chat: Talk) -> None:
     await chat.says(TWICE)
     why = "Two calls are two activities, and they came with different keys, although they mean the same case."
-    _once(chat.lab, TWICE, "The model made the same call twice in one answer", why)
+    _once(chat, TWICE, "The model made the same call twice in one answer", why)
     await chat.says(NEWS)
     asked = f"The customer asked {quoted(NEWS)}, and the model called the tool for the same case again"
-    _once(chat.lab, TWICE, asked, "The second call came in another turn, and with another key.")
+    _once(chat, TWICE, asked, "The second call came in another turn, and with another key.")
 
 
 async def _another_amount(chat: Talk) -> None:
     await chat.says(MORE)
-    if len(_refunds(chat.lab, MORE)):
+    if len(_refunds(chat, MORE)):
         raise NotYet("""The model asked for the same case again, with another amount, and it was paid a second time. A
             case is paid once, whatever the amount: the amount does not belong in its key. The shop refuses the other
             one by itself.""")
@@ -188,11 +187,11 @@ async def _another_amount(chat: Talk) -> None:
 
 async def _rightful_refunds(chat: Talk) -> None:
     await chat.says(UNLIKE)
-    if len(_refunds(chat.lab, UNLIKE)) < 2:
+    if len(_refunds(chat, UNLIKE)) < 2:
         raise NotYet(f"""{quoted(UNLIKE)} asks for two rightful refunds of one order, and only one was paid:
             the other one came with the same key, so the shop refused it. The key names less than the case.""")
     await chat.says(ALIKE)
-    if len(_refunds(chat.lab, ALIKE)) < 2:
+    if len(_refunds(chat, ALIKE)) < 2:
         raise NotYet(f"""{quoted(ALIKE)} asks for two rightful refunds of one order at the same price, and
             only one was paid: the shop took the other one for a repeat, and said that it is paid. Order and
             amount do not tell two cases apart.""")

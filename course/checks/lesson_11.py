@@ -9,7 +9,7 @@ import pandas as pd
 from temporalio.client import WorkflowUpdateFailedError
 
 from course.checks.talking import Scenes, Talk, lab_for, workflow_class
-from course.checks.verdict import NotYet, quoted, require
+from course.checks.verdict import NotYet, quoted
 from course.history import path_table
 from course.lessons.lesson_11.machine import Machine, Move, State
 from course.lessons.lesson_11.ticket import MOVES, STATES, TICKET
@@ -109,7 +109,6 @@ async def check(module: Any) -> str:
     async with lab_for(module, [desk], Scenes(steps=STEPS)) as lab:
         ada = await lab.converse(desk, "ada")
         await _the_way_in(ada)
-        await _what_its_agent_can_do(ada)
         await _nobody_leaves_by_talking(ada)
         await _the_clock(ada)
         await _nobody_else_comes_in(ada)
@@ -142,38 +141,33 @@ async def _the_way_in(chat: Talk) -> None:
     if NEW in (await _path(chat)).state.tolist():
         raise NotYet(f"""{quoted(RUSHES)} came to a ticket in triage, the model proposed escalated, and the ticket went
             there. It may be moved there only from resolve.""")
-    state = await _state(chat)
-    if state != "resolve":
+    if (state := await _state(chat)) != "resolve":
         raise NotYet(f"After triage the model moved a ticket to resolve, and it is in {state}: {STAYS}")
     await chat.says(PERSON)
     if (state := await _state(chat)) != NEW:
         raise NotYet(f"""{quoted(PERSON)}: in resolve, the model proposed to move the ticket to escalated, and it is
             still in {state}. The move needs a line among the moves, by the model, and the state one among the
             states.""")
-    by = (await _path(chat)).by.iloc[-1]
-    if by != "model":
+    if (by := (await _path(chat)).by.iloc[-1]) != "model":
         raise NotYet(f"""{quoted(PERSON)} came to a ticket in resolve, and the {by} moved it to escalated, whatever the
             model proposed. Only the model proposes that move.""")
 
 
-async def _what_its_agent_can_do(chat: Talk) -> None:
+async def _nobody_leaves_by_talking(chat: Talk) -> None:
+    """Its agent can do what it needs, and no more."""
     await chat.says(WAITS)
     if (state := await _state(chat)) != NEW:
         raise NotYet(f"""{quoted(WAITS)} came to an escalated ticket, the agent answered, and the ticket is now in
             {state}. A message has to leave it where it is, so the customer has no move there.""")
     await chat.says(LOOKS)
-    record = await chat.activities(times=True)
-    last = record[record.turn == record.turn.max()]
-    if "look_up_order" not in last.activity.tolist():
+    record = await chat.activities()
+    if "look_up_order" not in set(record[record.turn == record.turn.max()].activity):
         raise NotYet("""In escalated, the model called look_up_order, and no order was looked up: the state's agent
             does not have this tool.""")
     await chat.says(PAYS)
-    if "issue_refund" in (await chat.activities()).activity.tolist():
+    if "issue_refund" in set((await chat.activities()).activity):
         raise NotYet(f"""{quoted(PAYS)}: in escalated, the model called refund, and the money was paid. An agent should
             not have a tool that it must not use.""")
-
-
-async def _nobody_leaves_by_talking(chat: Talk) -> None:
     await chat.says(LEAVES)
     if (state := await _state(chat)) != NEW:
         raise NotYet(f"""{quoted(LEAVES)}: in escalated, the model proposed resolve, and the ticket went to {state}.
@@ -293,8 +287,8 @@ def _compare_states(machine: Machine) -> None:
             raise NotYet(f"""There is a tool too many: in {name}, the agent could call {more[0]}. It should have
                 {", ".join(asked_for.tools) or "no tool"}, and nothing else.""")
         for tool in asked_for.tools:
-            missing = f"A tool is missing: in {name}, the agent could not call {tool} any more."
-            require(tool in state.tools, missing)
-        does = "answers" if asked_for.answers else "only sorts"
-        as_asked = state.answers == asked_for.answers
-        require(as_asked, f"In {name}, the agent {does} (`answers={asked_for.answers}`): leave it so.")
+            if tool not in state.tools:
+                raise NotYet(f"A tool is missing: in {name}, the agent could not call {tool} any more.")
+        if state.answers != asked_for.answers:
+            does = "answers" if asked_for.answers else "only sorts"
+            raise NotYet(f"In {name}, the agent {does} (`answers={asked_for.answers}`): leave it so.")

@@ -144,10 +144,9 @@ def _goes_on_in_new_runs(grown: pd.DataFrame) -> None:
     if turns.max() > MOST_TURNS:
         raise NotYet(f"""There are {len(turns)} runs, and one of them has {turns.max()} turns. A new run is
             due five turns after *this* one began, whatever the turn's number.""")
-    few = grown.run.max() <= MOST_RUNS
-    require(
-        few, f"{TURNS} turns took more than {MOST_RUNS} runs, and some ended after one turn or none. {FULL}"
-    )
+    if grown.run.max() > MOST_RUNS:
+        raise NotYet(f"""{TURNS} turns took more than {MOST_RUNS} runs, and some ended after one turn or none.
+            {FULL}""")
 
 
 def _stays_small(grown: pd.DataFrame, last: WorkflowHistory) -> None:
@@ -173,15 +172,13 @@ async def _knows(answer: str, record: pd.DataFrame, chat: Talk) -> None:
         items = firsts.get(run, first)
         if not isinstance(items, str) and len(items) == 1 and NAME in str(_arguments(history)):
             raise NotYet(_before_run(quoted(items[0]["content"]), "an answer that knew nothing."))
-    notes = calls.input.map(lambda call: call[0]["system_instructions"]).nunique() > 1
+    why = "Notes were taken, and the last model call was not given them: memory.items() begins with them."
     if isinstance(first, str) or len(first) < 2:
         why = (
             "The second run's first model call is given only the new message: the memory was not taken along."
         )
-    elif not notes:
+    elif calls.input.map(lambda call: call[0]["system_instructions"]).nunique() == 1:
         why = "The window has moved on, and nobody took notes: memory.fold(), when memory.is_full()."
-    else:
-        why = "Notes were taken, and the last model call was not given them: memory.items() begins with them."
     raise NotYet(f"Turn 2 was {quoted(FACT)} Asked in turn {TURNS}, the desk says {quoted(answer)} {why}")
 
 
@@ -210,9 +207,8 @@ async def _is_ready_for_a_message(chat: Talk) -> None:
         task_queue=chat.lab.task_queue,
         id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
     )
-    answer = await chat.lab.client.execute_update_with_start_workflow(
-        "send", QUESTION, start_workflow_operation=start
-    )
+    client = chat.lab.client
+    answer = await client.execute_update_with_start_workflow("send", QUESTION, start_workflow_operation=start)
     require(NAME in answer, _before_run("A message", quoted(answer)))
 
 

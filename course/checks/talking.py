@@ -9,7 +9,7 @@ import math
 import random
 import re
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -144,9 +144,10 @@ def workflow_class(module: Any, name: str) -> type:
     return found
 
 
-def nodes_of(module: Any) -> Iterator[ast.AST]:
-    """The reader's code, node by node."""
-    return ast.walk(ast.parse(Path(module.__file__).read_text(encoding="utf-8")))
+def line_of(module: Any, is_it: Callable[[Any], bool]) -> int | None:
+    """The first line of the reader's code in which there is such a node."""
+    nodes = ast.walk(ast.parse(Path(module.__file__).read_text(encoding="utf-8")))
+    return next((node.lineno for node in nodes if is_it(node)), None)
 
 
 def dice_of(module: Any) -> random.Random:
