@@ -95,7 +95,7 @@ def issue_refund(refund_id: str, order_id: str, amount_cents: int) -> str:
 
 async def check(module: Any) -> str:
     desk = workflow_class(module, "ReturnsDesk")
-    model = Scenes(steps={message: [calls] for message, calls in CALLS.items()})
+    model = Scenes({message: [calls] for message, calls in CALLS.items()})
     async with lab_for(module, [desk], model, replaced_by(issue_refund)) as lab:
         ada = await lab.converse(desk, "ada")
         await ada.says(PLAIN)

@@ -106,7 +106,7 @@ STEPS: dict[str, list[Step]] = {
 
 async def check(module: Any) -> str:
     desk = workflow_class(module, "EscalatingTicket")
-    async with lab_for(module, [desk], Scenes(steps=STEPS)) as lab:
+    async with lab_for(module, [desk], Scenes(STEPS)) as lab:
         ada = await lab.converse(desk, "ada")
         await _the_way_in(ada)
         await _nobody_leaves_by_talking(ada)

@@ -8,7 +8,6 @@ import hashlib
 import math
 import random
 import re
-from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +25,7 @@ from course.lab import Conversation, Lab, LabError, everything
 from course.lab.compat import activity_definition, workflow_definition
 from course.models import Mistakes, OfflineModel
 from course.models.offline import Step, status_error
+from course.models.understanding import Turn, plain
 
 REPLY_SECONDS = 8
 """How long a reply is waited for. A turn takes a tenth of a second."""
@@ -55,40 +55,31 @@ class NoReply(NotYet):
 class Scenes(Model):
     """An offline model that plays another one, follows a script, or is down, when a customer writes certain messages."""
 
-    scenes: dict[str, Model] = field(default_factory=dict)
-    """The model for a message."""
+    scenes: dict[str, Model | list[Step]] = field(default_factory=dict)
+    """What answers a message: a model, or a script, played from its start whenever the message comes."""
     down: dict[str, int] = field(default_factory=dict)
     """How often a model call fails with HTTP 503 before it is answered, by message."""
     otherwise: Model = field(default_factory=OfflineModel)
     """The model for every other message."""
-    steps: dict[str, list[Step]] = field(default_factory=dict)
-    """What it answers to a message, logical call by logical call, whatever it is told; then `otherwise`."""
     offered: dict[str, str] = field(default_factory=dict)
     """What the model was told of each tool that it was offered, by the tool's name."""
-    _calls: dict[tuple[str, int, str], list[str]] = field(default_factory=lambda: defaultdict(list))
-    """By conversation and message, its logical calls."""
+    _playing: dict[Any, Model] = field(default_factory=dict)
 
     async def get_response(
         self, system_instructions: Any, input: Any, model_settings: Any, tools: Any, *rest: Any, **more: Any
     ) -> ModelResponse:
         self.offered |= {tool.name: getattr(tool, "description", "") or "" for tool in tools}
-        messages = _messages(input)
-        message = messages[-1] if messages else ""
-        if activity.info().attempt <= self.down.get(message, 0):
+        input = plain(input)
+        info, turn = activity.info(), Turn.read(None, input)
+        if info.attempt <= self.down.get(turn.message, 0):
             error = status_error(503, "The model is down (simulated).")
             error.response.headers["retry-after-ms"] = "20"
             raise error
-        step = self._step(message, len(messages))
-        model = OfflineModel(script=step) if step else self.scenes.get(message, self.otherwise)
+        model = self.scenes.get(turn.message, self.otherwise)
+        if isinstance(model, list):
+            coming = (info.workflow_id, info.workflow_run_id, len(turn.whole))
+            model = self._playing.setdefault(coming, OfflineModel(script=model))
         return await model.get_response(system_instructions, input, model_settings, tools, *rest, **more)
-
-    def _step(self, message: str, number: int) -> list[Step]:
-        """The script's step for this call, or nothing. All attempts at a call are one."""
-        info = activity.info()
-        calls = self._calls[str(info.workflow_id), number, message]
-        if info.activity_id not in calls:
-            calls.append(info.activity_id)
-        return self.steps.get(message, [])[calls.index(info.activity_id) :][:1]
 
     def stream_response(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         return self.otherwise.stream_response(*args, **kwargs)
@@ -97,14 +88,6 @@ class Scenes(Model):
 def misbehaves(*mistakes: str) -> OfflineModel:
     """The offline model, making some of its `Mistakes` every time."""
     return OfflineModel(mistakes=Mistakes(**dict.fromkeys(mistakes, 1)))
-
-
-def _messages(input: Any) -> list[str]:
-    """What the customer has written, as the model is given it."""
-    if isinstance(input, str):
-        return [input]
-    said = [item.get("content") for item in input if isinstance(item, dict) and item.get("role") == "user"]
-    return [content for content in said if isinstance(content, str)]
 
 
 # What is in the reader's module
