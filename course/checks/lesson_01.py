@@ -15,7 +15,7 @@ from temporalio.worker import (
 
 from course.checks.complaints import meaning
 from course.checks.talking import MODEL_CALL, Scenes, Talk, lab_for, workflow_class
-from course.checks.verdict import NotYet, quoted, require, shortened
+from course.checks.verdict import NotYet, quoted, shortened
 from course.desk.plugin import agents_plugin
 from course.models import model_provider
 
@@ -71,10 +71,10 @@ async def check(module: Any) -> str:
         if "Calathea" not in answer:
             raise NotYet(f"""Ada wrote {quoted(FACT)} and then {quoted(ASKED)}, and the agent said:
                 {quoted(answer)} It was given only the last message: it forgets what came before.""")
-        answer = await ben.says(ASKED)
-        require("Calathea" not in answer, _MIXED)
-        answer = await ben.says("What is my favourite colour?")
-        if "green" not in answer:
+        if "Calathea" in await ben.says(ASKED):
+            raise NotYet("""Ben was told what Ada's favourite plant is: both conversations share one memory. Keep
+                state on `self`, one object for each workflow, and not in the module or the class.""")
+        if "green" not in await ben.says("What is my favourite colour?"):
             raise NotYet("""After three messages the agent has forgotten the first one. Each run's to_input_list()
                 holds everything that this run was given and said, so it replaces the memory you had.""")
         attempts = [await _one_model_call_a_turn(ada, 2), await _one_model_call_a_turn(ben, 3)][0]
@@ -84,10 +84,6 @@ async def check(module: Any) -> str:
     await _replay(durable, histories)
     return f"""two customers, five turns, five completed model calls. The model was down twice, and its call
         succeeded at attempt {attempts}; neither conversation knows of the other; both histories replay."""
-
-
-_MIXED = """Ben was told what Ada's favourite plant is: both conversations share one memory. Keep state on `self`,
-    one object for each workflow, and not in the module or the class."""
 
 
 async def _one_model_call_a_turn(chat: Talk, turns: int) -> int:

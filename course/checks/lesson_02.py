@@ -16,7 +16,6 @@ from course.checks.talking import NoReply, Scenes, Stuck, Talk, lab_for, line_of
 from course.checks.verdict import NotYet, quoted, require
 from course.desk.answering import APOLOGY
 from course.desk.services import database
-from course.lab import Lab
 from course.lab.compat import activity_definition
 
 TITLE = "A new tool"
@@ -74,7 +73,10 @@ async def check(module: Any) -> str:
     model = Scenes()
     lossy = LosesReport(cancel, AGAIN)
     async with lab_for(module, [desk], model, replaced_by(lossy.activity())) as lab:
-        _new_orders(lab)
+        for number in NEW_ORDERS:
+            status = "shipped" if number == SHIPPED else "being packed"
+            row = {"order_id": number, "plant": "Pothos", "quantity": 2, "paid_cents": 2400, "status": status}
+            lab.world.services.database.insert_once(database.orders, row)
         chat = await lab.converse(desk, "ada")
 
         await chat.says("How often do I water a Fern?")
@@ -203,13 +205,6 @@ class LosesReport:
 
 
 CALLS = re.compile(r"(^|\.)(activity_as_tool|execute_activity|start_activity)$")
-
-
-def _new_orders(lab: Lab) -> None:
-    for number in NEW_ORDERS:
-        status = "shipped" if number == SHIPPED else "being packed"
-        row = {"order_id": number, "plant": "Pothos", "quantity": 2, "paid_cents": 2400, "status": status}
-        lab.world.services.database.insert_once(database.orders, row)
 
 
 def _status(chat: Talk, order: str) -> str:

@@ -183,38 +183,25 @@ async def _places(module: Any) -> None:
 async def _consequence(module: Any, operation: str, place: str) -> str:
     """What a wrong choice leads to, from a real run where the course has a workflow that makes it."""
     if operation == "keep a record of every message" and place in ("tool", "function tool"):
-        return await _forgotten(module)
+        messages = ["Thanks!", SILENT, "Thanks!"]
+        record = await _played(module, DutyAsToolWorkflow, misbehaves("obey"), messages)
+        saved = (record.activity == "save_to_database").sum()
+        return f"""in a run with saving as the agent's tool, a customer wrote “please don't record this”, and the
+            model obeyed: 3 messages, {saved} rows. Nobody who can be talked out of it should decide this."""
     if operation == "say whether a plant is in stock" and place == "step":
-        return await _asked_for_nothing(module)
+        record = await _played(module, BothHandsWorkflow, OfflineModel(), ["Thanks!", "How are you?"])
+        reads = ((record.activity == "look_up_order") & (record.decided_by == "workflow")).sum()
+        return f"""in a run with such a read as a step, two messages asked for nothing, and {reads} reads were made,
+            each with an argument that no customer had named. The model knows whether it needs one, and of what."""
     if operation == "pay back what an order cost" and place in ("tool", "function tool"):
-        return await _paid_twice(module)
+        half = {"order_id": "1044", "amount_cents": 1300}
+        twice = [ToolCall("issue_refund", {"refund_id": f"R-{number}", **half}) for number in (1, 2)]
+        model = OfflineModel(script=[twice, "I have paid it back."])
+        record = await _played(module, RefundByFunctionWorkflow, model, ["Please refund half of order 1044."])
+        paid = ((record.activity == "issue_refund") & (record.status == "completed")).sum()
+        return f"""in a run with the refund as a tool, a customer asked for half of an order once, the model called
+            it twice under two numbers, and {paid} refunds were paid. Money is not the model's to move."""
     return WHY_NOT[operation].get(place, MEANS[place])
-
-
-async def _forgotten(module: Any) -> str:
-    messages = ["Thanks!", SILENT, "Thanks!"]
-    record = await _played(module, DutyAsToolWorkflow, misbehaves("obey"), messages)
-    saved = (record.activity == "save_to_database").sum()
-    return f"""in a run with saving as the agent's tool, a customer wrote “please don't record this”, and the
-        model obeyed: 3 messages, {saved} rows. Nobody who can be talked out of it should decide this."""
-
-
-async def _asked_for_nothing(module: Any) -> str:
-    record = await _played(module, BothHandsWorkflow, OfflineModel(), ["Thanks!", "How are you?"])
-    reads = ((record.activity == "look_up_order") & (record.decided_by == "workflow")).sum()
-    return f"""in a run with such a read as a step, two messages asked for nothing, and {reads} reads were
-        made, each with an argument that no customer had named. The model knows whether it needs one, and of
-        what."""
-
-
-async def _paid_twice(module: Any) -> str:
-    half = {"order_id": "1044", "amount_cents": 1300}
-    twice = [ToolCall("issue_refund", {"refund_id": f"R-{number}", **half}) for number in (1, 2)]
-    model = OfflineModel(script=[twice, "I have paid it back."])
-    record = await _played(module, RefundByFunctionWorkflow, model, ["Please refund half of order 1044."])
-    paid = ((record.activity == "issue_refund") & (record.status == "completed")).sum()
-    return f"""in a run with the refund as a tool, a customer asked for half of an order once, the model
-        called it twice under two numbers, and {paid} refunds were paid. Money is not the model's to move."""
 
 
 async def _played(module: Any, workflow: type, model: Model, messages: list[str]) -> Any:

@@ -110,7 +110,10 @@ async def check(module: Any) -> str:
         policies = await _recorded_policies(chat)
         await _outage(chat, policies)
         for duty in DUTIES:
-            _ends_a_hanging_attempt(duty, policies[duty.activity])
+            if (longest := policies[duty.activity].one_attempt) > LONGEST_ATTEMPT:
+                raise NotYet(f"""One attempt of {duty.activity} may take {spoken(longest)}. A {duty.service}
+                    that takes the connection and says nothing holds it for that long: start_to_close_timeout is
+                    at most a minute.""")
         await _bad_address(chat)
         await _the_end(chat)
     return f"""the database was down for 7 hours and the mail server for 23; nobody waited, and every row and
@@ -143,14 +146,6 @@ async def _recorded_policies(chat: Talk) -> dict[str, Policy]:
     return {one.activity_type.name: Policy(one) for one in asked_for}
 
 
-async def _is_saved(chat: Talk, message: str) -> None:
-    """While the mail server is down."""
-    await chat.activities()  # once they are quiet
-    if message not in set(chat.lab.table("turns").message):
-        raise NotYet(f"""The mail server was down, and the record of {quoted(message)} was not saved: it waits for
-            the mail, up to a week. Duties that do not depend on each other should not wait for each other.""")
-
-
 async def _is_done(chat: Talk, messages: int, happened: str) -> None:
     """Every message has its row and its mail."""
     await chat.activities()  # once they are quiet
@@ -160,13 +155,6 @@ async def _is_done(chat: Talk, messages: int, happened: str) -> None:
                 there a duty that is neither awaited nor handed to `self.later(…)`? It never starts.""")
 
 
-def _ends_a_hanging_attempt(duty: Duty, policy: Policy) -> None:
-    if policy.one_attempt > LONGEST_ATTEMPT:
-        raise NotYet(f"""One attempt of {duty.activity} may take {spoken(policy.one_attempt)}. A {duty.service}
-            that takes the connection and says nothing holds it for that long: start_to_close_timeout is at most a
-            minute.""")
-
-
 async def _outage(chat: Talk, policies: dict[str, Policy]) -> None:
     """The database is down for a night, then the mail server for a day: one at a time tells which one it waits for."""
     for duty, message in ((RECORD, NIGHT), (NOTICE, BAD_DAY)):
@@ -174,7 +162,11 @@ async def _outage(chat: Talk, policies: dict[str, Policy]) -> None:
             await _answered_at_once(chat, duty, message)
             _keeps_the_pace(duty, policies[duty.activity])
             if duty is NOTICE:
-                await _is_saved(chat, message)
+                await chat.activities()  # once they are quiet
+                if message not in set(chat.lab.table("turns").message):
+                    raise NotYet(f"""The mail server was down, and the record of {quoted(message)} was not saved:
+                        it waits for the mail, up to a week. Duties that do not depend on each other should not
+                        wait for each other.""")
             await chat.fast_forward(duty.out + duty.soon)
             await _came_through(chat, duty, policies[duty.activity])
     await _is_done(chat, 3, "Database and mail server are back")
