@@ -74,10 +74,6 @@ def proposes(move: str | None) -> str:
     return json.dumps({"reply": "A colleague will see to it.", "move": move})
 
 
-def refund(order_id: str, amount_cents: int) -> ToolCall:
-    return ToolCall("refund", {"order_id": order_id, "amount_cents": amount_cents})
-
-
 RUSHES = "Let me talk to your manager, now."
 PERSON = "Please have a person look at order 1045."
 WAITS = "Has anybody looked at it?"
@@ -94,7 +90,7 @@ STEPS: dict[str, list[Step]] = {
     PERSON: [proposes(NEW)],
     WAITS: [proposes(None)],
     LOOKS: [ToolCall("look_up_order", {"order_id": "1045"}), proposes(None)],
-    PAYS: [refund("1045", 900), proposes(None)],
+    PAYS: [ToolCall("refund", {"order_id": "1045", "amount_cents": 900}), proposes(None)],
     LEAVES: [proposes("resolve")],
     AGAIN: [proposes("resolve"), proposes(NEW)],
     BACK: [proposes(NEW)],
@@ -234,20 +230,18 @@ def _compared_as_data(desk: Any) -> None:
 
 
 def _compare_moves(machine: Machine) -> None:
-    asked_for = {(move.from_state, move.to_state, move.by): move for move in ASKED_FOR.moves}
-    there = {(move.from_state, move.to_state, move.by): move for move in machine.moves}
-    for key, move in there.items():
-        if key not in asked_for:
-            raise NotYet(f"There is a move too many: {_named(move)}. With it, {_what_it_lets_happen(move)}.")
-    for key, move in asked_for.items():
-        if key not in there:
-            raise NotYet(f"A move is missing: {_named(move)}. Without it, {_what_it_is_for(move)}.")
-        if there[key].after != move.after:
-            raise NotYet(f"{_named(move)}: `after` is {there[key].after}, and should be {move.after}.")
-
-
-def _named(move: Move) -> str:
-    return f"{move.from_state} → {move.to_state} by {_mover(move)}"
+    asked_for, there = (
+        {f"{move.from_state} → {move.to_state} by {_mover(move)}": move for move in moves}
+        for moves in (ASKED_FOR.moves, machine.moves)
+    )
+    for name, move in there.items():
+        if name not in asked_for:
+            raise NotYet(f"There is a move too many: {name}. With it, {_what_it_lets_happen(move)}.")
+    for name, move in asked_for.items():
+        if name not in there:
+            raise NotYet(f"A move is missing: {name}. Without it, {_what_it_is_for(move)}.")
+        if there[name].after != move.after:
+            raise NotYet(f"{name}: `after` is {there[name].after}, and should be {move.after}.")
 
 
 def _mover(move: Move) -> str:
