@@ -72,8 +72,8 @@ async def check(module: Any) -> str:
             raise NotYet(f"""Ada wrote {quoted(FACT)} and then {quoted(ASKED)}, and the agent said:
                 {quoted(answer)} It was given only the last message: it forgets what came before.""")
         if "Calathea" in await ben.says(ASKED):
-            raise NotYet("""Ben was told what Ada's favourite plant is: both conversations share one memory. Keep
-                state on `self`, one object for each workflow, and not in the module or the class.""")
+            raise NotYet("""Ben was told what Ada's favourite plant is: both conversations share one memory.
+                Keep state on `self`, one object for each workflow, and not in the module or the class.""")
         if "green" not in await ben.says("What is my favourite colour?"):
             raise NotYet("""After three messages the agent has forgotten the first one. Each run's to_input_list()
                 holds everything that this run was given and said, so it replaces the memory you had.""")

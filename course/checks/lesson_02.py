@@ -129,8 +129,9 @@ async def _refuses(chat: Talk) -> str:
     """Messages in which the tool fails: the customer is told why, and the conversation goes on."""
     reply = await _reply(chat, f"Please cancel order {SHIPPED}.")
     if _status(chat, SHIPPED) != "shipped":
-        raise NotYet(f"""Order {SHIPPED} had been shipped, and your tool made it {_status(chat, SHIPPED)!r}: a row
-            does not call back a parcel on its way. Only an order that is being packed can be cancelled.""")
+        raise NotYet(f"""Order {SHIPPED} had been shipped, and your tool made it {_status(chat, SHIPPED)!r}: a
+            row does not call back a parcel on its way. Only an order that is being packed can be
+            cancelled.""")
     if not SAYS_WHY.search(reply):
         raise NotYet(f"""Order {SHIPPED} has been shipped, so it was not cancelled, and the customer heard:
             {quoted(reply)} They are not told why. {_why_not_told(reply)}""")

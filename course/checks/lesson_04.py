@@ -191,16 +191,18 @@ async def _consequence(module: Any, operation: str, place: str) -> str:
     if operation == "say whether a plant is in stock" and place == "step":
         record = await _played(module, BothHandsWorkflow, OfflineModel(), ["Thanks!", "How are you?"])
         reads = ((record.activity == "look_up_order") & (record.decided_by == "workflow")).sum()
-        return f"""in a run with such a read as a step, two messages asked for nothing, and {reads} reads were made,
-            each with an argument that no customer had named. The model knows whether it needs one, and of what."""
+        return f"""in a run with such a read as a step, two messages asked for nothing, and {reads} reads were
+            made, each with an argument that no customer had named. The model knows whether it needs one, and
+            of what."""
     if operation == "pay back what an order cost" and place in ("tool", "function tool"):
         half = {"order_id": "1044", "amount_cents": 1300}
         twice = [ToolCall("issue_refund", {"refund_id": f"R-{number}", **half}) for number in (1, 2)]
         model = OfflineModel(script=[twice, "I have paid it back."])
         record = await _played(module, RefundByFunctionWorkflow, model, ["Please refund half of order 1044."])
         paid = ((record.activity == "issue_refund") & (record.status == "completed")).sum()
-        return f"""in a run with the refund as a tool, a customer asked for half of an order once, the model called
-            it twice under two numbers, and {paid} refunds were paid. Money is not the model's to move."""
+        return f"""in a run with the refund as a tool, a customer asked for half of an order once, the model
+            called it twice under two numbers, and {paid} refunds were paid. Money is not the model's to
+            move."""
     return WHY_NOT[operation].get(place, MEANS[place])
 
 

@@ -112,8 +112,8 @@ async def check(module: Any) -> str:
         for duty in DUTIES:
             if (longest := policies[duty.activity].one_attempt) > LONGEST_ATTEMPT:
                 raise NotYet(f"""One attempt of {duty.activity} may take {spoken(longest)}. A {duty.service}
-                    that takes the connection and says nothing holds it for that long: start_to_close_timeout is
-                    at most a minute.""")
+                    that takes the connection and says nothing holds it for that long: start_to_close_timeout
+                    is at most a minute.""")
         await _bad_address(chat)
         await _the_end(chat)
     return f"""the database was down for 7 hours and the mail server for 23; nobody waited, and every row and
@@ -164,9 +164,9 @@ async def _outage(chat: Talk, policies: dict[str, Policy]) -> None:
             if duty is NOTICE:
                 await chat.activities()  # once they are quiet
                 if message not in set(chat.lab.table("turns").message):
-                    raise NotYet(f"""The mail server was down, and the record of {quoted(message)} was not saved:
-                        it waits for the mail, up to a week. Duties that do not depend on each other should not
-                        wait for each other.""")
+                    raise NotYet(f"""The mail server was down, and the record of {quoted(message)} was not
+                        saved: it waits for the mail, up to a week. Duties that do not depend on each other
+                        should not wait for each other.""")
             await chat.fast_forward(duty.out + duty.soon)
             await _came_through(chat, duty, policies[duty.activity])
     await _is_done(chat, 3, "Database and mail server are back")

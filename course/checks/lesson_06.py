@@ -100,8 +100,8 @@ SCENES: dict[str, Model] = {case.message: case.model for case in CASES}
 async def check(module: Any) -> str:
     desk = workflow_class(module, "SturdyDesk")
     if line := line_of(module, _imports_ask):
-        raise NotYet(f"""Line {line} imports `ask`, which has all of it ready. Use it in a desk of your own; here,
-            write the `try` and the `except` yourself.""")
+        raise NotYet(f"""Line {line} imports `ask`, which has all of it ready. Use it in a desk of your own;
+            here, write the `try` and the `except` yourself.""")
     async with lab_for(module, [desk], Scenes(scenes=SCENES, down={CANCELLED: 10_000})) as lab:
         ada = await lab.converse(desk, "ada")
         await ada.says(FIRST)

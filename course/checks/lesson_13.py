@@ -228,8 +228,8 @@ async def _thanked(gus: Customer) -> None:
 
 async def _closed(fay: Customer) -> None:
     await fay.is_silent(DAY)
-    await fay.ends("""The conversation was closed while a reminder was waiting, and it does not end: until_closed waits
-        for every duty. When `close` has come, cancel the reminder first.""")
+    await fay.ends("""The conversation was closed while a reminder was waiting, and it does not end:
+        until_closed waits for every duty. When `close` has come, cancel the reminder first.""")
     require(not fay.mails, "The customer closed the conversation, and was reminded to answer.")
 
 
@@ -238,9 +238,9 @@ async def _while_the_mail_is_down(emil: Customer, hedi: Customer, ida: Customer)
     with await emil.lab.outage("mail"):
         await _together(*(one.is_silent(2 * DAY + HOUR) for one in (emil, hedi, ida)))
         await emil.says(SECOND)
-        closing = ida.ends("""The conversation was closed while its reminder was being tried again, and it does not end
-            before that is delivered: until_closed waits for every duty. `close` has to cancel the reminder whatever it
-            is doing, and not only its timer.""")
+        closing = ida.ends("""The conversation was closed while its reminder was being tried again, and it
+            does not end before that is delivered: until_closed waits for every duty. `close` has to cancel
+            the reminder whatever it is doing, and not only its timer.""")
         [held_up] = await asyncio.gather(closing, return_exceptions=True)
     await _together(emil.is_silent(5 * HOUR), hedi.is_silent(5 * HOUR))
     down = "The mail server was down when the reminder was due,"

@@ -53,7 +53,7 @@ class NoReply(NotYet):
 
 @dataclass(eq=False)
 class Scenes(Model):
-    """An offline model that plays another one, follows a script, or is down, when a customer writes certain messages."""
+    """An offline model that plays another one, follows a script, or is down, when certain messages come."""
 
     scenes: dict[str, Model | list[Step]] = field(default_factory=dict)
     """What answers a message: a model, or a script, played from its start whenever the message comes."""
@@ -167,7 +167,7 @@ class OwnLab(Lab):
 
     module: Any
 
-    async def converse(self, workflow_class: type, customer: str, **handlers: str) -> "Talk":  # type: ignore[override]
+    async def converse(self, workflow_class: type, customer: str, **handlers: str) -> "Talk":
         return Talk(await super().converse(workflow_class, customer, **handlers), self)
 
     def conversation(self, id: str) -> "Talk":
