@@ -77,7 +77,7 @@ class Scenes(Model):
             raise error
         model = self.scenes.get(turn.message, self.otherwise)
         if isinstance(model, list):
-            coming = (info.workflow_id, info.workflow_run_id, len(turn.whole))
+            coming = (info.workflow_id, info.workflow_run_id, *turn.whole)
             model = self._playing.setdefault(coming, OfflineModel(script=model))
         return await model.get_response(system_instructions, input, model_settings, tools, *rest, **more)
 
