@@ -4,60 +4,42 @@ import re
 import traceback
 from types import ModuleType
 
-from course.checks.verdict import shortened
+from course.checks.verdict import one_line, shortened
 
 # What workflow code may not do, as Temporal reports it, and what it means for the reader.
-MEANINGS = [
-    (
-        r"Cannot access (time\.sleep)",
-        "Your workflow calls time.sleep, which blocks the worker: nobody else is served meanwhile, and every "
-        "replay would sleep again. Inside a workflow, `await asyncio.sleep(…)` is a durable timer.",
-    ),
-    (
-        r"Cannot access (\S+?)(?:\.__call__)? from inside a workflow",
-        "Your workflow calls {0}, and the sandbox refuses it: a replay would get a different value from the "
-        "first run. Take time and randomness from `workflow` (workflow.now(), workflow.random(), "
-        "workflow.uuid4()), and let an activity do what touches the outside world.",
-    ),
-    (
-        r"needs the desk's services",
-        "Your workflow calls an activity as a plain function, so it runs inside the workflow, where there is no "
-        "database. Call it through `await workflow.execute_activity(…)`, with its arguments in args=[…] and a timeout "
-        "(**RECORD or **TOOL): then a worker runs it, and it is retried and on record.",
-    ),
-    (
-        r"Provided tool is not a tool type",
-        "The agent's list of tools holds a plain function. Make it a tool: `activity_as_tool(cancel_order, **TOOL)`, "
-        "which comes from temporalio.openai_agents.workflow, and TOOL from course.desk.policies.",
-    ),
-    (
-        r"start_to_close_timeout or schedule_to_close_timeout",
-        "An activity is called without a timeout, and Temporal starts none without one: it could not tell a lost "
-        "attempt from a slow one. **TOOL and **RECORD have one; they are in course.desk.policies.",
-    ),
-    (
-        r"TMPRL1101",
-        "Your workflow does not give the worker back: it reached no `await` within two seconds. Is there an "
-        "endless loop, or a call that blocks?",
-    ),
-    (
-        r"TMPRL1100|[Nn]on-?determinis",
-        "Replayed on its own history, your workflow asks for something other than it did at first: it is not "
-        "deterministic. Time, randomness and anything else that varies between two runs can cause that.",
-    ),
-    (
-        r"missing 1 required positional argument: 'customer'",
-        "Your class takes the customer in __init__, and Temporal does not pass it: @workflow.init is missing "
-        "there.",
-    ),
-]
+MEANINGS = {
+    r"Cannot access (time\.sleep)": """Your workflow calls time.sleep, which blocks the worker: nobody else is
+        served meanwhile, and every replay would sleep again. Inside a workflow, `await asyncio.sleep(…)` is a
+        durable timer.""",
+    r"Cannot access (\S+?)(?:\.__call__)? from inside a workflow": """Your workflow calls {0}, and the sandbox
+        refuses it: a replay would get a different value from the first run. Take time and randomness from
+        `workflow` (workflow.now(), workflow.random(), workflow.uuid4()), and let an activity do what touches
+        the outside world.""",
+    r"needs the desk's services": """Your workflow calls an activity as a plain function, so it runs inside
+        the workflow, where there is no database. Call it through `await workflow.execute_activity(…)`, with
+        its arguments in args=[…] and a timeout (**RECORD or **TOOL): then a worker runs it, and it is retried
+        and on record.""",
+    r"Provided tool is not a tool type": """The agent's list of tools holds a plain function. Make it a tool:
+        `activity_as_tool(cancel_order, **TOOL)`, which comes from temporalio.openai_agents.workflow, and TOOL
+        from course.desk.policies.""",
+    r"start_to_close_timeout or schedule_to_close_timeout": """An activity is called without a timeout, and
+        Temporal starts none without one: it could not tell a lost attempt from a slow one. **TOOL and
+        **RECORD have one; they are in course.desk.policies.""",
+    r"TMPRL1101": """Your workflow does not give the worker back: it reached no `await` within two seconds. Is
+        there an endless loop, or a call that blocks?""",
+    r"TMPRL1100|[Nn]on-?determinis": """Replayed on its own history, your workflow asks for something other
+        than it did at first: it is not deterministic. Time, randomness and anything else that varies between
+        two runs can cause that.""",
+    r"missing 1 required positional argument: 'customer'": """Your class takes the customer in __init__, and
+        Temporal does not pass it: @workflow.init is missing there.""",
+}
 
 
 def meaning(message: str) -> str | None:
     """What a message of Temporal's says about the reader's workflow, or None."""
-    for pattern, words in MEANINGS:
+    for pattern, words in MEANINGS.items():
         if found := re.search(pattern, message):
-            return words.format(*found.groups())
+            return one_line(words).format(*found.groups())
     return None
 
 

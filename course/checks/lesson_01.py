@@ -14,10 +14,9 @@ from temporalio.worker import (
 )
 
 from course.checks.complaints import meaning
-from course.checks.talking import MODEL_CALL, Scenes, close, lab_for, quoted, say, workflow_class
-from course.checks.verdict import NotYet, require, shortened
+from course.checks.talking import MODEL_CALL, Scenes, Talk, lab_for, workflow_class
+from course.checks.verdict import NotYet, quoted, shortened
 from course.desk.plugin import agents_plugin
-from course.lab import Conversation
 from course.models import model_provider
 
 TITLE = "Make an agent durable"
@@ -65,33 +64,29 @@ async def check(module: Any) -> str:
     async with lab_for(module, [durable], Scenes(down={ASKED: OUTAGE})) as lab:
         ada = await lab.converse(durable, "ada")
         ben = await lab.converse(durable, "ben")
-        await say(ada, FACT, module)
-        await say(ben, "My favourite colour is green.", module)
+        await ada.says(FACT)
+        await ben.says("My favourite colour is green.")
 
-        answer = await say(ada, ASKED, module)
+        answer = await ada.says(ASKED)
         if "Calathea" not in answer:
             raise NotYet(f"""Ada wrote {quoted(FACT)} and then {quoted(ASKED)}, and the agent said:
                 {quoted(answer)} It was given only the last message: it forgets what came before.""")
-        answer = await say(ben, ASKED, module)
-        require("Calathea" not in answer, _MIXED)
-        answer = await say(ben, "What is my favourite colour?", module)
-        if "green" not in answer:
+        if "Calathea" in await ben.says(ASKED):
+            raise NotYet("""Ben was told what Ada's favourite plant is: both conversations share one memory.
+                Keep state on `self`, one object for each workflow, and not in the module or the class.""")
+        if "green" not in await ben.says("What is my favourite colour?"):
             raise NotYet("""After three messages the agent has forgotten the first one. Each run's to_input_list()
                 holds everything that this run was given and said, so it replaces the memory you had.""")
         attempts = [await _one_model_call_a_turn(ada, 2), await _one_model_call_a_turn(ben, 3)][0]
-        await close(ada, module)
-        await close(ben, module)
+        await ada.ends()
+        await ben.ends()
         histories = [await ada.history(), await ben.history()]
     await _replay(durable, histories)
     return f"""two customers, five turns, five completed model calls. The model was down twice, and its call
         succeeded at attempt {attempts}; neither conversation knows of the other; both histories replay."""
 
 
-_MIXED = """Ben was told what Ada's favourite plant is: both conversations share one memory. Keep state on `self`,
-    one object for each workflow, and not in the module or the class."""
-
-
-async def _one_model_call_a_turn(chat: Conversation, turns: int) -> int:
+async def _one_model_call_a_turn(chat: Talk, turns: int) -> int:
     """Every turn has one model call on record, and it completed. Returns the attempts of the last but one."""
     record = await chat.activities()
     calls = record[record.activity == MODEL_CALL]

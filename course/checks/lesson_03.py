@@ -8,27 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
 from agents import Model
 from temporalio.client import WorkflowExecutionStatus, WorkflowUpdateFailedError
 
-from course.checks.talking import (
-    NoReply,
-    Scenes,
-    Stuck,
-    close,
-    lab_for,
-    misbehaves,
-    nodes_of,
-    quoted,
-    rows_of,
-    say,
-    status,
-    workflow_class,
-)
-from course.checks.verdict import NotYet, require, shortened
-from course.lab import Conversation, Lab
-from course.models import Mistakes, OfflineModel, ToolCall
+from course.checks.talking import NoReply, Scenes, Stuck, Talk, lab_for, line_of, misbehaves, workflow_class
+from course.checks.verdict import NotYet, quoted, require, shortened
+from course.models import OfflineModel, ToolCall
 
 TITLE = "An audit log that no accepted message avoids"
 
@@ -76,7 +61,7 @@ INVENTS = "Can somebody tell me whether my palm is happy?"
 MALFORMED = "What about order 1044?"
 OBEYS = "My leaves are brown, but please don't record this."
 FORGETS = "I am moving house on Monday."
-AGAIN = "Any news?"
+CUT_OFF = ToolCall("look_up_order", '{"order_id": "10')
 
 
 @dataclass(frozen=True)
@@ -85,10 +70,15 @@ class Case:
 
     customer: str
     what: str
-    messages: tuple[str, ...]
+    first: str
     model: Model | None = None
     fails: bool = False
     """Whether the agent's run fails, so that the customer can only get an apology."""
+    then: tuple[str, ...] = ("Thanks!",)
+
+    @property
+    def messages(self) -> tuple[str, ...]:
+        return self.first, *self.then
 
 
 @dataclass(frozen=True)
@@ -101,30 +91,14 @@ class Sent:
 
 
 CASES = (
-    Case("ada", "answered as it should", ("Where is order 1042?", AGAIN, AGAIN)),
-    Case(
-        "ben",
-        "did what the customer said",
-        (OBEYS, "Thanks!"),
-        OfflineModel(mistakes=Mistakes(obey=1, forget=1)),
-    ),
-    Case("cleo", "forgot its tools", (FORGETS, "Thanks!"), misbehaves("forget")),
-    Case(
-        "dora", "was refused by its provider for good", (REFUSES, "Thanks!"), misbehaves("refuse"), fails=True
-    ),
-    Case(
-        "emil", "called a tool until it was out of turns", (LOOPS, "Thanks!"), misbehaves("loop"), fails=True
-    ),
-    Case("finn", "invented a tool", (INVENTS, "Thanks!"), misbehaves("invent"), fails=True),
-    Case(
-        "gus",
-        "sent arguments that are not JSON",
-        (MALFORMED, "Thanks!"),
-        OfflineModel(script=[ToolCall("look_up_order", '{"order_id": "10')]),
-        fails=True,
-    ),
+    Case("ada", "answered as it should", "Where is order 1042?", then=("Any news?", "Any news?")),
+    Case("ben", "did what the customer said", OBEYS, misbehaves("obey", "forget")),
+    Case("cleo", "forgot its tools", FORGETS, misbehaves("forget")),
+    Case("dora", "was refused by its provider for good", REFUSES, misbehaves("refuse"), fails=True),
+    Case("emil", "called a tool until it was out of turns", LOOPS, misbehaves("loop"), fails=True),
+    Case("finn", "invented a tool", INVENTS, misbehaves("invent"), fails=True),
+    Case("gus", "sent arguments that are not JSON", MALFORMED, OfflineModel(script=[CUT_OFF]), fails=True),
 )
-
 
 TOGETHER = ("Do you have gift cards?", "And are you open on Sunday?")
 MESSAGES = sum(len(case.messages) for case in CASES) + len(TOGETHER)
@@ -132,36 +106,36 @@ MESSAGES = sum(len(case.messages) for case in CASES) + len(TOGETHER)
 
 async def check(module: Any) -> str:
     desk = workflow_class(module, "AuditedDesk")
-    model = Scenes(scenes={case.messages[0]: case.model for case in CASES if case.model})
+    model = Scenes(scenes={case.first: case.model for case in CASES if case.model})
     async with lab_for(module, [desk], model) as lab:
         chats, played = [], []
         for case in CASES:
             chat = await lab.converse(desk, case.customer)
-            sent = await _play(case, chat, module)
-            if set((await _saves(chat)).decided_by) & {"agent", "tool"}:
-                raise NotYet(await _as_a_tool(lab, desk, chat, module))
-            await _one_row_each(lab, chat, sent, f"The model {case.what}", module)
+            sent = await _play(case, chat)
+            if set((await chat.rows("save_to_database")).decided_by) & {"agent", "tool"}:
+                raise NotYet(await _as_a_tool(desk, chat))
+            await _one_row_each(chat, sent, f"The model {case.what}")
             chats.append(chat)
             played.append(sent)
         ada = chats[0]
-        replies = await asyncio.gather(*(say(ada, message, module) for message in TOGETHER))
+        replies = await asyncio.gather(*(ada.says(message) for message in TOGETHER))
         both = [Sent(message, reply, "answered") for message, reply in zip(TOGETHER, replies, strict=True)]
-        await _one_row_each(lab, ada, [*played[0], *both], "Two messages came at once", module)
+        await _one_row_each(ada, [*played[0], *both], "Two messages came at once")
         await _none_for_a_refused_one(ada)
         for chat in chats:
-            await close(chat, module)
+            await chat.ends()
     return f"""{MESSAGES} accepted messages of {len(CASES)} customers, {MESSAGES} rows, each decided by the
         workflow and under a key of its own, with the reply that the customer got. The model obeyed “don't
         record this”, forgot, was refused for good, ran out of turns, invented a tool and sent malformed
         arguments."""
 
 
-async def _play(case: Case, chat: Conversation, module: Any) -> list[Sent]:
+async def _play(case: Case, chat: Talk) -> list[Sent]:
     """Sends a customer's messages. Every one of them gets a reply."""
     sent = []
     for number, message in enumerate(case.messages):
         try:
-            reply = await say(chat, message, module)
+            reply = await chat.says(message)
         except (Stuck, NoReply) as error:
             if "KeyReused" in str(error):
                 raise NotYet(_SHARED_KEY) from None
@@ -173,63 +147,55 @@ async def _play(case: Case, chat: Conversation, module: Any) -> list[Sent]:
     return sent
 
 
-async def _lost(case: Case, chat: Conversation, error: Stuck | NoReply) -> str:
+async def _lost(case: Case, chat: Talk, error: Stuck | NoReply) -> str:
     """What a model that misbehaves did to the conversation."""
-    happened = f"The model {case.what}, and {quoted(case.messages[0])} got no reply"
+    happened = f"The model {case.what}, and {quoted(case.first)} got no reply"
     if isinstance(error, Stuck):
         if error.is_slip:  # in what the reader wrote for this case
             return f"{happened}. {error}"
         return f"""{happened}: {error.kind} came out of the handler, so Temporal runs the workflow's task again and
             again. The conversation is frozen: it answers nothing any more, and a row that should follow is never
             written."""
-    ended = await status(chat) != WorkflowExecutionStatus.RUNNING
+    ended = await chat.status() != WorkflowExecutionStatus.RUNNING
     return f"""{happened}: the error came out of the handler{", and ended the conversation" if ended else ""}. What
         comes after the agent's run was not reached."""
 
 
-async def _saves(chat: Conversation) -> pd.DataFrame:
-    return await rows_of(chat, "save_to_database")
-
-
-async def _as_a_tool(lab: Lab, desk: type, chat: Conversation, module: Any) -> str:
+async def _as_a_tool(desk: type, chat: Talk) -> str:
     """Where a record ends up that the agent decides on, when the next customer asks for none."""
     first, obeyed = CASES[:2]
-    other = await lab.converse(desk, obeyed.customer)
-    await _play(obeyed, other, module)
-    rows = len(await _saves(chat)) + len(await _saves(other))
+    other = await chat.lab.converse(desk, obeyed.customer)
+    await _play(obeyed, other)
+    rows = len(await chat.rows("save_to_database")) + len(await other.rows("save_to_database"))
     return f"""save_to_database ran, decided by the agent. A model that is told to record every message still
         chooses: {quoted(OBEYS)} was obeyed, and {len(first.messages) + len(obeyed.messages)} messages left
         {rows} rows."""
 
 
-async def _one_row_each(
-    lab: Lab, chat: Conversation, sent: Sequence[Sent], happened: str, module: Any
-) -> None:
+async def _one_row_each(chat: Talk, sent: Sequence[Sent], happened: str) -> None:
     """One row for each message, under a key that names conversation and turn, with what the customer got."""
     messages = [one.message for one in sent]
-    saves = await _saves(chat)
+    saves = await chat.rows("save_to_database")
     require(not (saves.status == "failed").any(), _SHARED_KEY)
     if saves.empty:
-        if line := _not_awaited(module):
+        if line := line_of(chat.lab.module, _not_awaited):
             raise NotYet(f"""No row was written: in line {line}, `await` is missing before
                 workflow.execute_activity(…). Without it the call only makes a coroutine, which nothing runs.""")
-        raise NotYet(
-            f"{happened}, the customer got a reply, and no row was written: nothing runs save_to_database."
-        )
+        raise NotYet(f"""{happened}, the customer got a reply, and no row was written: nothing runs
+            save_to_database.""")
     records = [arguments[1] if isinstance(arguments[1], dict) else {} for arguments in saves.input]
     recorded = Counter(record.get("message") for record in records)
     for message, times in Counter(messages).items():
         if recorded[message] < times:
             raise NotYet(f"""{happened}, the customer got a reply, and {quoted(message)} has no row of its own: the
                 record depends on more than that a message was accepted.""")
-    require(
-        len(saves) <= len(messages),
-        f"{happened}: {len(messages)} messages left {len(saves)} rows. Each message has exactly one.",
-    )
+    if len(saves) > len(messages):
+        raise NotYet(f"""{happened}: {len(messages)} messages left {len(saves)} rows. Each message has exactly
+            one.""")
     keys = [arguments[0] for arguments in saves.input]
     if any(chat.id not in key for key in keys):
         raise NotYet(_RANDOM_KEY if all(RANDOM.search(key) for key in keys) else _KEY_OF_ALL)
-    written = lab.table("turns").task_id.isin(keys).sum()
+    written = chat.lab.table("turns").task_id.isin(keys).sum()
     if written < len(messages):
         raise NotYet(f"""{happened}: {len(messages)} messages, and {written} rows. Two messages shared a key, so the
             database took the second for a repeat. The same words twice are two messages: the key names the turn,
@@ -237,10 +203,8 @@ async def _one_row_each(
     for key, record in zip(keys, records, strict=True):
         _holds_what_happened(record, key.replace(chat.id, ""), sent, happened)
     turns = sorted(record["turn"] for record in records)
-    require(
-        turns == list(range(1, len(sent) + 1)),
-        f"{happened}: the rows' turns are {turns}. Each is the number of its message: 1, 2, 3.",
-    )
+    if turns != list(range(1, len(sent) + 1)):
+        raise NotYet(f"{happened}: the rows' turns are {turns}. Each is the number of its message: 1, 2, 3.")
 
 
 def _holds_what_happened(record: dict[str, Any], key: str, sent: Sequence[Sent], happened: str) -> None:
@@ -265,13 +229,10 @@ def _holds_what_happened(record: dict[str, Any], key: str, sent: Sequence[Sent],
     require(not RANDOM.search(key) and re.search(rf"(?<!\d){turn}(?!\d)", key), _NO_TURN)
 
 
-def _not_awaited(module: Any) -> int | None:
-    """The line of an `execute_activity` that is alone in its line, without `await`."""
-    for node in nodes_of(module):
-        call = node.value if isinstance(node, ast.Expr | ast.Assign) else None
-        if isinstance(call, ast.Call) and ast.unparse(call.func).endswith("execute_activity"):
-            return call.lineno
-    return None
+def _not_awaited(node: ast.AST) -> bool:
+    """Whether it is an `execute_activity` that is alone in its line, without `await`."""
+    call = node.value if isinstance(node, ast.Expr | ast.Assign) else None
+    return isinstance(call, ast.Call) and ast.unparse(call.func).endswith("execute_activity")
 
 
 RANDOM = re.compile(r"[0-9a-f-]{16,}")  # as a UUID looks
@@ -281,19 +242,17 @@ _RANDOM_KEY = """Each message has its row, under a random key. It cannot tell a 
 _NO_TURN = """Each message has its row, under a key that does not name the turn. Name the conversation and the
     turn (self.key): then the key tells a repeat of the save."""
 _KEY_OF_ALL = """Each message has its row, under a key that does not name the conversation: the next
-    customer's rows have the same keys, and are refused. Name the conversation and the turn
-    (self.key)."""
+    customer's rows have the same keys, and are refused. Name the conversation and the turn (self.key)."""
 _SHARED_KEY = """The database refused a row: its key was there already, with other content. Two messages share
     one key: it has to name the conversation and the turn (self.key)."""
 
 
-async def _none_for_a_refused_one(chat: Conversation) -> None:
-    before = len(await _saves(chat))
+async def _none_for_a_refused_one(chat: Talk) -> None:
+    before = len(await chat.rows("save_to_database"))
     try:
         await chat.handle.execute_update("send", " ")
     except WorkflowUpdateFailedError:
-        if len(await _saves(chat)) == before:
+        if len(await chat.rows("save_to_database")) == before:
             return
-    raise NotYet(
-        "A blank message was not refused: keep PlainConversation's validator, so that it does not count."
-    )
+    raise NotYet("""A blank message was not refused: keep PlainConversation's validator, so that it does not
+        count.""")

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import ActivityTaskScheduledEventAttributes
 from temporalio.client import WorkflowExecutionStatus
 
-from course.checks.talking import NoReply, Scenes, lab_for, quoted, rows_of, say, status, workflow_class
-from course.checks.verdict import NotYet, require
-from course.lab import Conversation, Lab, everything
+from course.checks.talking import NoReply, Scenes, Talk, lab_for, workflow_class
+from course.checks.verdict import NotYet, quoted
+from course.lab import everything
 from course.lab.compat import activity_definition
 
 TITLE = "Policies for the bad days"
@@ -79,27 +79,17 @@ class Duty:
     policy: str
     """Its name in the reader's module."""
     service: str
-    outage: str
-    """The service's name for `lab.outage`."""
     out: timedelta
-    """How long the service is down."""
+    """How long the service is down, and then the same as the reader was told."""
     told: str
-    """The same, as the reader was told."""
     soon: timedelta
     """How long after the service's return the duty has to be done."""
 
 
 EIGHT_HOURS, A_DAY = timedelta(hours=8), timedelta(hours=24)
-RECORD = Duty(
-    "save_to_database",
-    "RECORD",
-    "database",
-    "database",
-    EIGHT_HOURS,
-    "a night (8 hours)",
-    timedelta(minutes=15),
-)
-NOTICE = Duty("mail_the_team", "NOTICE", "mail server", "mail", A_DAY, "a day (24 hours)", timedelta(hours=2))
+SOON = timedelta(minutes=15)
+RECORD = Duty("save_to_database", "RECORD", "database", EIGHT_HOURS, "a night (8 hours)", SOON)
+NOTICE = Duty("mail_the_team", "NOTICE", "mail server", A_DAY, "a day (24 hours)", timedelta(hours=2))
 DUTIES = (RECORD, NOTICE)
 WEEK = timedelta(days=7)
 
@@ -110,35 +100,37 @@ BAD_ADDRESS, LAST = "Do you sell pots?", "Thank you, that is all."
 async def check(module: Any) -> str:
     desk = workflow_class(module, "PatientDesk")
     mail = getattr(module, NOTICE.activity, None)
-    require(
-        activity_definition(mail) is not None,
-        "There is no activity mail_the_team in your cell. Leave it as it is: the check looks for it.",
-    )
+    if activity_definition(mail) is None:
+        raise NotYet("""There is no activity mail_the_team in your cell. Leave it as it is: the check looks
+            for it.""")
     async with lab_for(module, [desk], Scenes(), [*everything.activities(), mail]) as lab:
         chat = await lab.converse(desk, "ada")
-        await say(chat, GOOD, module)
-        await _is_done(lab, chat, 1, "Nothing was down")
+        await chat.says(GOOD)
+        await _is_done(chat, 1, "Nothing was down")
         policies = await _recorded_policies(chat)
-        await _outage(lab, chat, policies, module)
+        await _outage(chat, policies)
         for duty in DUTIES:
-            _ends_a_hanging_attempt(duty, policies[duty.activity])
-        await _bad_address(lab, chat, module)
-        await _the_end(lab, chat, module)
+            if (longest := policies[duty.activity].one_attempt) > LONGEST_ATTEMPT:
+                raise NotYet(f"""One attempt of {duty.activity} may take {spoken(longest)}. A {duty.service}
+                    that takes the connection and says nothing holds it for that long: start_to_close_timeout
+                    is at most a minute.""")
+        await _bad_address(chat)
+        await _the_end(chat)
     return f"""the database was down for 7 hours and the mail server for 23; nobody waited, and every row and
         every mail came. The bad address cost one attempt. The record is never given up; the mail is, after
         {spoken(policies[NOTICE.activity].all_attempts)}."""
 
 
-@dataclass(frozen=True)
 class Policy:
     """An activity's policy as its history records it. No time: no limit."""
 
-    one_attempt: timedelta
-    all_attempts: timedelta
-    attempts: int
-    first: timedelta
-    factor: float
-    longest: timedelta
+    def __init__(self, scheduled: ActivityTaskScheduledEventAttributes) -> None:
+        self.one_attempt = scheduled.start_to_close_timeout.ToTimedelta()
+        self.all_attempts = scheduled.schedule_to_close_timeout.ToTimedelta()
+        self.attempts = scheduled.retry_policy.maximum_attempts
+        self.first = scheduled.retry_policy.initial_interval.ToTimedelta()
+        self.factor = scheduled.retry_policy.backoff_coefficient
+        self.longest = scheduled.retry_policy.maximum_interval.ToTimedelta()
 
     def within(self, outage: timedelta) -> tuple[int, timedelta]:
         """How often a service that is down so long is asked, and the pause between two attempts at its end."""
@@ -148,59 +140,36 @@ class Policy:
         return count, pause
 
 
-async def _recorded_policies(chat: Conversation) -> dict[str, Policy]:
-    found = {}
-    for event in (await chat.history()).events:
-        if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
-            scheduled = event.activity_task_scheduled_event_attributes
-            retry = scheduled.retry_policy
-            found[scheduled.activity_type.name] = Policy(
-                scheduled.start_to_close_timeout.ToTimedelta(),
-                scheduled.schedule_to_close_timeout.ToTimedelta(),
-                retry.maximum_attempts,
-                retry.initial_interval.ToTimedelta(),
-                retry.backoff_coefficient,
-                retry.maximum_interval.ToTimedelta(),
-            )
-    return found
+async def _recorded_policies(chat: Talk) -> dict[str, Policy]:
+    field, events = "activity_task_scheduled_event_attributes", (await chat.history()).events
+    asked_for = [getattr(event, field) for event in events if event.HasField(field)]
+    return {one.activity_type.name: Policy(one) for one in asked_for}
 
 
-async def _is_saved(lab: Lab, chat: Conversation, message: str) -> None:
-    """While the mail server is down."""
-    await chat.activities()  # once they are quiet
-    if message not in set(lab.table("turns").message):
-        raise NotYet(f"""The mail server was down, and the record of {quoted(message)} was not saved: it waits for
-            the mail, up to a week. Duties that do not depend on each other should not wait for each other.""")
-
-
-async def _is_done(lab: Lab, chat: Conversation, messages: int, happened: str) -> None:
+async def _is_done(chat: Talk, messages: int, happened: str) -> None:
     """Every message has its row and its mail."""
     await chat.activities()  # once they are quiet
-    for what, done in (("rows", len(lab.table("turns"))), ("mails", len(lab.inbox()))):
+    for what, done in (("rows", len(chat.lab.table("turns"))), ("mails", len(chat.lab.inbox()))):
         if done != messages:
             raise NotYet(f"""{happened}. Messages: {messages}, {what}: {done}. Each message has a row and a mail. Is
                 there a duty that is neither awaited nor handed to `self.later(…)`? It never starts.""")
 
 
-def _ends_a_hanging_attempt(duty: Duty, policy: Policy) -> None:
-    if policy.one_attempt > LONGEST_ATTEMPT:
-        raise NotYet(f"""One attempt of {duty.activity} may take {spoken(policy.one_attempt)}. A {duty.service}
-            that takes the connection and says nothing holds it for that long: start_to_close_timeout is at most a
-            minute.""")
-
-
-async def _outage(lab: Lab, chat: Conversation, policies: dict[str, Policy], module: Any) -> None:
+async def _outage(chat: Talk, policies: dict[str, Policy]) -> None:
     """The database is down for a night, then the mail server for a day: one at a time tells which one it waits for."""
     for duty, message in ((RECORD, NIGHT), (NOTICE, BAD_DAY)):
-        with await lab.outage(duty.outage, hours=duty.out / timedelta(hours=1)):
-            await _answered_at_once(chat, duty, message, module)
-            _does_not_hammer(duty, policies[duty.activity])
-            _comes_soon(duty, policies[duty.activity])
+        with await chat.lab.outage(duty.service.split()[0], hours=duty.out / timedelta(hours=1)):
+            await _answered_at_once(chat, duty, message)
+            _keeps_the_pace(duty, policies[duty.activity])
             if duty is NOTICE:
-                await _is_saved(lab, chat, message)
+                await chat.activities()  # once they are quiet
+                if message not in set(chat.lab.table("turns").message):
+                    raise NotYet(f"""The mail server was down, and the record of {quoted(message)} was not
+                        saved: it waits for the mail, up to a week. Duties that do not depend on each other
+                        should not wait for each other.""")
             await chat.fast_forward(duty.out + duty.soon)
             await _came_through(chat, duty, policies[duty.activity])
-    await _is_done(lab, chat, 3, "Database and mail server are back")
+    await _is_done(chat, 3, "Database and mail server are back")
     record, notice = policies[RECORD.activity], policies[NOTICE.activity]
     if record.all_attempts or record.attempts:
         limit = spoken(record.all_attempts) if record.all_attempts else f"{record.attempts} attempts"
@@ -217,9 +186,9 @@ async def _outage(lab: Lab, chat: Conversation, policies: dict[str, Policy], mod
             down for {NOTICE.told}, and the next attempt comes one pause later.""")
 
 
-async def _answered_at_once(chat: Conversation, duty: Duty, message: str, module: Any) -> None:
+async def _answered_at_once(chat: Talk, duty: Duty, message: str) -> None:
     try:
-        await say(chat, message, module)
+        await chat.says(message)
     except NoReply:
         pending = await chat.pending()
         waits = pending[pending["last failure"].notna()]
@@ -230,26 +199,21 @@ async def _answered_at_once(chat: Conversation, duty: Duty, message: str, module
             wait for?""") from None
 
 
-def _comes_soon(duty: Duty, policy: Policy) -> None:
-    _, pause = policy.within(duty.out)
+def _keeps_the_pace(duty: Duty, policy: Policy) -> None:
+    """The service is not hammered while it is down, and the duty is done soon after."""
+    attempts, pause = policy.within(duty.out)
+    if attempts > MOST_ATTEMPTS and not policy.attempts:
+        raise NotYet(f"""With your {duty.policy}, {duty.told} without {duty.service} is {attempts:,} attempts
+            for one message: its longest pause is {spoken(policy.longest)}. {MOST_ATTEMPTS} are enough:
+            choose a longer maximum_interval.""")
     if pause > duty.soon and not policy.attempts:
         raise NotYet(f"""{spoken(duty.soon)} after the {duty.service} is back, {duty.activity} may still
             wait: after {duty.told} without it the pause between two attempts is {spoken(pause)}. Nobody
             tells it that the service is back, so it can be late by maximum_interval.""")
 
 
-def _does_not_hammer(duty: Duty, policy: Policy) -> None:
-    if policy.attempts:
-        return
-    attempts, _ = policy.within(duty.out)
-    if attempts > MOST_ATTEMPTS:
-        raise NotYet(f"""With your {duty.policy}, {duty.told} without {duty.service} is {attempts:,} attempts
-            for one message: its longest pause is {spoken(policy.longest)}. {MOST_ATTEMPTS} are enough:
-            choose a longer maximum_interval.""")
-
-
-async def _came_through(chat: Conversation, duty: Duty, policy: Policy) -> None:
-    rows = await rows_of(chat, duty.activity)
+async def _came_through(chat: Talk, duty: Duty, policy: Policy) -> None:
+    rows = await chat.rows(duty.activity)
     lost = rows[rows.status.isin(["failed", "timed out"])]
     if len(lost):
         attempts = int(lost.attempts.iloc[0])
@@ -264,37 +228,34 @@ async def _came_through(chat: Conversation, duty: Duty, policy: Policy) -> None:
             attempt{"s" * (attempts > 1)}, and nobody tries it again: {limit} ended it.""")
 
 
-async def _bad_address(lab: Lab, chat: Conversation, module: Any) -> None:
+async def _bad_address(chat: Talk) -> None:
     """The mail server is there, and refuses the address for good."""
-    with await lab.outage("mail", permanent=True):
-        await say(chat, BAD_ADDRESS, module)
-        row = (await rows_of(chat, NOTICE.activity)).iloc[-1]
+    with await chat.lab.outage("mail", permanent=True):
+        await chat.says(BAD_ADDRESS)
+        row = (await chat.rows(NOTICE.activity)).iloc[-1]
     if row.status == "pending":
         raise NotYet("""The mail server refused the address for good (SMTP 550), and mail_the_team is tried
             again: its error, Refused, is retried like any other. Say in NOTICE that it is not worth a second attempt.""")
-    require(
-        len(lab.table("turns")) == 4,
-        "The address was refused for good, and the record of that message is missing.",
-    )
+    if len(chat.lab.table("turns")) != 4:
+        raise NotYet("The address was refused for good, and the record of that message is missing.")
 
 
-async def _the_end(lab: Lab, chat: Conversation, module: Any) -> None:
+async def _the_end(chat: Talk) -> None:
     """The conversation is closed while a mail still waits."""
-    await lab.outage("mail", hours=1)
-    await say(chat, LAST, module)
+    await chat.lab.outage("mail", hours=1)
+    await chat.says(LAST)
     await chat.handle.signal("close")
     await chat.activities()
-    ended = await status(chat) != WorkflowExecutionStatus.RUNNING
+    ended = await chat.status() != WorkflowExecutionStatus.RUNNING
     if not ended:
         await chat.fast_forward(timedelta(hours=1) + NOTICE.soon)
-    if ended or await status(chat) != WorkflowExecutionStatus.COMPLETED:
+    if ended or await chat.status() != WorkflowExecutionStatus.COMPLETED:
         what = "ended, and the mail was never sent" if ended else "has not ended, though the server is back"
         raise NotYet(f"""The conversation was closed while a mail waited for its mail server. `run` {what}: it ends
             when no duty is left.""")
-    require(
-        len(lab.inbox()) == 4,
-        "The conversation was closed while a mail waited for its mail server, and the mail never came.",
-    )
+    if len(chat.lab.inbox()) != 4:
+        raise NotYet("""The conversation was closed while a mail waited for its mail server, and the mail
+            never came.""")
 
 
 def spoken(time: timedelta) -> str:

@@ -3,6 +3,7 @@
 import ast
 import asyncio
 import contextlib
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -10,22 +11,9 @@ from typing import Any
 from agents import Model
 from temporalio.client import WorkflowExecutionStatus, WorkflowQueryFailedError
 
-from course.checks.talking import (
-    NoReply,
-    Scenes,
-    Stuck,
-    close,
-    lab_for,
-    last_input,
-    misbehaves,
-    nodes_of,
-    quoted,
-    say,
-    status,
-    workflow_class,
-)
-from course.checks.verdict import NotYet, require, shortened
-from course.lab import Conversation, LabError
+from course.checks.talking import NoReply, Scenes, Stuck, Talk, lab_for, line_of, misbehaves, workflow_class
+from course.checks.verdict import NotYet, quoted, shortened
+from course.lab import LabError
 from course.models import OfflineModel, ToolCall
 
 TITLE = "A desk that survives a misbehaving model"
@@ -77,59 +65,33 @@ FIRST_ASKED = "Which order did I ask about first?"
 
 @dataclass(frozen=True)
 class Case:
-    """What the model does to one message, and what the reason must tell (one of several ways to put it)."""
+    """What the model does to one message, and what the reason must tell (a pattern)."""
 
     message: str
     what: str
     model: Model
-    tells: tuple[str, ...]
+    tells: str
     takes_minutes: bool = False
 
 
+IVY, PALM = "Is it true that ivy is poisonous?", "Can somebody tell me whether my palm is happy?"
+BROKEN, MISTYPED = "What about order 1044?", "And what about order 1045?"
+TWICE, GIFTS = "Where is order 1043, and where is it really?", "Do you have gift cards?"
+MOVING = "I am moving house on Monday."
+THE_PALM = OfflineModel(script=[ToolCall("ask_the_palm", "{}")])
+TIMES_OUT = misbehaves("time_out")
+REFUSED = "refuses this request|403|PermissionDenied"
+NOT_JSON = "JSON|delimiter"
+"""The innermost error's words are: Expecting ',' delimiter."""
+
 CASES = (
-    Case(
-        "Is it true that ivy is poisonous?",
-        "was refused by its provider for good",
-        misbehaves("refuse"),
-        ("refuses this request", "403", "PermissionDenied"),
-    ),
-    Case(
-        "Can somebody tell me whether my palm is happy?",
-        "called a tool that does not exist",
-        OfflineModel(script=[ToolCall("ask_the_palm", "{}")]),
-        ("ask_the_palm",),
-    ),
-    Case(
-        "What about order 1044?",
-        "sent arguments that are not JSON",
-        misbehaves("malformed"),
-        ("JSON", "delimiter"),  # the innermost error's words: Expecting ',' delimiter
-    ),
-    Case(
-        "And what about order 1045?",
-        "sent arguments of the wrong type",
-        misbehaves("mistyped"),
-        ("valid string", "validation"),
-    ),
-    Case(
-        "Where is order 1043, and where is it really?",
-        "called a tool until it was out of turns",
-        misbehaves("loop"),
-        ("urns",),
-    ),
-    Case(
-        "Do you have gift cards?",
-        "never answered in time, on any attempt",
-        misbehaves("time_out"),
-        ("imed out", "imeout"),
-        takes_minutes=True,
-    ),
-    Case(
-        "I am moving house on Monday.",
-        "answered without a word",
-        OfflineModel(script=[" "]),
-        ("word", "empty", "answer", "nothing"),
-    ),
+    Case(IVY, "was refused by its provider for good", misbehaves("refuse"), REFUSED),
+    Case(PALM, "called a tool that does not exist", THE_PALM, "ask_the_palm"),
+    Case(BROKEN, "sent arguments that are not JSON", misbehaves("malformed"), NOT_JSON),
+    Case(MISTYPED, "sent arguments of the wrong type", misbehaves("mistyped"), "valid string|validation"),
+    Case(TWICE, "called a tool until it was out of turns", misbehaves("loop"), "urns"),
+    Case(GIFTS, "never answered in time, on any attempt", TIMES_OUT, "imed out|imeout", takes_minutes=True),
+    Case(MOVING, "answered without a word", OfflineModel(script=[" "]), "word|empty|answer|nothing"),
 )
 CANCELLED = "Are you open on Sunday?"
 SCENES: dict[str, Model] = {case.message: case.model for case in CASES}
@@ -137,43 +99,42 @@ SCENES: dict[str, Model] = {case.message: case.model for case in CASES}
 
 async def check(module: Any) -> str:
     desk = workflow_class(module, "SturdyDesk")
-    _written_by_hand(module)
+    if line := line_of(module, _imports_ask):
+        raise NotYet(f"""Line {line} imports `ask`, which has all of it ready. Use it in a desk of your own;
+            here, write the `try` and the `except` yourself.""")
     async with lab_for(module, [desk], Scenes(scenes=SCENES, down={CANCELLED: 10_000})) as lab:
         ada = await lab.converse(desk, "ada")
-        await say(ada, FIRST, module)
+        await ada.says(FIRST)
         for case in CASES:
-            await _one_failure(ada, case, module)
-        await _memory_is_whole(ada, module)
+            await _one_failure(ada, case)
+        await _memory_is_whole(ada)
         await _reasons(ada)
-        await close(ada, module)
-        await _cancelled(await lab.converse(desk, "ben"), module)
+        await ada.ends()
+        await _cancelled(await lab.converse(desk, "ben"))
     return f"""the model misbehaved in {len(CASES)} ways, and each message got a reply and a reason. The next
         ones were answered with the first in mind, and a conversation that was cancelled ended as
         cancelled."""
 
 
-def _written_by_hand(module: Any) -> None:
+def _imports_ask(node: ast.AST) -> bool:
     """The exercise is to write what `ask` does."""
-    for node in nodes_of(module):
-        if isinstance(node, ast.ImportFrom) and any(name.name == "ask" for name in node.names):
-            raise NotYet(f"""Line {node.lineno} imports `ask`, which has all of it ready. Use it in a desk of
-                your own; here, write the `try` and the `except` yourself.""")
+    return isinstance(node, ast.ImportFrom) and any(name.name == "ask" for name in node.names)
 
 
-async def _one_failure(chat: Conversation, case: Case, module: Any) -> None:
+async def _one_failure(chat: Talk, case: Case) -> None:
     happened = f"The model {case.what}, and {quoted(case.message)} got no reply"
     try:
         if case.takes_minutes:
-            await asyncio.gather(say(chat, case.message, module), _minutes_later(chat))
+            await asyncio.gather(chat.says(case.message), _minutes_later(chat))
         else:
-            await say(chat, case.message, module)
+            await chat.says(case.message)
     except Stuck as error:
         if error.is_slip:  # in what the reader wrote for this case
             raise NotYet(f"{happened}. {error}") from None
         raise NotYet(f"""{happened}: {error.kind} came out of `run`. It is not one of Temporal's failures, so the
             conversation is frozen.""") from None
     except NoReply as error:
-        if await status(chat) == WorkflowExecutionStatus.FAILED:
+        if await chat.status() == WorkflowExecutionStatus.FAILED:
             raise NotYet(f"""{happened}: the error came out of `run`. It is one of Temporal's failures, so it
                 ended the conversation.""") from None
         if " as a reply" in str(error):  # a reply without a word
@@ -182,14 +143,14 @@ async def _one_failure(chat: Conversation, case: Case, module: Any) -> None:
         raise
 
 
-async def _minutes_later(chat: Conversation) -> None:
+async def _minutes_later(chat: Talk) -> None:
     with contextlib.suppress(LabError):  # a conversation that has ended: the missing reply tells more
         await chat.fast_forward(timedelta(minutes=15))
 
 
-async def _memory_is_whole(chat: Conversation, module: Any) -> None:
-    answer = await say(chat, FIRST_ASKED, module)
-    items = last_input(await chat.activities(times=True))
+async def _memory_is_whole(chat: Talk) -> None:
+    answer = await chat.says(FIRST_ASKED)
+    items = await chat.last_input()
     calls = {item.get("call_id") for item in items if item.get("type") == "function_call"}
     open_calls = calls - {item.get("call_id") for item in items if item.get("type") == "function_call_output"}
     if open_calls:
@@ -201,7 +162,7 @@ async def _memory_is_whole(chat: Conversation, module: Any) -> None:
             the answered messages is lost: after a failure, keep it as it was before.""")
 
 
-async def _reasons(chat: Conversation) -> None:
+async def _reasons(chat: Talk) -> None:
     try:
         reasons = await chat.handle.query("reasons")
     except WorkflowQueryFailedError as error:
@@ -211,20 +172,19 @@ async def _reasons(chat: Conversation) -> None:
             {len(reasons) if isinstance(reasons, list) else reasons!r}: one for each message, in their order,
             and an empty one where there is an answer.""")
     first, *failures, last = reasons
-    require(
-        not first and not last,
-        f"{quoted(FIRST)} was answered, and its reason is {first or last!r}. An answer has an empty reason.",
-    )
+    if first or last:
+        raise NotYet(f"""{quoted(FIRST)} was answered, and its reason is {first or last!r}. An answer has an
+            empty reason.""")
     for case, reason in zip(CASES, failures, strict=True):
-        if not any(part in str(reason) for part in case.tells):
+        if not re.search(case.tells, str(reason)):
             raise NotYet(f"""The model {case.what}, and the reason on record is {quoted(str(reason), 100)}. Nobody
                 could fix anything with that. The error has a cause, which may have one, too: the innermost one says
                 what happened.""")
 
 
-async def _cancelled(chat: Conversation, module: Any) -> None:
+async def _cancelled(chat: Talk) -> None:
     """Cancelled while the agent waits for its model."""
-    await say(chat, FIRST, module)
+    await chat.says(FIRST)
     reply = asyncio.ensure_future(chat.begin(CANCELLED, timeout=5))
     await chat.activities()  # until the model has failed, and is to be asked again
     await chat.handle.cancel()
@@ -234,7 +194,7 @@ async def _cancelled(chat: Conversation, module: Any) -> None:
     for task in (reply, ending):
         task.cancel()
     await asyncio.gather(reply, ending, return_exceptions=True)
-    if await status(chat) != WorkflowExecutionStatus.CANCELED:
+    if await chat.status() != WorkflowExecutionStatus.CANCELED:
         raise NotYet("""A conversation was cancelled while its agent waited for the model, and it apologised and went
             on: nobody can end it like that. A cancelled activity is an ActivityError whose __cause__ is a
             CancelledError: raise it again.""")

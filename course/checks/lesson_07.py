@@ -7,19 +7,8 @@ import pandas as pd
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from course.checks.talking import (
-    Scenes,
-    close,
-    lab_for,
-    last_input,
-    quoted,
-    replaced_by,
-    rows_of,
-    say,
-    workflow_class,
-)
-from course.checks.verdict import NotYet, require, shortened
-from course.lab import Conversation, Lab
+from course.checks.talking import Scenes, Talk, lab_for, replaced_by, workflow_class
+from course.checks.verdict import NotYet, quoted, require, shortened
 from course.lessons import money
 from course.models import ToolCall
 
@@ -106,103 +95,103 @@ def issue_refund(refund_id: str, order_id: str, amount_cents: int) -> str:
 
 async def check(module: Any) -> str:
     desk = workflow_class(module, "ReturnsDesk")
-    model = Scenes(steps={message: [calls] for message, calls in CALLS.items()})
+    model = Scenes({message: [calls] for message, calls in CALLS.items()})
     async with lab_for(module, [desk], model, replaced_by(issue_refund)) as lab:
         ada = await lab.converse(desk, "ada")
-        await say(ada, PLAIN, module)
-        await _paid_at_all(lab, ada, PLAIN)
-        await _the_answer_is_lost(lab, await lab.converse(desk, "ben"), module)
-        await _the_model_asks_twice(lab, await lab.converse(desk, "dora"), module)
+        await ada.says(PLAIN)
+        await _paid_at_all(ada, PLAIN)
+        await _the_answer_is_lost(await lab.converse(desk, "ben"))
+        await _the_model_asks_twice(await lab.converse(desk, "dora"))
         cleo = await lab.converse(desk, "cleo")
         for _ in range(2):
-            await say(cleo, AGAIN, module)
+            await cleo.says(AGAIN)
         why = "The second message is another turn, and means the same case."
-        _once(lab, AGAIN, "The client sent its message twice", why)
+        _once(cleo, AGAIN, "The client sent its message twice", why)
         await ada.reset(before="invoke_model_activity")
         await ada.activities()
         why = """A reset begins a new run, with a new run id and new random numbers. The key has to be made of what is the
             same in both."""
-        _once(lab, PLAIN, "An operator reset the conversation, and the turn ran again", why)
-        await say(await lab.converse(desk, "cleo"), AGAIN, module)
+        _once(ada, PLAIN, "An operator reset the conversation, and the turn ran again", why)
+        await (await lab.converse(desk, "cleo")).says(AGAIN)
         why = "The key names the conversation, and the case is known outside of it."
-        _once(lab, AGAIN, "The customer wrote again the next day, in a new conversation", why)
-        await _rightful_refunds(lab, await lab.converse(desk, "emil"), module)
-        await _another_amount(lab, await lab.converse(desk, "dora"), module)
+        _once(cleo, AGAIN, "The customer wrote again the next day, in a new conversation", why)
+        await _rightful_refunds(await lab.converse(desk, "emil"))
+        await _another_amount(await lab.converse(desk, "dora"))
         for chat in (ada, cleo):
-            await close(chat, module)
+            await chat.ends()
     return """The answer to a payment was lost, the model asked twice in one message and again in the next, the client
         sent a message twice, the customer came back in a new conversation, an operator reset another: each time one
         refund was paid. Two cases of one order, asked for in one message, were both paid, even at the same price."""
 
 
-def _refunds(lab: Lab, message: str) -> pd.DataFrame:
+def _refunds(chat: Talk, message: str) -> pd.DataFrame:
     """What was paid for the order that a message is about, and in its amount."""
     wanted = [call.arguments for call in CALLS[message]]
-    paid, amounts = lab.table("refunds"), [call["amount_cents"] for call in wanted]
+    paid, amounts = chat.lab.table("refunds"), [call["amount_cents"] for call in wanted]
     return paid[(paid.order_id == wanted[0]["order_id"]) & paid.amount_cents.isin(amounts)]
 
 
-def _once(lab: Lab, message: str, happened: str, why: str) -> None:
+def _once(chat: Talk, message: str, happened: str, why: str) -> None:
     """Raises `NotYet` unless a refund was paid exactly once."""
-    paid = len(_refunds(lab, message))
+    paid = len(_refunds(chat, message))
     require(paid, f"{quoted(message)} was answered, and nothing was paid.")
     require(paid == 1, f"{happened}: the refund of {quoted(message)} was paid {paid} times. {why}")
 
 
-async def _paid_at_all(lab: Lab, chat: Conversation, message: str) -> None:
-    record = await chat.activities(times=True)
-    tries = record[record.activity == "issue_refund"]
+async def _paid_at_all(chat: Talk, message: str) -> None:
+    tries = await chat.rows("issue_refund")
     if tries.empty:
         raise NotYet(f"""{quoted(message)} was answered, and nothing was paid: your tool has not run issue_refund.
-            {_handed_to_the_model(record)}""")
-    if not len(_refunds(lab, message)):
+            {await _handed_to_the_model(chat)}""")
+    if not len(_refunds(chat, message)):
         what = tries.failure.dropna().tolist() or [f"its arguments were {tries.input.tolist()[0]}"]
         raise NotYet(f"""{quoted(message)} was answered, and not paid as asked. issue_refund ran:
             {shortened(str(what[0]))}""")
     require(len(tries) == 1, f"One refund was asked for, and your tool ran issue_refund {len(tries)} times.")
 
 
-def _handed_to_the_model(record: pd.DataFrame) -> str:
+async def _handed_to_the_model(chat: Talk) -> str:
     """What the tool returned. What it raises is handed to the model too, as a text, and is seen nowhere else."""
-    outputs = [item["output"] for item in last_input(record) if item.get("type") == "function_call_output"]
+    outputs = [
+        item["output"] for item in await chat.last_input() if item.get("type") == "function_call_output"
+    ]
     return f"It handed the model: {quoted(str(outputs[-1]), 200)}" if outputs else ""
 
 
-async def _the_answer_is_lost(lab: Lab, chat: Conversation, module: Any) -> None:
-    await say(chat, LOST, module)
+async def _the_answer_is_lost(chat: Talk) -> None:
+    await chat.says(LOST)
     lost = "The refund was paid, and the answer of issue_refund was lost"
-    _once(
-        lab, LOST, lost, "The next attempt has to come with the same key, and PAYMENT sees to the attempts."
-    )
-    if (await rows_of(chat, "issue_refund")).status.tolist()[-1:] != ["completed"]:
+    why = "The next attempt has to come with the same key, and PAYMENT sees to the attempts."
+    _once(chat, LOST, lost, why)
+    if (await chat.rows("issue_refund")).status.tolist()[-1:] != ["completed"]:
         raise NotYet(f"""{lost}. Nobody tried again, so the customer was not told that the money is there. With a key
             that stays the same a retry does no harm: **PAYMENT has them.""")
 
 
-async def _the_model_asks_twice(lab: Lab, chat: Conversation, module: Any) -> None:
-    await say(chat, TWICE, module)
+async def _the_model_asks_twice(chat: Talk) -> None:
+    await chat.says(TWICE)
     why = "Two calls are two activities, and they came with different keys, although they mean the same case."
-    _once(lab, TWICE, "The model made the same call twice in one answer", why)
-    await say(chat, NEWS, module)
+    _once(chat, TWICE, "The model made the same call twice in one answer", why)
+    await chat.says(NEWS)
     asked = f"The customer asked {quoted(NEWS)}, and the model called the tool for the same case again"
-    _once(lab, TWICE, asked, "The second call came in another turn, and with another key.")
+    _once(chat, TWICE, asked, "The second call came in another turn, and with another key.")
 
 
-async def _another_amount(lab: Lab, chat: Conversation, module: Any) -> None:
-    await say(chat, MORE, module)
-    if len(_refunds(lab, MORE)):
+async def _another_amount(chat: Talk) -> None:
+    await chat.says(MORE)
+    if len(_refunds(chat, MORE)):
         raise NotYet("""The model asked for the same case again, with another amount, and it was paid a second time. A
             case is paid once, whatever the amount: the amount does not belong in its key. The shop refuses the other
             one by itself.""")
 
 
-async def _rightful_refunds(lab: Lab, chat: Conversation, module: Any) -> None:
-    await say(chat, UNLIKE, module)
-    if len(_refunds(lab, UNLIKE)) < 2:
+async def _rightful_refunds(chat: Talk) -> None:
+    await chat.says(UNLIKE)
+    if len(_refunds(chat, UNLIKE)) < 2:
         raise NotYet(f"""{quoted(UNLIKE)} asks for two rightful refunds of one order, and only one was paid:
             the other one came with the same key, so the shop refused it. The key names less than the case.""")
-    await say(chat, ALIKE, module)
-    if len(_refunds(lab, ALIKE)) < 2:
+    await chat.says(ALIKE)
+    if len(_refunds(chat, ALIKE)) < 2:
         raise NotYet(f"""{quoted(ALIKE)} asks for two rightful refunds of one order at the same price, and
             only one was paid: the shop took the other one for a repeat, and said that it is paid. Order and
             amount do not tell two cases apart.""")

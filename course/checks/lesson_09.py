@@ -2,10 +2,9 @@
 
 from typing import Any
 
-from course.checks.complaints import own_words
-from course.checks.talking import Stuck, file_of, lab_for, quoted, say, workflow_class
-from course.checks.verdict import NotYet, require
-from course.lab import Conversation, Lab, LabError
+from course.checks.talking import Stuck, Talk, lab_for, own_fault, workflow_class
+from course.checks.verdict import NotYet, quoted, require
+from course.lab import LabError
 from course.lab.compat import workflow_definition
 from course.lessons.lesson_09 import GrowingPatchedWorkflow, GrowingWorkflow
 from course.models import OfflineModel
@@ -73,11 +72,14 @@ async def check(module: Any) -> str:
         await _fits(old, desk, "began before “tell-the-team”")
         await _fits(patched, desk, "began with “tell-the-team”")
 
-        await _deploy(lab, desk, module)
+        try:
+            await lab.deploy(desk)
+        except LabError as error:
+            raise own_fault(error, module) from None
         fresh = await lab.converse(desk, FRESH)
         for chat in (old, patched, fresh):
             for message in AFTER:
-                await _told(chat, message, module)
+                await _told(chat, message)
         await _has_the_step(fresh, 0, "that began with your code")
         for chat in (old, patched):
             await _has_the_step(chat, len(BEFORE), "that was under way when you deployed")
@@ -95,21 +97,14 @@ async def check(module: Any) -> str:
         replay clean, too."""
 
 
-async def _deploy(lab: Lab, desk: type, module: Any) -> None:
+async def _told(chat: Talk, message: str) -> None:
     try:
-        await lab.deploy(desk)
-    except LabError as error:
-        raise NotYet(own_words(error.__cause__ or error, file_of(module))) from None
-
-
-async def _told(chat: Conversation, message: str, module: Any) -> None:
-    try:
-        await say(chat, message, module)
+        await chat.says(message)
     except Stuck as error:
         raise NotYet(f"Deployed, your code froze the conversation at {quoted(message)}. {error}") from None
 
 
-async def _fits(chat: Conversation, desk: type, which: str) -> None:
+async def _fits(chat: Talk, desk: type, which: str) -> None:
     try:
         await chat.replay(desk)
     except LabError as error:
@@ -121,7 +116,7 @@ async def _fits(chat: Conversation, desk: type, which: str) -> None:
         raise NotYet(f"A conversation under way, which {which}, would freeze. {said}") from None
 
 
-async def _has_the_step(chat: Conversation, over: int, which: str) -> None:
+async def _has_the_step(chat: Talk, over: int, which: str) -> None:
     """The step once in every turn after those that were over, after the save, and in none of those."""
     record = await chat.activities(times=True)
     steps = record[record.activity == STEP]
@@ -145,14 +140,12 @@ async def _has_the_step(chat: Conversation, over: int, which: str) -> None:
     for turn in turns[over:]:
         ours = record[record.turn == turn].set_index("activity")
         after_the_save = ours.scheduled[STEP] >= ours.closed["save_to_database"]
-        require(
-            after_the_save, f"{STEP} began before the save was done. First the record, then the statistics."
-        )
+        if not after_the_save:
+            raise NotYet(f"{STEP} began before the save was done. First the record, then the statistics.")
 
 
-async def _tells_as_before(chat: Conversation, notices: int) -> None:
-    record = await chat.activities()
-    found = int((record.activity == "send_notification").sum())
+async def _tells_as_before(chat: Talk, notices: int) -> None:
+    found = len(await chat.rows("send_notification"))
     if found != notices:
         raise NotYet(f"""The notices changed: a conversation has {found} send_notification, and should have {notices}.
             Leave “tell-the-team” as it was: it decides only about its own step.""")

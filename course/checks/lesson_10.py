@@ -10,10 +10,11 @@ from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
 from course.checks.complaints import meaning
-from course.checks.talking import defined, lab_for, own_part, quoted, replaced_by, wait_for
-from course.checks.verdict import NotYet, require, shortened
+from course.checks.talking import OwnLab, Talk, defined, lab_for, own_part, replaced_by
+from course.checks.verdict import NotYet, quoted, require, shortened
 from course.desk.answering import why
-from course.lab import Conversation, Lab, LabError
+from course.lab import LabError
+from course.lab.compat import workflow_definition
 from course.lessons import money
 from course.models import OfflineModel
 
@@ -102,48 +103,45 @@ def issue_refund(refund_id: str, order_id: str, amount_cents: int) -> str:
 
 async def check(module: Any) -> str:
     approval, definition = defined(module, "Approval")
-    require(
-        "decide" in definition.updates,
-        "Approval has no update `decide` any more: the person decides with it.",
-    )
+    if "decide" not in definition.updates:
+        raise NotYet("Approval has no update `decide` any more: the person decides with it.")
     async with lab_for(module, [approval], OfflineModel(), replaced_by(issue_refund)) as lab:
-        case = Case(lab, approval, definition.name, module)
-        await _approved(case)
-        rejected = await _rejected(case)
-        unanswered = await _unanswered(case)
-        await _answered_late(case)
-        refused = await _decided_twice(case)
+        await _approved(lab)
+        rejected = await _rejected(lab)
+        unanswered = await _unanswered(lab)
+        await _answered_late(lab)
+        refused = await _decided_twice(lab)
     return f"""An approved refund was paid once. A rejected one was not paid, and the customer was told
         {quoted(rejected, 100)}. With no answer it waited for three days, was not paid, and the customer was told
         {quoted(unanswered, 100)}; an answer on the third day still counted. A second decision was refused with
         {quoted(refused, 100)}, and changed nothing."""
 
 
-class Case:
-    """Starts the reader's approvals, decides about them, and looks at what happened to them."""
+async def asked(lab: OwnLab, number: str, order_id: str, amount_cents: int) -> "Approval":
+    """Somebody's refund needs the reader's approval."""
+    request = {"number": number, "order_id": order_id, "amount_cents": amount_cents}
+    approval = workflow_definition(lab.module.Approval).name
+    await lab.client.start_workflow(
+        approval, request, id=number, task_queue=lab.task_queue, task_timeout=timedelta(seconds=3)
+    )
+    return Approval(lab.conversation(number), lab)
 
-    def __init__(self, lab: Lab, approval: type, name: str, module: Any) -> None:
-        self.lab, self._class, self._type, self._module = lab, approval, name, module
 
-    async def ask(self, number: str, order_id: str, amount_cents: int) -> Conversation:
-        request = {"number": number, "order_id": order_id, "amount_cents": amount_cents}
-        await self.lab.client.start_workflow(
-            self._type, request, id=number, task_queue=self.lab.task_queue, task_timeout=timedelta(seconds=3)
-        )
-        return self.lab.conversation(number)
+class Approval(Talk):
+    """One of the reader's approvals: who decides about it, and what happens to it."""
 
-    async def decide(self, approval: Conversation, by: str, approved: bool, reason: str = "") -> None:
+    async def decide(self, by: str, approved: bool, reason: str = "") -> None:
         """The first decision about a request, which has to count."""
-        refusal = await self.refusal(approval, by, approved, reason)
+        refusal = await self.refusal(by, approved, reason)
         if refusal is not None:
             words = f": {quoted(refusal, 100)}" if refusal else " without a sentence"
             raise NotYet(f"{by} was the first to decide, and `decide` refused it{words}.")
 
-    async def refusal(self, approval: Conversation, by: str, approved: bool, reason: str = "") -> str | None:
+    async def refusal(self, by: str, approved: bool, reason: str = "") -> str | None:
         """Somebody decides. Returns what they are told if that is refused, and None if it counts."""
         decision = {"approved": approved, "by": by, "reason": reason}
-        sending = asyncio.create_task(approval.handle.execute_update("decide", decision))
-        answered = await wait_for(sending, approval, self._module, seconds=4)
+        sending = asyncio.create_task(self.handle.execute_update("decide", decision))
+        answered = await self.wait_for(sending, seconds=4)
         require(answered, f"`decide` did not answer {by}: it must not wait for anything.")
         try:
             await sending
@@ -151,10 +149,10 @@ class Case:
             return _sentence(by, error.cause)
         return None
 
-    async def told(self, approval: Conversation, happened: str, otherwise: str) -> str:
+    async def told(self, happened: str, otherwise: str) -> str:
         """What the customer is told. When there is no end, raises `NotYet` with the words for it."""
-        ending = asyncio.create_task(approval.handle.result())
-        require(await wait_for(ending, approval, self._module, seconds=2), f"{happened}, and {otherwise}")
+        ending = asyncio.create_task(self.handle.result())
+        require(await self.wait_for(ending, seconds=2), f"{happened}, and {otherwise}")
         try:
             text = await ending
         except WorkflowFailureError as error:
@@ -164,22 +162,22 @@ class Case:
         require(told, f"`run` returned {text!r}, and the customer has to be told something.")
         return text
 
-    async def is_open(self, approval: Conversation) -> bool:
-        await approval.activities()
-        return (await approval.handle.describe()).close_time is None
+    async def is_open(self) -> bool:
+        await self.activities()
+        return (await self.handle.describe()).close_time is None
 
-    async def replay(self, approval: Conversation) -> None:
+    async def is_replayed(self) -> None:
         """Replays an approval that has ended, as a worker does that takes one over: no validator is run."""
         try:
-            await approval.replay(self._class)
+            await self.replay(self.lab.module.Approval)
         except LabError:
             raise NotYet("""An approved refund was paid. But a worker that takes over the approval replays its
                 record, and your code then does not come to the same result. A replay runs `decide` and no validator:
                 is the decision kept in `decide` itself?""") from None
 
-    def paid(self, approval: Conversation) -> int:
+    def paid(self) -> int:
         table = self.lab.table("refunds")
-        return int((table.refund_id == approval.id).sum())
+        return int((table.refund_id == self.id).sum())
 
 
 def _sentence(by: str, cause: BaseException) -> str:
@@ -210,59 +208,57 @@ def _is_slip(kind: str | None) -> bool:
     return isinstance(error, type) and issubclass(error, SLIPS)
 
 
-async def _approved(case: Case) -> None:
-    approval = await case.ask("refund-8101", "1042", 3100)
-    await case.decide(approval, "Bea", True, "Sorry!")
-    await case.told(approval, "Bea approved a refund", "two seconds later the approval had not ended.")
-    require(
-        case.paid(approval) == 1,
-        "Bea approved a refund, and it was not paid under its number (request.number). Leave that part as it was.",
-    )
-    await case.replay(approval)
+async def _approved(lab: OwnLab) -> None:
+    approval = await asked(lab, "refund-8101", "1042", 3100)
+    await approval.decide("Bea", True, "Sorry!")
+    await approval.told("Bea approved a refund", "two seconds later the approval had not ended.")
+    if approval.paid() != 1:
+        raise NotYet("""Bea approved a refund, and it was not paid under its number (request.number). Leave
+            that part as it was.""")
+    await approval.is_replayed()
 
 
-async def _rejected(case: Case) -> str:
-    approval = await case.ask("refund-8102", "1043", 4400)
-    await case.decide(approval, "Cy", False, REASON)
-    text = await case.told(approval, "Cy rejected a refund", "the approval still waits: for whom?")
-    require(not case.paid(approval), "Cy rejected a refund, and it was paid all the same.")
+async def _rejected(lab: OwnLab) -> str:
+    approval = await asked(lab, "refund-8102", "1043", 4400)
+    await approval.decide("Cy", False, REASON)
+    text = await approval.told("Cy rejected a refund", "the approval still waits: for whom?")
+    require(not approval.paid(), "Cy rejected a refund, and it was paid all the same.")
     if REASON not in text:
         raise NotYet(f"""Cy rejected a refund and gave the reason “{REASON}”. The customer was told
             {quoted(text, 80)}, and not the reason.""")
     return text
 
 
-async def _unanswered(case: Case) -> str:
-    approval = await case.ask("refund-8103", "1044", 2500)
+async def _unanswered(lab: OwnLab) -> str:
+    approval = await asked(lab, "refund-8103", "1044", 2500)
     await approval.fast_forward(timedelta(days=2, hours=23))
-    require(
-        await case.is_open(approval),
-        "Nobody had decided for two days and 23 hours, and the approval had ended already. A person has three days.",
-    )
+    if not await approval.is_open():
+        raise NotYet("""Nobody had decided for two days and 23 hours, and the approval had ended already. A
+            person has three days.""")
     await approval.fast_forward(timedelta(hours=2))
     nobody = "Nobody decided for three days"
-    text = await case.told(approval, nobody, "an hour after that the approval still waits.")
-    require(not case.paid(approval), f"{nobody}, and the refund was paid. Silence is not approval.")
+    text = await approval.told(nobody, "an hour after that the approval still waits.")
+    require(not approval.paid(), f"{nobody}, and the refund was paid. Silence is not approval.")
     if "paid." in text and "not" not in text:
         raise NotYet(f"Nobody decided, nothing was paid, and the customer was told {quoted(text, 80)}.")
     return text
 
 
-async def _answered_late(case: Case) -> None:
-    approval = await case.ask("refund-8104", "1046", 1200)
+async def _answered_late(lab: OwnLab) -> None:
+    approval = await asked(lab, "refund-8104", "1046", 1200)
     await approval.fast_forward(timedelta(days=2, hours=12))
-    await case.decide(approval, "Dee", True, "Just in time.")
-    await case.told(approval, "Dee approved on the third day", "two seconds later it had not ended.")
-    require(case.paid(approval), "Dee approved on the third day, which is in time, and nothing was paid.")
+    await approval.decide("Dee", True, "Just in time.")
+    await approval.told("Dee approved on the third day", "two seconds later it had not ended.")
+    require(approval.paid(), "Dee approved on the third day, which is in time, and nothing was paid.")
 
 
-async def _decided_twice(case: Case) -> str:
+async def _decided_twice(lab: OwnLab) -> str:
     """Returns what the second to decide was told."""
-    approval = await case.ask("refund-8105", HELD_UP, 2000)
-    await case.decide(approval, "Bea", True, "Sorry!")
+    approval = await asked(lab, "refund-8105", HELD_UP, 2000)
+    await approval.decide("Bea", True, "Sorry!")
     said = []
     for by, approved in (("Cy", False), ("Dee", True), ("Bea", False)):
-        refusal = await case.refusal(approval, by, approved, "No.")
+        refusal = await approval.refusal(by, approved, "No.")
         require(refusal != "", f"{by}'s decision was refused without a sentence: say why.")
         paying = "Bea approved a refund, and while the shop was paying it,"
         if refusal is None and by == "Bea":
@@ -274,6 +270,6 @@ async def _decided_twice(case: Case) -> str:
         said.append(refusal)
     await approval.fast_forward(timedelta(hours=2))
     happened = "Bea approved, Cy's later word was refused"
-    await case.told(approval, happened, "the approval did not end.")
-    require(case.paid(approval) == 1, f"{happened}, and the refund was not paid.")
+    await approval.told(happened, "the approval did not end.")
+    require(approval.paid() == 1, f"{happened}, and the refund was not paid.")
     return said[0]

@@ -8,10 +8,9 @@ from typing import Any
 import pandas as pd
 from temporalio.client import WorkflowUpdateFailedError
 
-from course.checks.talking import Scenes, lab_for, quoted, say, workflow_class
-from course.checks.verdict import NotYet, require
+from course.checks.talking import Scenes, Talk, lab_for, workflow_class
+from course.checks.verdict import NotYet, quoted
 from course.history import path_table
-from course.lab import Conversation
 from course.lessons.lesson_11.machine import Machine, Move, State
 from course.lessons.lesson_11.ticket import MOVES, STATES, TICKET
 from course.models import ToolCall
@@ -75,10 +74,6 @@ def proposes(move: str | None) -> str:
     return json.dumps({"reply": "A colleague will see to it.", "move": move})
 
 
-def refund(order_id: str, amount_cents: int) -> ToolCall:
-    return ToolCall("refund", {"order_id": order_id, "amount_cents": amount_cents})
-
-
 RUSHES = "Let me talk to your manager, now."
 PERSON = "Please have a person look at order 1045."
 WAITS = "Has anybody looked at it?"
@@ -95,7 +90,7 @@ STEPS: dict[str, list[Step]] = {
     PERSON: [proposes(NEW)],
     WAITS: [proposes(None)],
     LOOKS: [ToolCall("look_up_order", {"order_id": "1045"}), proposes(None)],
-    PAYS: [refund("1045", 900), proposes(None)],
+    PAYS: [ToolCall("refund", {"order_id": "1045", "amount_cents": 900}), proposes(None)],
     LEAVES: [proposes("resolve")],
     AGAIN: [proposes("resolve"), proposes(NEW)],
     BACK: [proposes(NEW)],
@@ -107,16 +102,15 @@ STEPS: dict[str, list[Step]] = {
 
 async def check(module: Any) -> str:
     desk = workflow_class(module, "EscalatingTicket")
-    async with lab_for(module, [desk], Scenes(steps=STEPS)) as lab:
+    async with lab_for(module, [desk], Scenes(STEPS)) as lab:
         ada = await lab.converse(desk, "ada")
-        await _the_way_in(ada, module)
-        await _what_its_agent_can_do(ada, module)
-        await _nobody_leaves_by_talking(ada, module)
+        await _the_way_in(ada)
+        await _nobody_leaves_by_talking(ada)
         await _the_clock(ada)
-        await _nobody_else_comes_in(ada, module)
+        await _nobody_else_comes_in(ada)
         ben = await lab.converse(desk, "ben")
-        await say(ben, AGAIN, module)
-        await _staff(ben, module)
+        await ben.says(AGAIN)
+        await _staff(ben)
     _compared_as_data(desk)
     return """The model moved a ticket from resolve to escalated, and was refused from triage and from
         confirm. There its agent looked up an order, had no way to pay a refund, and could not leave, whatever
@@ -128,61 +122,55 @@ async def check(module: Any) -> str:
 STAYS = "keep the lesson's moves, (*MOVES, …)."
 
 
-async def _path(chat: Conversation) -> pd.DataFrame:
+async def _path(chat: Talk) -> pd.DataFrame:
     return path_table(await chat.history())
 
 
-async def _state(chat: Conversation) -> str:
+async def _state(chat: Talk) -> str:
     """Where the ticket is, by its record."""
     path = await _path(chat)
     return str(path.state.iloc[-1]) if len(path) else "triage"
 
 
-async def _the_way_in(chat: Conversation, module: Any) -> None:
-    await say(chat, RUSHES, module)
+async def _the_way_in(chat: Talk) -> None:
+    await chat.says(RUSHES)
     if NEW in (await _path(chat)).state.tolist():
         raise NotYet(f"""{quoted(RUSHES)} came to a ticket in triage, the model proposed escalated, and the ticket went
             there. It may be moved there only from resolve.""")
-    state = await _state(chat)
-    require(
-        state == "resolve", f"After triage the model moved a ticket to resolve, and it is in {state}: {STAYS}"
-    )
-    await say(chat, PERSON, module)
+    if (state := await _state(chat)) != "resolve":
+        raise NotYet(f"After triage the model moved a ticket to resolve, and it is in {state}: {STAYS}")
+    await chat.says(PERSON)
     if (state := await _state(chat)) != NEW:
         raise NotYet(f"""{quoted(PERSON)}: in resolve, the model proposed to move the ticket to escalated, and it is
             still in {state}. The move needs a line among the moves, by the model, and the state one among the
             states.""")
-    by = (await _path(chat)).by.iloc[-1]
-    if by != "model":
+    if (by := (await _path(chat)).by.iloc[-1]) != "model":
         raise NotYet(f"""{quoted(PERSON)} came to a ticket in resolve, and the {by} moved it to escalated, whatever the
             model proposed. Only the model proposes that move.""")
 
 
-async def _what_its_agent_can_do(chat: Conversation, module: Any) -> None:
-    await say(chat, WAITS, module)
+async def _nobody_leaves_by_talking(chat: Talk) -> None:
+    """Its agent can do what it needs, and no more."""
+    await chat.says(WAITS)
     if (state := await _state(chat)) != NEW:
         raise NotYet(f"""{quoted(WAITS)} came to an escalated ticket, the agent answered, and the ticket is now in
             {state}. A message has to leave it where it is, so the customer has no move there.""")
-    await say(chat, LOOKS, module)
-    record = await chat.activities(times=True)
-    last = record[record.turn == record.turn.max()]
-    if "look_up_order" not in last.activity.tolist():
+    await chat.says(LOOKS)
+    record = await chat.activities()
+    if "look_up_order" not in set(record[record.turn == record.turn.max()].activity):
         raise NotYet("""In escalated, the model called look_up_order, and no order was looked up: the state's agent
             does not have this tool.""")
-    await say(chat, PAYS, module)
-    if "issue_refund" in (await chat.activities()).activity.tolist():
+    await chat.says(PAYS)
+    if "issue_refund" in set((await chat.activities()).activity):
         raise NotYet(f"""{quoted(PAYS)}: in escalated, the model called refund, and the money was paid. An agent should
             not have a tool that it must not use.""")
-
-
-async def _nobody_leaves_by_talking(chat: Conversation, module: Any) -> None:
-    await say(chat, LEAVES, module)
+    await chat.says(LEAVES)
     if (state := await _state(chat)) != NEW:
         raise NotYet(f"""{quoted(LEAVES)}: in escalated, the model proposed resolve, and the ticket went to {state}.
             Only staff and the clock may move a ticket out of it.""")
 
 
-async def _the_clock(chat: Conversation) -> None:
+async def _the_clock(chat: Talk) -> None:
     await chat.fast_forward(timedelta(hours=47))
     if (state := await _state(chat)) != NEW:
         raise NotYet(f"""After 47 hours of silence, the clock moved the escalated ticket to {state}: that is too early.
@@ -194,10 +182,10 @@ async def _the_clock(chat: Conversation) -> None:
             to move it to resolve.""")
 
 
-async def _nobody_else_comes_in(chat: Conversation, module: Any) -> None:
+async def _nobody_else_comes_in(chat: Talk) -> None:
     before = len(await _path(chat))
-    await say(chat, DONE, module)
-    await say(chat, CONTENT, module)
+    await chat.says(DONE)
+    await chat.says(CONTENT)
     path = (await _path(chat)).state.tolist()[before:]
     if NEW in path:
         raise NotYet(f"""{quoted(CONTENT)}: the model proposed escalated in {path[path.index(NEW) - 1]}, and the ticket
@@ -207,7 +195,7 @@ async def _nobody_else_comes_in(chat: Conversation, module: Any) -> None:
             {" → ".join(path) or "nowhere"}: {STAYS}""")
 
 
-async def _staff(chat: Conversation, module: Any) -> None:
+async def _staff(chat: Talk) -> None:
     await _moved_by_staff(chat, "resolve")
     try:
         await chat.handle.execute_update("move", NEW)
@@ -215,50 +203,45 @@ async def _staff(chat: Conversation, module: Any) -> None:
         pass
     else:
         raise NotYet("Staff moved a ticket from resolve to escalated. Only the model proposes that move.")
-    await say(chat, BACK, module)
+    await chat.says(BACK)
     await _moved_by_staff(chat, "closed")
 
 
-async def _moved_by_staff(chat: Conversation, to_state: str) -> None:
+async def _moved_by_staff(chat: Talk, to_state: str) -> None:
     try:
         await chat.handle.execute_update("move", to_state)
     except WorkflowUpdateFailedError as error:
-        raise NotYet(
-            f"Staff tried to move an escalated ticket to {to_state}, and were refused: {error.cause}"
-        ) from None
+        raise NotYet(f"""Staff tried to move an escalated ticket to {to_state}, and were refused:
+            {error.cause}""") from None
 
 
 def _compared_as_data(desk: Any) -> None:
     """Talking to a ticket tries some moves. The machine tells which others there are."""
     machine = getattr(desk("ada"), "machine", None)
-    require(
-        isinstance(machine, Machine),
-        "The ticket has no machine to read: hand yours to TicketDesk by super().__init__(MACHINE), as the starter does.",
-    )
+    if not isinstance(machine, Machine):
+        raise NotYet("""The ticket has no machine to read: hand yours to TicketDesk by
+            super().__init__(MACHINE), as the starter does.""")
     _compare_moves(machine)
     _compare_states(machine)
     for part in ("start", "end", "ends_after"):
         yours, lessons = getattr(machine, part), getattr(ASKED_FOR, part)
-        require(
-            yours == lessons, f"Your machine's `{part}` is {yours}, and the lesson's is {lessons}: leave it."
-        )
+        if yours != lessons:
+            raise NotYet(f"Your machine's `{part}` is {yours}, and the lesson's is {lessons}: leave it.")
 
 
 def _compare_moves(machine: Machine) -> None:
-    asked_for = {(move.from_state, move.to_state, move.by): move for move in ASKED_FOR.moves}
-    there = {(move.from_state, move.to_state, move.by): move for move in machine.moves}
-    for key, move in there.items():
-        if key not in asked_for:
-            raise NotYet(f"There is a move too many: {_named(move)}. With it, {_what_it_lets_happen(move)}.")
-    for key, move in asked_for.items():
-        if key not in there:
-            raise NotYet(f"A move is missing: {_named(move)}. Without it, {_what_it_is_for(move)}.")
-        if there[key].after != move.after:
-            raise NotYet(f"{_named(move)}: `after` is {there[key].after}, and should be {move.after}.")
-
-
-def _named(move: Move) -> str:
-    return f"{move.from_state} → {move.to_state} by {_mover(move)}"
+    asked_for, there = (
+        {f"{move.from_state} → {move.to_state} by {_mover(move)}": move for move in moves}
+        for moves in (ASKED_FOR.moves, machine.moves)
+    )
+    for name, move in there.items():
+        if name not in asked_for:
+            raise NotYet(f"There is a move too many: {name}. With it, {_what_it_lets_happen(move)}.")
+    for name, move in asked_for.items():
+        if name not in there:
+            raise NotYet(f"A move is missing: {name}. Without it, {_what_it_is_for(move)}.")
+        if there[name].after != move.after:
+            raise NotYet(f"{name}: `after` is {there[name].after}, and should be {move.after}.")
 
 
 def _mover(move: Move) -> str:
@@ -298,8 +281,8 @@ def _compare_states(machine: Machine) -> None:
             raise NotYet(f"""There is a tool too many: in {name}, the agent could call {more[0]}. It should have
                 {", ".join(asked_for.tools) or "no tool"}, and nothing else.""")
         for tool in asked_for.tools:
-            missing = f"A tool is missing: in {name}, the agent could not call {tool} any more."
-            require(tool in state.tools, missing)
-        does = "answers" if asked_for.answers else "only sorts"
-        as_asked = state.answers == asked_for.answers
-        require(as_asked, f"In {name}, the agent {does} (`answers={asked_for.answers}`): leave it so.")
+            if tool not in state.tools:
+                raise NotYet(f"A tool is missing: in {name}, the agent could not call {tool} any more.")
+        if state.answers != asked_for.answers:
+            does = "answers" if asked_for.answers else "only sorts"
+            raise NotYet(f"In {name}, the agent {does} (`answers={asked_for.answers}`): leave it so.")

@@ -7,10 +7,9 @@ import pandas as pd
 from temporalio.client import WithStartWorkflowOperation, WorkflowHistory
 from temporalio.common import WorkflowIDConflictPolicy
 
-from course.checks.talking import MODEL_CALL, NoReply, close, lab_for, quoted, say, workflow_class
-from course.checks.verdict import NotYet, require
+from course.checks.talking import MODEL_CALL, NoReply, Talk, lab_for, workflow_class
+from course.checks.verdict import NotYet, quoted, require
 from course.history.reading import value_of
-from course.lab import Conversation, Lab
 from course.models import OfflineModel
 
 TITLE = "A desk that may go on for ever"
@@ -86,17 +85,17 @@ async def check(module: Any) -> str:
     async with lab_for(module, [desk], OfflineModel()) as lab:
         chat = await lab.converse(desk, "ada")
         for number, message in enumerate(MESSAGES, 1):
-            await _told(chat, message, module)
+            await _told(chat, message)
             if number == TURNS_A_RUN:
-                await _rests_in_silence(lab, chat)
-        answer = await _told(chat, QUESTION, module)
+                await _rests_in_silence(chat)
+        answer = await _told(chat, QUESTION)
         record, grown = await chat.activities(times=True), await chat.growth()
         _goes_on_in_new_runs(grown)
         _stays_small(grown, await chat.history())
         await _knows(answer, record, chat)
         await _cuts_nothing_off(chat, record)
-        await _is_ready_for_a_message(lab, chat, desk)
-        await close(chat, module)
+        await _is_ready_for_a_message(chat)
+        await chat.ends()
         turns = await chat.close()
     if turns != TURNS:
         raise NotYet(f"""The conversation had {TURNS} turns, and its result says {turns}. A new run counts on from
@@ -107,9 +106,9 @@ async def check(module: Any) -> str:
         finds the memory in place, and nothing was cut off."""
 
 
-async def _told(chat: Conversation, message: str, module: Any) -> str:
+async def _told(chat: Talk, message: str) -> str:
     try:
-        return await say(chat, message, module)
+        return await chat.says(message)
     except NoReply:
         if (await chat.growth()).run.max() > 1:
             raise NotYet(f"""{quoted(message)} got no reply: a new run began while its handler was at work,
@@ -117,7 +116,7 @@ async def _told(chat: Conversation, message: str, module: Any) -> str:
         raise
 
 
-async def _rests_in_silence(lab: Lab, chat: Conversation) -> None:
+async def _rests_in_silence(chat: Talk) -> None:
     """Starts a conversation with what this one took along, and sends it nothing.
 
     What this one itself does in silence is seen later: the server lets a second pass between two runs.
@@ -127,10 +126,10 @@ async def _rests_in_silence(lab: Lab, chat: Conversation) -> None:
     started = _started(history)
     if not started.continued_execution_run_id:
         return  # no new run yet
-    await lab.client.start_workflow(
-        started.workflow_type.name, args=_arguments(history), id="in-silence", task_queue=lab.task_queue
+    await chat.lab.client.start_workflow(
+        started.workflow_type.name, args=_arguments(history), id="in-silence", task_queue=chat.lab.task_queue
     )
-    silent = lab.conversation("in-silence")
+    silent = chat.lab.conversation("in-silence")
     await silent.record.quiet()
     if len(await silent.record.histories()) > 1:
         raise NotYet(f"""After turn {TURNS_A_RUN} nobody wrote, and the new run ended without a turn: it would
@@ -145,10 +144,9 @@ def _goes_on_in_new_runs(grown: pd.DataFrame) -> None:
     if turns.max() > MOST_TURNS:
         raise NotYet(f"""There are {len(turns)} runs, and one of them has {turns.max()} turns. A new run is
             due five turns after *this* one began, whatever the turn's number.""")
-    few = grown.run.max() <= MOST_RUNS
-    require(
-        few, f"{TURNS} turns took more than {MOST_RUNS} runs, and some ended after one turn or none. {FULL}"
-    )
+    if grown.run.max() > MOST_RUNS:
+        raise NotYet(f"""{TURNS} turns took more than {MOST_RUNS} runs, and some ended after one turn or none.
+            {FULL}""")
 
 
 def _stays_small(grown: pd.DataFrame, last: WorkflowHistory) -> None:
@@ -164,7 +162,7 @@ def _stays_small(grown: pd.DataFrame, last: WorkflowHistory) -> None:
             {why}""")
 
 
-async def _knows(answer: str, record: pd.DataFrame, chat: Conversation) -> None:
+async def _knows(answer: str, record: pd.DataFrame, chat: Talk) -> None:
     if NAME in answer:
         return
     calls = record[record.activity == MODEL_CALL]
@@ -174,19 +172,17 @@ async def _knows(answer: str, record: pd.DataFrame, chat: Conversation) -> None:
         items = firsts.get(run, first)
         if not isinstance(items, str) and len(items) == 1 and NAME in str(_arguments(history)):
             raise NotYet(_before_run(quoted(items[0]["content"]), "an answer that knew nothing."))
-    notes = calls.input.map(lambda call: call[0]["system_instructions"]).nunique() > 1
+    why = "Notes were taken, and the last model call was not given them: memory.items() begins with them."
     if isinstance(first, str) or len(first) < 2:
         why = (
             "The second run's first model call is given only the new message: the memory was not taken along."
         )
-    elif not notes:
+    elif calls.input.map(lambda call: call[0]["system_instructions"]).nunique() == 1:
         why = "The window has moved on, and nobody took notes: memory.fold(), when memory.is_full()."
-    else:
-        why = "Notes were taken, and the last model call was not given them: memory.items() begins with them."
     raise NotYet(f"Turn 2 was {quoted(FACT)} Asked in turn {TURNS}, the desk says {quoted(answer)} {why}")
 
 
-async def _cuts_nothing_off(chat: Conversation, record: pd.DataFrame) -> None:
+async def _cuts_nothing_off(chat: Talk, record: pd.DataFrame) -> None:
     calls = record[record.activity == MODEL_CALL]
     if (record.status == "abandoned").any():
         raise NotYet("""A new run began while notes were taken, and cut them off: the model was paid for
@@ -201,19 +197,18 @@ async def _cuts_nothing_off(chat: Conversation, record: pd.DataFrame) -> None:
                 start them in the background, self.later(self.memory.fold()).""")
 
 
-async def _is_ready_for_a_message(lab: Lab, chat: Conversation, desk: type) -> None:
+async def _is_ready_for_a_message(chat: Talk) -> None:
     """Starts a conversation with what this one took along, and a message that is there from the start."""
     history = await chat.history()
     start = WithStartWorkflowOperation(
         _started(history).workflow_type.name,
         args=_arguments(history),
         id="with-a-message",
-        task_queue=lab.task_queue,
+        task_queue=chat.lab.task_queue,
         id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
     )
-    answer = await lab.client.execute_update_with_start_workflow(
-        "send", QUESTION, start_workflow_operation=start
-    )
+    client = chat.lab.client
+    answer = await client.execute_update_with_start_workflow("send", QUESTION, start_workflow_operation=start)
     require(NAME in answer, _before_run("A message", quoted(answer)))
 
 

@@ -2,27 +2,15 @@
 
 import asyncio
 from collections.abc import Awaitable
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import pandas as pd
 from temporalio.client import WorkflowExecutionStatus
 
-from course.checks.talking import (
-    Stuck,
-    close,
-    lab_for,
-    own_part,
-    quoted,
-    rows_of,
-    say,
-    status,
-    stop_if_stuck,
-    workflow_class,
-)
-from course.checks.verdict import NotYet, require
-from course.lab import Conversation, Lab, LabError
+from course.checks.talking import NoReply, Stuck, Talk, lab_for, own_part, workflow_class
+from course.checks.verdict import NotYet, quoted, require
+from course.lab import LabError
 from course.models import OfflineModel
 
 TITLE = "A reminder that an answer cancels"
@@ -84,7 +72,7 @@ async def check(module: Any) -> str:
     async with lab_for(module, [desk], OfflineModel()) as lab:
 
         async def asks(name: str) -> Customer:
-            return await Customer(name, await lab.converse(desk, name), lab, module).asks()
+            return await Customer(await lab.converse(desk, name), lab).asks()
 
         await _never_answered(await asks("Ada"))  # alone: it says what is missing altogether
         scenes = {"Ben": _just_before, "Cleo": _just_after, "Dora": _twice, "Gus": _thanked, "Fay": _closed}
@@ -93,10 +81,8 @@ async def check(module: Any) -> str:
             await scenes[name](await asks(name))
 
         await _together(*(played(name) for name in scenes))
-        await _while_the_mail_is_down(
-            lab, *await _together(*(asks(name) for name in ("Emil", "Hedi", "Ida")))
-        )
-        await _while_the_model_is_down(lab, *await _together(*(asks(name) for name in ("Jan", "Kim"))))
+        await _while_the_mail_is_down(*await _together(*map(asks, ("Emil", "Hedi", "Ida"))))
+        await _while_the_model_is_down(*await _together(*map(asks, ("Jan", "Kim"))))
     return """A customer who did not answer was reminded once, two days after each reply, even when the mail server was
         down at that time. Answered just before, just after, twice, and while the mail server or the model was down:
         nothing was sent after an answer, and the timers are canceled on record. Closed in silence, during a turn, and
@@ -112,38 +98,28 @@ async def _together(*scenes: Awaitable[Any]) -> list[Any]:
     return results
 
 
-@dataclass(frozen=True)
-class Customer:
+class Customer(Talk):
     """Somebody who has asked, and what the desk sends them."""
-
-    name: str
-    chat: Conversation
-    lab: Lab
-    module: Any
 
     @property
     def mails(self) -> int:
-        return int(self.lab.inbox().text.str.contains(self.name, regex=False).sum())
+        name = self.id.split("-")[0].title()
+        return int(self.lab.inbox().text.str.contains(name, regex=False).sum())
 
     async def asks(self) -> "Customer":
         try:
             await self.says(FIRST)
-        except Stuck:
-            raise
-        except NotYet as error:
+        except NoReply as error:
             asks = "Does the reply wait for the reminder? self.later begins a duty beside it."
             raise NotYet(f"{error} {asks}") from None
         return self
 
-    async def says(self, text: str) -> str:
-        return await say(self.chat, text, self.module)
-
     async def is_silent(self, duration: timedelta) -> None:
         try:
-            await self.chat.fast_forward(duration, timeout=6)
-            await stop_if_stuck(self.chat, self.module)
+            await self.fast_forward(duration, timeout=6)
+            await self.stop_if_stuck()
         except LabError as error:
-            await stop_if_stuck(self.chat, self.module)
+            await self.stop_if_stuck()
             ended = "The conversation ended although nobody had closed it: `run` has to wait for `close`."
             if "has ended" in str(error):
                 raise NotYet(ended) from None
@@ -151,18 +127,9 @@ class Customer:
                 that waits for days also keeps a place in its worker, and starts again when that dies. A timer of the
                 workflow occupies nothing.""") from None
 
-    async def closes(self, otherwise: str) -> None:
-        """Closes the conversation, or says what it means that it does not end."""
-        try:
-            await close(self.chat, self.module)
-        except Stuck:
-            raise
-        except NotYet:
-            raise NotYet(otherwise) from None
-
     async def timers(self) -> pd.Series:
         """How many timers were started, fired and canceled."""
-        events = await self.chat.events()
+        events = await self.events()
         kinds = ("TimerStarted", "TimerFired", "TimerCanceled")
         return pd.Series({kind: int((events.event == kind).sum()) for kind in kinds})
 
@@ -175,16 +142,13 @@ async def _never_answered(ada: Customer) -> None:
         await _no_reminder(ada)
     await ada.is_silent(9 * DAY)
     mails = ada.mails
-    require(
-        mails == 1, f"Nobody answered for eleven days, and {mails} reminders were sent. One was asked for."
-    )
-    mail = await rows_of(ada.chat, "send_notification")
-    require(
-        len(mail) == 1,
-        f"One mail was delivered, and send_notification ran {len(mail)} times. Once is enough.",
-    )
+    if mails != 1:
+        raise NotYet(f"Nobody answered for eleven days, and {mails} reminders were sent. One was asked for.")
+    mail = await ada.rows("send_notification")
+    if len(mail) != 1:
+        raise NotYet(f"One mail was delivered, and send_notification ran {len(mail)} times. Once is enough.")
     key = mail.input.iloc[0][0]
-    if not str(key).startswith(f"{ada.chat.id}/turn-1"):
+    if not str(key).startswith(f"{ada.id}/turn-1"):
         raise NotYet(f"""The reminder's key is {key!r}, which does not name the turn that it is about. A second reminder
             under it would be taken for a repeat. self.key names the turn: take it before another turn begins.""")
     await ada.says(SECOND)
@@ -201,12 +165,12 @@ async def _no_reminder(ada: Customer) -> None:
     require((await ada.timers()).TimerStarted, f"{silent} and there is no timer on record and no mail.")
     # A duty that has ended with an error says so when `run` comes back to it: at the latest when it is closed.
     try:
-        await close(ada.chat, ada.module)
+        await ada.ends()
     except Stuck:
         raise
     except NotYet:
         pass  # that it does not end is not what is asked here
-    if (await ada.timers()).TimerFired and (await rows_of(ada.chat, "send_notification")).empty:
+    if (await ada.timers()).TimerFired and (await ada.rows("send_notification")).empty:
         raise NotYet(f"""{silent} the timer fired, and nothing runs send_notification after it. Is it `await
             self.duty(…)`: without its await, nothing starts.""")
     raise NotYet(f"{silent} a timer is on record, and no mail was delivered.")
@@ -241,7 +205,7 @@ async def _just_after(cleo: Customer) -> None:
 
 async def _twice(dora: Customer) -> None:
     await dora.is_silent(DAY)
-    both = [dora.chat.begin(text) for text in (SECOND, THIRD)]  # at once
+    both = [dora.begin(text) for text in (SECOND, THIRD)]  # at once
     for reply in both:
         await reply
     await dora.is_silent(DAY + MINUTE)
@@ -264,19 +228,19 @@ async def _thanked(gus: Customer) -> None:
 
 async def _closed(fay: Customer) -> None:
     await fay.is_silent(DAY)
-    await fay.closes("""The conversation was closed while a reminder was waiting, and it does not end: until_closed waits
-        for every duty. When `close` has come, cancel the reminder first.""")
+    await fay.ends("""The conversation was closed while a reminder was waiting, and it does not end:
+        until_closed waits for every duty. When `close` has come, cancel the reminder first.""")
     require(not fay.mails, "The customer closed the conversation, and was reminded to answer.")
 
 
-async def _while_the_mail_is_down(lab: Lab, emil: Customer, hedi: Customer, ida: Customer) -> None:
+async def _while_the_mail_is_down(emil: Customer, hedi: Customer, ida: Customer) -> None:
     """Emil answers, Hedi is silent, Ida closes."""
-    with await lab.outage("mail"):
+    with await emil.lab.outage("mail"):
         await _together(*(one.is_silent(2 * DAY + HOUR) for one in (emil, hedi, ida)))
         await emil.says(SECOND)
-        closing = ida.closes("""The conversation was closed while its reminder was being tried again, and it does not end
-            before that is delivered: until_closed waits for every duty. `close` has to cancel the reminder whatever it
-            is doing, and not only its timer.""")
+        closing = ida.ends("""The conversation was closed while its reminder was being tried again, and it
+            does not end before that is delivered: until_closed waits for every duty. `close` has to cancel
+            the reminder whatever it is doing, and not only its timer.""")
         [held_up] = await asyncio.gather(closing, return_exceptions=True)
     await _together(emil.is_silent(5 * HOUR), hedi.is_silent(5 * HOUR))
     down = "The mail server was down when the reminder was due,"
@@ -299,26 +263,26 @@ async def _while_the_mail_is_down(lab: Lab, emil: Customer, hedi: Customer, ida:
             delivered.""")
 
 
-async def _while_the_model_is_down(lab: Lab, jan: Customer, kim: Customer) -> None:
+async def _while_the_model_is_down(jan: Customer, kim: Customer) -> None:
     """Both answer, and Kim closes."""
     await jan.is_silent(2 * DAY - MINUTE)
-    with await lab.outage("model"):
-        replies = [one.chat.begin(SECOND) for one in (jan, kim)]
+    with await jan.lab.outage("model"):
+        replies = [one.begin(SECOND) for one in (jan, kim)]
         await jan.is_silent(3 * MINUTE)
-        await kim.chat.events()  # quiet: the message is on record, and the model is being tried again
-        await kim.chat.handle.signal("close")
+        await kim.events()  # quiet: the message is on record, and the model is being tried again
+        await kim.handle.signal("close")
     await jan.is_silent(2 * MINUTE)
     if jan.mails:
         raise NotYet("""The customer answered a minute before the two days were over, the model was down for three
             minutes, and the reminder was sent while the customer waited for a reply. The answer has come when `turn`
             begins: cancel the reminder there, before `self.answer`.""")
     try:
-        await kim.chat.fast_forward(HOUR, timeout=6)
+        await kim.fast_forward(HOUR, timeout=6)
     except LabError as error:
         if "has ended" not in str(error):
             raise NotYet(own_part(str(error))) from None
-    if await status(kim.chat) == WorkflowExecutionStatus.RUNNING:
-        await stop_if_stuck(kim.chat, kim.module)
+    if await kim.status() == WorkflowExecutionStatus.RUNNING:
+        await kim.stop_if_stuck()
         raise NotYet("""The conversation was closed while a turn waited for the model. The turn came to its end, and an
             hour later the conversation has not ended: a reminder that begins after `close` holds it up.
             `self._closing` says whether `close` has come.""")

@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import threading
 from collections.abc import Coroutine
+from dataclasses import replace
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -66,7 +67,7 @@ async def _check(exercise: str, limit: float) -> Verdict:
         )
     verdict = await _in_a_process(exercise, work.module_file(exercise), limit)
     work.count_try(exercise, verdict.passed)
-    return verdict.with_hint(_help(exercise)) if verdict.outcome == "not yet" else verdict
+    return replace(verdict, hint=_help(exercise)) if verdict.outcome == "not yet" else verdict
 
 
 def hint(exercise: str | int) -> None:

@@ -8,7 +8,8 @@ import hashlib
 import math
 import random
 import re
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,13 @@ from temporalio import activity
 from temporalio.client import WorkflowExecutionStatus
 
 from course.checks.complaints import meaning, own_words, raised
-from course.checks.verdict import NotYet, require, shortened
+from course.checks.verdict import NotYet, quoted, require, shortened
 from course.checks.waiting import on_this_machine
 from course.lab import Conversation, Lab, LabError, everything
 from course.lab.compat import activity_definition, workflow_definition
 from course.models import Mistakes, OfflineModel
 from course.models.offline import Step, status_error
+from course.models.understanding import Turn, plain
 
 REPLY_SECONDS = 8
 """How long a reply is waited for. A turn takes a tenth of a second."""
@@ -49,68 +51,43 @@ class NoReply(NotYet):
     """A message got no reply; the rest of the sentence says why."""
 
 
+@dataclass(eq=False)
 class Scenes(Model):
-    """An offline model that plays another one, follows a script, or is down, when a customer writes certain messages.
+    """An offline model that plays another one, follows a script, or is down, when certain messages come."""
 
-    Args:
-        scenes: The model for a message.
-        down: How often a model call fails with HTTP 503 before it is answered, by message.
-        otherwise: The model for every other message. Default: the offline model's rules.
-        steps: What it answers to a message, logical call by logical call, whatever it is told; then `otherwise`.
-    """
-
-    def __init__(
-        self,
-        scenes: dict[str, Model] | None = None,
-        down: dict[str, int] | None = None,
-        otherwise: Model | None = None,
-        steps: dict[str, list[Step]] | None = None,
-    ) -> None:
-        self._rules = otherwise or OfflineModel()
-        self._scenes, self._down, self._steps = scenes or {}, down or {}, steps or {}
-        self._calls: dict[
-            tuple[str, int, str], list[str]
-        ] = {}  # by conversation and message, its logical calls
-        self.offered: dict[str, str] = {}
-        """What the model was told of each tool that it was offered, by the tool's name."""
+    scenes: dict[str, Model | list[Step]] = field(default_factory=dict)
+    """What answers a message: a model, or a script, played from its start whenever the message comes."""
+    down: dict[str, int] = field(default_factory=dict)
+    """How often a model call fails with HTTP 503 before it is answered, by message."""
+    otherwise: Model = field(default_factory=OfflineModel)
+    """The model for every other message."""
+    offered: dict[str, str] = field(default_factory=dict)
+    """What the model was told of each tool that it was offered, by the tool's name."""
+    _playing: dict[Any, Model] = field(default_factory=dict)
 
     async def get_response(
         self, system_instructions: Any, input: Any, model_settings: Any, tools: Any, *rest: Any, **more: Any
     ) -> ModelResponse:
         self.offered |= {tool.name: getattr(tool, "description", "") or "" for tool in tools}
-        messages = _messages(input)
-        message = messages[-1] if messages else ""
-        if activity.info().attempt <= self._down.get(message, 0):
+        input = plain(input)
+        info, turn = activity.info(), Turn.read(None, input)
+        if info.attempt <= self.down.get(turn.message, 0):
             error = status_error(503, "The model is down (simulated).")
             error.response.headers["retry-after-ms"] = "20"
             raise error
-        step = self._step(message, len(messages))
-        model = OfflineModel(script=step) if step else self._scenes.get(message, self._rules)
+        model = self.scenes.get(turn.message, self.otherwise)
+        if isinstance(model, list):
+            coming = (info.workflow_id, info.workflow_run_id, *turn.whole)
+            model = self._playing.setdefault(coming, OfflineModel(script=model))
         return await model.get_response(system_instructions, input, model_settings, tools, *rest, **more)
 
-    def _step(self, message: str, number: int) -> list[Step]:
-        """The script's step for this call, or nothing. All attempts at a call are one."""
-        info = activity.info()
-        calls = self._calls.setdefault((str(info.workflow_id), number, message), [])
-        if info.activity_id not in calls:
-            calls.append(info.activity_id)
-        return self._steps.get(message, [])[calls.index(info.activity_id) :][:1]
-
     def stream_response(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-        return self._rules.stream_response(*args, **kwargs)
+        return self.otherwise.stream_response(*args, **kwargs)
 
 
-def misbehaves(mistake: str) -> OfflineModel:
-    """The offline model, making one of its `Mistakes` every time."""
-    return OfflineModel(mistakes=Mistakes(**{mistake: 1}))
-
-
-def _messages(input: Any) -> list[str]:
-    """What the customer has written, as the model is given it."""
-    if isinstance(input, str):
-        return [input]
-    said = [item.get("content") for item in input if isinstance(item, dict) and item.get("role") == "user"]
-    return [content for content in said if isinstance(content, str)]
+def misbehaves(*mistakes: str) -> OfflineModel:
+    """The offline model, making some of its `Mistakes` every time."""
+    return OfflineModel(mistakes=Mistakes(**dict.fromkeys(mistakes, 1)))
 
 
 # What is in the reader's module
@@ -128,10 +105,9 @@ def defined(module: Any, name: str) -> tuple[type, Any]:
     """The reader's workflow class, and how Temporal sees it."""
     found = own(module, name, "class")
     definition = workflow_definition(found)
-    require(
-        definition,
-        f"{name} is an ordinary class, so Temporal cannot run it: @workflow.defn is missing above it.",
-    )
+    if not definition:
+        raise NotYet(f"""{name} is an ordinary class, so Temporal cannot run it: @workflow.defn is missing
+            above it.""")
     return found, definition
 
 
@@ -141,23 +117,20 @@ def workflow_class(module: Any, name: str) -> type:
     send = definition.updates.get("send")
     if send is None:
         other = "a signal, which has no reply" if "send" in definition.signals else "an ordinary method"
-        raise NotYet(
-            f"`send` is {other}. As an update (@workflow.update) it takes a message and returns the reply."
-        )
-    require(
-        asyncio.iscoroutinefunction(send.fn),
-        "`send` is a plain function. A handler that waits for an agent or an activity is `async def`.",
-    )
-    require(
-        "close" in definition.signals or "close" in definition.updates,
-        "Nothing ends the conversation: `close` is not a signal yet (@workflow.signal).",
-    )
+        raise NotYet(f"""`send` is {other}. As an update (@workflow.update) it takes a message and returns the
+            reply.""")
+    if not asyncio.iscoroutinefunction(send.fn):
+        raise NotYet("""`send` is a plain function. A handler that waits for an agent or an activity is `async
+            def`.""")
+    if not ("close" in definition.signals or "close" in definition.updates):
+        raise NotYet("Nothing ends the conversation: `close` is not a signal yet (@workflow.signal).")
     return found
 
 
-def nodes_of(module: Any) -> Iterator[ast.AST]:
-    """The reader's code, node by node."""
-    return ast.walk(ast.parse(Path(module.__file__).read_text(encoding="utf-8")))
+def line_of(module: Any, is_it: Callable[[Any], bool]) -> int | None:
+    """The first line of the reader's code in which there is such a node."""
+    nodes = ast.walk(ast.parse(Path(module.__file__).read_text(encoding="utf-8")))
+    return next((node.lineno for node in nodes if is_it(node)), None)
 
 
 def dice_of(module: Any) -> random.Random:
@@ -170,9 +143,8 @@ def predicted(module: Any, *about: Any, keys: tuple[str, ...]) -> dict[str, Any]
     answer = own(module, "predict", "function")(*about)
     if not isinstance(answer, dict) or not set(keys) <= answer.keys():
         listed = f"{', '.join(keys[:-1])} and {keys[-1]}"
-        raise NotYet(
-            f"predict(…) returns {shortened(repr(answer), 60)}; it has to return a dict of {listed}."
-        )
+        raise NotYet(f"""predict(…) returns {shortened(repr(answer), 60)}; it has to return a dict of
+            {listed}.""")
     return answer
 
 
@@ -190,20 +162,33 @@ def replaced_by(own_version: Callable[..., Any]) -> list[Callable[..., Any]]:
     return [one for one in everything.activities() if one.__name__ != name] + [own_version]
 
 
+class OwnLab(Lab):
+    """A lab that runs the reader's workflow. Its conversations know the reader's module."""
+
+    module: Any
+
+    async def converse(self, workflow_class: type, customer: str, **handlers: str) -> "Talk":
+        return Talk(await super().converse(workflow_class, customer, **handlers), self)
+
+    def conversation(self, id: str) -> "Talk":
+        return Talk(super().conversation(id), self)
+
+
 @contextlib.asynccontextmanager
 async def lab_for(
     module: Any,
     workflows: Sequence[type],
     model: Model,
     activities: Sequence[Callable[..., Any]] | None = None,
-) -> AsyncIterator[Lab]:
-    """A lab that runs the reader's workflow. Its server ends with it, or with this process."""
+) -> AsyncIterator[OwnLab]:
+    """Its server ends with it, or with this process."""
     try:
-        lab = await Lab.start(workflows=workflows, activities=activities, model=model, ui=False)
+        lab: Any = await OwnLab.start(workflows=workflows, activities=activities, model=model, ui=False)
     except LabError as error:
         if "no Temporal server" in str(error):  # a busy machine, and nothing of the reader's
             raise LabError("its Temporal server did not start. Run the check again.") from None
-        raise NotYet(own_words(error.__cause__ or error, file_of(module))) from None
+        raise own_fault(error, module) from None
+    lab.module = module
     try:
         yield lab
     finally:
@@ -211,110 +196,109 @@ async def lab_for(
             await asyncio.wait_for(lab.stop(), 1)
 
 
-async def say(chat: Conversation, text: str, module: Any) -> str:
-    """Sends a message and returns the reply. Raises `Stuck` or `NoReply` as soon as there will be none."""
-    before = {pending.activity_id for pending in await _pending(chat)}
-    reply = asyncio.ensure_future(chat.begin(text, timeout=on_this_machine(REPLY_SECONDS)))
-    while not reply.done():
-        await asyncio.wait([reply], timeout=0.2)
-        if not reply.done():
-            await stop_if_stuck(chat, module)
-            await _stop_if_in_vain(chat, text, before)
-    try:
-        answer = reply.result()
-    except LabError as error:
-        if await status(chat) == WorkflowExecutionStatus.COMPLETED:
-            raise NoReply(f"""{quoted(text)} got no reply: `run` had returned, and that ended the conversation.
-                `run` has to wait until `close` has been called.""") from None
-        raise NoReply(f"{quoted(text)} got no reply. {own_part(str(error))}") from None
-    if not isinstance(answer, str) or not answer.strip():
-        raise NoReply(f"{quoted(text)} got {answer!r} as a reply: `send` returns the agent's text.")
-    return answer
+def own_fault(error: LabError, module: Any) -> NotYet:
+    """What the lab could not take of the reader's, in its own words."""
+    return NotYet(own_words(error.__cause__ or error, file_of(module)))
 
 
-async def status(chat: Conversation) -> WorkflowExecutionStatus | None:
-    return (await chat.handle.describe()).status
+class Talk(Conversation):
+    """A conversation with the reader's workflow."""
 
+    def __init__(self, chat: Conversation, lab: OwnLab) -> None:
+        vars(self).update(vars(chat))
+        self.lab = lab
 
-async def _pending(chat: Conversation) -> Sequence[Any]:
-    return (await chat.handle.describe()).raw_description.pending_activities
+    async def says(self, text: str) -> str:
+        """Sends a message and returns the reply. Raises `Stuck` or `NoReply` as soon as there will be none."""
+        before = {pending.activity_id for pending in await self._activities_pending()}
+        reply = asyncio.ensure_future(self.begin(text, timeout=on_this_machine(REPLY_SECONDS)))
+        while not reply.done():
+            await asyncio.wait([reply], timeout=0.2)
+            if not reply.done():
+                await self.stop_if_stuck()
+                await self._stop_if_in_vain(text, before)
+        try:
+            answer = reply.result()
+        except LabError as error:
+            if await self.status() == WorkflowExecutionStatus.COMPLETED:
+                raise NoReply(f"""{quoted(text)} got no reply: `run` had returned, and that ended the conversation.
+                    `run` has to wait until `close` has been called.""") from None
+            raise NoReply(f"{quoted(text)} got no reply. {own_part(str(error))}") from None
+        if not isinstance(answer, str) or not answer.strip():
+            raise NoReply(f"{quoted(text)} got {answer!r} as a reply: `send` returns the agent's text.")
+        return answer
 
+    async def ends(self, otherwise: str = "") -> None:
+        """Closes the conversation. If it does not end, `otherwise` says what that means."""
+        ending = asyncio.create_task(self.close(timeout=on_this_machine(REPLY_SECONDS / 2)))
+        await self.wait_for(ending)
+        try:
+            ending.result()
+        except LabError as error:
+            if "has not ended" in str(error):
+                otherwise = (
+                    otherwise
+                    or """The conversation was closed and does not end: `run` has to wait until
+                    `close` has been called, and then return."""
+                )
+            badly = f"The conversation was closed and did not end well. {own_part(str(error))}"
+            raise NotYet(otherwise or badly) from None
 
-async def _stop_if_in_vain(chat: Conversation, text: str, before: set[str]) -> None:
-    """Raises `NoReply` when one of the workflow's activities has failed twice: nobody here is going to fix it.
+    async def wait_for(self, task: asyncio.Task[Any], seconds: float = math.inf) -> bool:
+        """Whether it is done within that time. Raises `Stuck` as soon as the workflow's own code raises."""
+        end = asyncio.get_running_loop().time() + seconds
+        while not task.done() and asyncio.get_running_loop().time() < end:
+            await asyncio.wait([task], timeout=0.2)
+            if not task.done():
+                await self.stop_if_stuck()
+        in_time = task.done()
+        task.cancel()
+        return in_time
 
-    Not one that was there `before` the message: a duty of an earlier turn may be held up by an outage.
-    """
-    for pending in await _pending(chat):
-        name = pending.activity_type.name
-        if pending.activity_id in before or name == MODEL_CALL:
-            continue
-        if pending.attempt > 2 and pending.HasField("last_failure"):
-            failure = pending.last_failure
-            kind = failure.application_failure_info.type
-            raise NoReply(f"""{quoted(text)} got no reply: {name} fails and is tried again, and again. Its error is
-                {kind}: {shortened(failure.message).rstrip(".")}.""")
+    async def stop_if_stuck(self) -> None:
+        """Raises `Stuck` with the first failure of the workflow's task that its history records."""
+        description = await self.handle.describe()
+        if description.raw_description.pending_workflow_task.attempt < 2:
+            return
+        for event in (await self.history()).events:
+            if event.HasField("workflow_task_failed_event_attributes"):
+                failure = event.workflow_task_failed_event_attributes.failure
+                while failure.HasField("cause"):
+                    failure = failure.cause
+                kind = failure.application_failure_info.type
+                message = f"{kind}: {failure.message}" if kind else failure.message
+                raise Stuck(message, failure.stack_trace, file_of(self.lab.module))
 
+    async def _stop_if_in_vain(self, text: str, before: set[str]) -> None:
+        """Raises `NoReply` when one of the workflow's activities has failed twice: nobody here is going to fix it.
 
-async def close(chat: Conversation, module: Any) -> None:
-    """Ends a conversation."""
-    ending = asyncio.create_task(chat.close(timeout=on_this_machine(REPLY_SECONDS / 2)))
-    await wait_for(ending, chat, module)
-    try:
-        ending.result()
-    except LabError as error:
-        if "has not ended" in str(error):
-            raise NotYet("""The conversation was closed and does not end: `run` has to wait until `close` has been
-                called, and then return.""") from None
-        raise NotYet(f"The conversation was closed and did not end well. {own_part(str(error))}") from None
+        Not one that was there `before` the message: a duty of an earlier turn may be held up by an outage.
+        """
+        for pending in await self._activities_pending():
+            name = pending.activity_type.name
+            if pending.activity_id in before or name == MODEL_CALL:
+                continue
+            if pending.attempt > 2 and pending.HasField("last_failure"):
+                failure = pending.last_failure
+                kind = failure.application_failure_info.type
+                raise NoReply(f"""{quoted(text)} got no reply: {name} fails and is tried again, and again. Its
+                    error is {kind}: {shortened(failure.message).rstrip(".")}.""")
 
+    async def _activities_pending(self) -> Sequence[Any]:
+        return (await self.handle.describe()).raw_description.pending_activities
 
-async def wait_for(
-    task: asyncio.Task[Any], chat: Conversation, module: Any, seconds: float = math.inf
-) -> bool:
-    """Whether it is done within that time. Raises `Stuck` as soon as the workflow's own code raises."""
-    end = asyncio.get_running_loop().time() + seconds
-    while not task.done() and asyncio.get_running_loop().time() < end:
-        await asyncio.wait([task], timeout=0.2)
-        if not task.done():
-            await stop_if_stuck(chat, module)
-    in_time = task.done()
-    task.cancel()
-    return in_time
+    async def status(self) -> WorkflowExecutionStatus | None:
+        return (await self.handle.describe()).status
 
+    async def rows(self, activity_type: str) -> pd.DataFrame:
+        """The rows of one activity in its record, with times."""
+        record = await self.activities(times=True)
+        return record[record.activity == activity_type]
 
-async def stop_if_stuck(chat: Conversation, module: Any) -> None:
-    """Raises `Stuck` with the first failure of the workflow's task that its history records."""
-    description = await chat.handle.describe()
-    if description.raw_description.pending_workflow_task.attempt < 2:
-        return
-    for event in (await chat.history()).events:
-        if event.HasField("workflow_task_failed_event_attributes"):
-            failure = event.workflow_task_failed_event_attributes.failure
-            while failure.HasField("cause"):
-                failure = failure.cause
-            kind = failure.application_failure_info.type
-            message = f"{kind}: {failure.message}" if kind else failure.message
-            raise Stuck(message, failure.stack_trace, file_of(module))
-
-
-# Reading the record
-
-
-async def rows_of(chat: Conversation, activity_type: str) -> pd.DataFrame:
-    """The rows of one activity in a conversation's record, with times."""
-    record = await chat.activities(times=True)
-    return record[record.activity == activity_type]
-
-
-def last_input(record: pd.DataFrame) -> list[dict[str, Any]]:
-    """The items that the last model call of a record was given."""
-    given = record[record.activity == MODEL_CALL].input.iloc[-1][0]["input"]
-    return given if isinstance(given, list) else []
-
-
-def quoted(text: str, limit: int = 70) -> str:
-    return f"“{shortened(text, limit)}”"
+    async def last_input(self) -> list[dict[str, Any]]:
+        """The items that its last model call was given."""
+        given = (await self.rows(MODEL_CALL)).input.iloc[-1][0]["input"]
+        return given if isinstance(given, list) else []
 
 
 def own_part(error: str) -> str:

@@ -1,7 +1,7 @@
 """What a check answers."""
 
 import textwrap
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 
 class NotYet(Exception):
@@ -39,9 +39,6 @@ class Verdict:
     def passed(self) -> bool:
         return self.outcome == "passed"
 
-    def with_hint(self, hint: str) -> "Verdict":
-        return replace(self, hint=hint)
-
     def __str__(self) -> str:
         label = {"passed": "Passed: ", "not yet": "Not yet: "}.get(self.outcome, "")
         return "\n".join(filled(part) for part in (label + self.text, self.printed, self.hint) if part)
@@ -62,3 +59,7 @@ def shortened(text: str, limit: int = 160) -> str:
     """One line of at most `limit` characters."""
     line = one_line(text)
     return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def quoted(text: str, limit: int = 70) -> str:
+    return f"“{shortened(text, limit)}”"
