@@ -6,6 +6,7 @@ the model was asked, for the course's desk and for one whose whole turn is a sin
 
 import asyncio
 import contextlib
+import functools
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -28,15 +29,8 @@ from course.models import OfflineModel
 from tests.lab_helpers import attempts
 
 MODEL = "invoke_model_activity"
-ACTIVITIES = (
-    MODEL,
-    "look_up_order",
-    "check_stock",
-    "save_to_database",
-    "send_notification",
-    "process_batch",
-    "generate_report",
-)
+ACTIVITIES = (MODEL, "look_up_order", "check_stock", "save_to_database", "send_notification")
+ACTIVITIES += ("process_batch", "generate_report")
 OTHERWISE = ("file", "details")
 """What is another in every conversation: the report's name, and when a turn was."""
 
@@ -179,21 +173,14 @@ class WholeTurns:
     @activity.defn(name="whole_turn")
     async def whole_turn(self, task_id: str, text: str) -> str:
         def tool(step: Any) -> Any:
+            @functools.wraps(step)
             def run(argument: str) -> str:
                 self.meet(task_id, step.__name__)
                 return step(argument)
 
-            return run
+            return function_tool(run, failure_error_function=None)
 
-        def look_up_order(order_id: str) -> str:
-            """Look up an order of the shop."""
-            return tool(activities.look_up_order)(order_id)
-
-        def check_stock(plant: str) -> str:
-            """Check how many of a plant are in stock."""
-            return tool(activities.check_stock)(plant)
-
-        tools = [function_tool(one, failure_error_function=None) for one in (look_up_order, check_stock)]
+        tools = [tool(activities.look_up_order), tool(activities.check_stock)]
         agent = Agent(name="Juniper", instructions=INSTRUCTIONS, model=self.model, tools=tools)
         answer = str((await Runner.run(agent, text)).final_output)
         self.meet(task_id, "save_to_database")
@@ -248,8 +235,3 @@ SAVED_BY = (
     {"save_to_database": 7, "send_notification": 7},
 )
 """Plans worth reporting."""
-
-
-async def model_calls_saved() -> list[tuple[Plan, int, int]]:
-    """For each plan of `SAVED_BY`: how often the course's desk asked the model, and how often the naive one."""
-    return [(plan, *await model_calls_of(plan)) for plan in SAVED_BY]

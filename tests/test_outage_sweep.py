@@ -58,11 +58,8 @@ def test_the_sample_meets_every_activity() -> None:
 @pytest.mark.parametrize(
     ("plan", "ours", "naive"),
     [
-        (
-            {"save_to_database": 2},
-            5,
-            15,
-        ),  # five calls in three turns; each failure asks for the whole turn again
+        # Five calls in three turns; each failure asks for the whole turn again.
+        ({"save_to_database": 2}, 5, 15),
         ({"look_up_order": 2, "send_notification": 1}, 5, 12),
     ],
 )

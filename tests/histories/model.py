@@ -1,8 +1,7 @@
-"""The tests' model: it does what the customer's message says, in JSON, and nothing else.
+"""The tests' model: it does what the customer's message says, a script of `playing.py`, and nothing else.
 
-A message is a list of steps. A step that is a list is a list of tool calls, `["look_up", {"order": 1}]`; a
-step that is a string is the answer. Where the conversation stands is read off the conversation itself, so
-that a retried call gets the same answer, as from a model that thinks.
+Where the conversation stands is read off the conversation itself, so that a retried call gets the same
+answer, as from a model that thinks.
 """
 
 import itertools
@@ -19,6 +18,8 @@ from openai.types.responses import (
     ResponseOutputMessage,
     ResponseOutputText,
 )
+
+from tests.histories.playing import next_step
 
 
 class ScriptedModel(Model):
@@ -48,13 +49,10 @@ class ScriptedModel(Model):
         said_last = max(n for n, item in enumerate(items) if item.get("role") == "user")
         steps = json.loads(items[said_last]["content"])
         answered = sum(item.get("type") == "function_call_output" for item in items[said_last:])
-        for step in steps:
-            if isinstance(step, str):
-                return [_message(step)]
-            if answered < len(step):
-                return [self._call(name, arguments) for name, arguments in step]
-            answered -= len(step)
-        return [_message("Done.")]
+        step = next_step(steps, answered)
+        if isinstance(step, str):
+            return [_message(step)]
+        return [self._call(name, arguments) for name, arguments in step]
 
     def _call(self, name: str, arguments: Any) -> ResponseFunctionToolCall:
         number = next(self._numbers)

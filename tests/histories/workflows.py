@@ -21,14 +21,8 @@ with workflow.unsafe.imports_passed_through():
     from temporalio.openai_agents.workflow import activity_as_tool, stateless_mcp_server
 
     from tests.histories import activities as acts
-    from tests.histories.ledger import SHORT, Ledger, hand
-
-
-async def step(activity: Callable, *args: Any, **options: Any) -> Any:
-    """An activity, scheduled by whoever calls this."""
-    return await workflow.execute_activity(
-        activity, args=args, start_to_close_timeout=options.pop("start_to_close_timeout", SHORT), **options
-    )
+    from tests.histories.conversation import SHORT, Conversation, UntilClosed, step, two_steps
+    from tests.histories.ledger import hand
 
 
 async def ask(agent: Agent, text: str, **options: Any) -> str:
@@ -38,32 +32,11 @@ async def ask(agent: Agent, text: str, **options: Any) -> str:
 def agent_tool(activity: Callable, **changes: Any) -> FunctionTool:
     """The activity as the model's tool; `changes` replace what the model sees (its name, say)."""
     tool = activity_as_tool(activity, start_to_close_timeout=SHORT, **changes.pop("options", {}))
-    invoke = tool.on_invoke_tool
-
-    async def on_invoke(context: Any, arguments: str) -> Any:
-        with hand("agent"):
-            return await invoke(context, arguments)
-
-    return dataclasses.replace(tool, on_invoke_tool=on_invoke, **changes)
-
-
-class Conversation(Ledger):
-    """What most of the workflows share: it runs until it is told to close."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.closed = False
-
-    @workflow.signal
-    def close(self) -> None:
-        self.closed = True
-
-    async def until_closed(self) -> None:
-        await workflow.wait_condition(lambda: self.closed and workflow.all_handlers_finished())
+    return dataclasses.replace(tool, on_invoke_tool=hand("agent")(tool.on_invoke_tool), **changes)
 
 
 @workflow.defn
-class BothHands(Conversation):
+class BothHands(UntilClosed):
     """The same activity with equal arguments, by the agent and by the workflow: after, before and beside it."""
 
     @workflow.run
@@ -90,13 +63,7 @@ class BothHands(Conversation):
 class InOneTrace(Conversation):
     """As BothHands, but the workflow opens a trace of its own around everything: the header tells nothing."""
 
-    @workflow.run
-    async def run(self) -> None:
-        await self.until_closed()
-
-    @workflow.update
-    async def send(self, text: str) -> str:
-        self.open_turn()
+    async def turn(self, text: str) -> str:
         agent = Agent(name="desk", tools=[agent_tool(acts.record), agent_tool(acts.look_up)])
         with trace("the whole turn"):
             await step(acts.record, "x")
@@ -110,13 +77,7 @@ class InOneTrace(Conversation):
 class ParallelCalls(Conversation):
     """Several calls in one answer of the model, two of them equal; then the workflow's own step."""
 
-    @workflow.run
-    async def run(self) -> None:
-        await self.until_closed()
-
-    @workflow.update
-    async def send(self, text: str) -> str:
-        self.open_turn()
+    async def turn(self, text: str) -> str:
         agent = Agent(name="desk", tools=[agent_tool(acts.look_up), agent_tool(acts.record)])
         reply = await ask(agent, text)
         await asyncio.gather(step(acts.look_up, 1), step(acts.record, "x"))
@@ -127,13 +88,7 @@ class ParallelCalls(Conversation):
 class Handoffs(Conversation):
     """A second agent takes over, and calls a tool of its own; the turn is in a trace of the workflow's."""
 
-    @workflow.run
-    async def run(self) -> None:
-        await self.until_closed()
-
-    @workflow.update
-    async def send(self, text: str) -> str:
-        self.open_turn()
+    async def turn(self, text: str) -> str:
         money = Agent(name="money", handoff_description="For refunds", tools=[agent_tool(acts.refund)])
         desk = Agent(name="desk", handoffs=[money], tools=[agent_tool(acts.look_up)])
         with trace("turn"):
@@ -146,20 +101,13 @@ class Handoffs(Conversation):
 class ToolOfTwo(Conversation):
     """A function tool whose code runs two activities, one of them also a tool of the model's."""
 
-    @workflow.run
-    async def run(self) -> None:
-        await self.until_closed()
-
-    @workflow.update
-    async def send(self, text: str) -> str:
-        self.open_turn()
-
+    async def turn(self, text: str) -> str:
         @function_tool
+        @hand("tool")
         async def cancel_order(order: int) -> str:
             """Cancel an order, and tell the customer."""
-            with hand("tool"):
-                await step(acts.refund, order)
-                return await step(acts.notify, f"order {order} is cancelled")
+            await step(acts.refund, order)
+            return await step(acts.notify, f"order {order} is cancelled")
 
         agent = Agent(name="desk", tools=[cancel_order, agent_tool(acts.notify), agent_tool(acts.look_up)])
         reply = await ask(agent, text)
@@ -171,26 +119,10 @@ class ToolOfTwo(Conversation):
 class AgentsAsTools(Conversation):
     """An agent that is a tool of another: the inner one's calls run while the outer's call is open."""
 
-    @workflow.run
-    async def run(self) -> None:
-        await self.until_closed()
-
-    @workflow.update
-    async def send(self, text: str) -> str:
-        self.open_turn()
-
-        @function_tool
-        async def two_steps(order: int) -> str:
-            """Two activities."""
-            with hand("tool"):
-                await step(acts.refund, order)
-                return await step(acts.notify, "told")
-
-        inner = Agent(name="researcher", tools=[agent_tool(acts.look_up), two_steps])
-        outer = Agent(
-            name="desk",
-            tools=[inner.as_tool("research", "Find something out"), agent_tool(acts.record)],
-        )
+    async def turn(self, text: str) -> str:
+        inner = Agent(name="researcher", tools=[agent_tool(acts.look_up), function_tool(two_steps)])
+        tools = [inner.as_tool("research", "Find something out"), agent_tool(acts.record)]
+        outer = Agent(name="desk", tools=tools)
         reply = await ask(outer, text)
         await step(acts.look_up, 1)
         return reply
@@ -200,13 +132,7 @@ class AgentsAsTools(Conversation):
 class Renamed(Conversation):
     """Activities under other names than their tools', defaults, numbers as text, an object."""
 
-    @workflow.run
-    async def run(self) -> None:
-        await self.until_closed()
-
-    @workflow.update
-    async def send(self, text: str) -> str:
-        self.open_turn()
+    async def turn(self, text: str) -> str:
         agent = Agent(
             name="desk",
             tools=[
@@ -224,13 +150,7 @@ class Renamed(Conversation):
 class CannotTell(Conversation):
     """A renamed activity without a docstring, as a tool: nothing ties it to the call but its arguments."""
 
-    @workflow.run
-    async def run(self) -> None:
-        await self.until_closed()
-
-    @workflow.update
-    async def send(self, text: str) -> str:
-        self.open_turn()
+    async def turn(self, text: str) -> str:
         agent = Agent(
             name="desk",
             tools=[agent_tool(acts.undocumented), agent_tool(acts.look_up, options={"summary": "Find it"})],
@@ -244,19 +164,12 @@ class CannotTell(Conversation):
 class LocalActivities(Conversation):
     """Local activities, beside ordinary ones; the model's calls may be local too (the plugin's setting)."""
 
-    @workflow.run
-    async def run(self) -> None:
-        await self.until_closed()
-
-    @workflow.update
-    async def send(self, text: str) -> str:
-        self.open_turn()
-
+    async def turn(self, text: str) -> str:
         @function_tool
+        @hand("tool")
         async def note(order: int) -> str:
             """Note something down, in the worker itself."""
-            with hand("tool"):
-                return await self.here(acts.notify, f"order {order}")
+            return await self.here(acts.notify, f"order {order}")
 
         agent = Agent(name="desk", tools=[note, agent_tool(acts.look_up)])
         reply = await ask(agent, text)
@@ -277,22 +190,8 @@ class Streaming(Conversation):
         super().__init__()
         self.stream = WorkflowStream()
 
-    @workflow.run
-    async def run(self) -> None:
-        await self.until_closed()
-
-    @workflow.update
-    async def send(self, text: str) -> str:
-        self.open_turn()
-
-        @function_tool
-        async def two_steps(order: int) -> str:
-            """Two activities."""
-            with hand("tool"):
-                await step(acts.refund, order)
-                return await step(acts.notify, "told")
-
-        agent = Agent(name="desk", tools=[agent_tool(acts.record), two_steps])
+    async def turn(self, text: str) -> str:
+        agent = Agent(name="desk", tools=[agent_tool(acts.record), function_tool(two_steps)])
         result = Runner.run_streamed(agent, text)
         async for _ in result.stream_events():
             pass
@@ -301,7 +200,7 @@ class Streaming(Conversation):
 
 
 @workflow.defn
-class Signals(Conversation):
+class Signals(UntilClosed):
     """Messages as signals, answered in the signal's handler."""
 
     @workflow.run
@@ -317,7 +216,7 @@ class Signals(Conversation):
 
 
 @workflow.defn
-class Mailbox(Conversation):
+class Mailbox(UntilClosed):
     """Messages as signals that only fill a queue; the workflow's main function answers them, one by one."""
 
     def __init__(self) -> None:
@@ -359,9 +258,7 @@ class ContinuesAsNew(Conversation):
             workflow.continue_as_new(args=[self.lines, self.turns])
         await step(acts.record, "the end")
 
-    @workflow.update
-    async def send(self, text: str) -> str:
-        self.open_turn()
+    async def turn(self, text: str) -> str:
         async with self.lock:
             reply = await ask(Agent(name="desk", tools=[agent_tool(acts.look_up)]), text)
             await step(acts.record, "x")
@@ -384,18 +281,12 @@ class Approvals(Conversation):
         super().__init__()
         self.waiting: Any = None  # the agents.RunState of the run that was interrupted
 
-    @workflow.run
-    async def run(self) -> None:
-        await self.until_closed()
-
     def agent(self) -> Agent:
         return Agent(
             name="desk", tools=[agent_tool(acts.refund, needs_approval=True), agent_tool(acts.look_up)]
         )
 
-    @workflow.update
-    async def send(self, text: str) -> str:
-        self.open_turn()
+    async def turn(self, text: str) -> str:
         result = await Runner.run(self.agent(), text)
         await step(acts.record, "x")
         if result.interruptions:
@@ -427,12 +318,8 @@ class Audit(RunHooks):
 
 
 @workflow.defn
-class Hooks(Conversation):
+class Hooks(UntilClosed):
     """Run hooks around the model's tool call; and an agent that stops at its first tool's result."""
-
-    @workflow.run
-    async def run(self) -> None:
-        await self.until_closed()
 
     @workflow.update
     async def send(self, text: str, stop: bool) -> str:
@@ -459,13 +346,7 @@ class Eager(RunHooks):
 class EagerHooks(Conversation):
     """A run hook that runs the tool's own activity, with the call's arguments, before the tool does."""
 
-    @workflow.run
-    async def run(self) -> None:
-        await self.until_closed()
-
-    @workflow.update
-    async def send(self, text: str) -> str:
-        self.open_turn()
+    async def turn(self, text: str) -> str:
         return await ask(Agent(name="desk", tools=[agent_tool(acts.look_up)]), text, hooks=Eager())
 
 
@@ -478,12 +359,10 @@ class OwnLoop(Conversation):
         await step(acts.notify, "open")
         await self.until_closed()
 
-    @workflow.update
-    async def send(self, text: str) -> str:
-        self.open_turn()
+    async def turn(self, text: str) -> str:
         await step(acts.record, "before")
         while call := await step(acts.plan, text):
-            with hand("agent"):
+            async with hand("agent"):
                 text = await step(call["tool"], *call["args"].values())
         return await step(acts.record, "after")
 
@@ -492,20 +371,13 @@ class OwnLoop(Conversation):
 class SharedName(Conversation):
     """A function tool that shares its activity's name and arguments, and then runs another."""
 
-    @workflow.run
-    async def run(self) -> None:
-        await self.until_closed()
-
-    @workflow.update
-    async def send(self, text: str) -> str:
-        self.open_turn()
-
+    async def turn(self, text: str) -> str:
         @function_tool
+        @hand("tool")
         async def refund(order: int) -> str:
             """Give the money back, and say so."""
-            with hand("tool"):
-                await step(acts.refund, order)
-                return await step(acts.notify, "told")
+            await step(acts.refund, order)
+            return await step(acts.notify, "told")
 
         reply = await ask(Agent(name="desk", tools=[refund]), text)
         await step(acts.notify, "told")
@@ -524,9 +396,7 @@ class Troubles(Conversation):
         )
         await workflow.sleep(timedelta(milliseconds=50))
 
-    @workflow.update
-    async def send(self, text: str) -> str:
-        self.open_turn()
+    async def turn(self, text: str) -> str:
         await step(acts.fails_twice, text)
         once = RetryPolicy(maximum_attempts=1)
         for activity, options in (
@@ -554,13 +424,7 @@ class Troubles(Conversation):
 class Outage(Conversation):
     """A service that is down until the virtual clock has moved on: two retries, hours apart."""
 
-    @workflow.run
-    async def run(self) -> None:
-        await self.until_closed()
-
-    @workflow.update
-    async def send(self, text: str) -> str:
-        self.open_turn()
+    async def turn(self, text: str) -> str:
         reply = await ask(Agent(name="desk", tools=[agent_tool(acts.look_up)]), text)
         await step(
             acts.fails_twice,
@@ -584,13 +448,7 @@ class Helper:
 class Family(Conversation):
     """A child workflow and a timer: rows of the event table, not of the activity table."""
 
-    @workflow.run
-    async def run(self) -> None:
-        await self.until_closed()
-
-    @workflow.update
-    async def send(self, text: str) -> str:
-        self.open_turn()
+    async def turn(self, text: str) -> str:
         await workflow.sleep(timedelta(milliseconds=10))
         await workflow.execute_child_workflow(Helper.run, id=workflow.info().workflow_id + "-child")
         return await step(acts.record, text)
@@ -600,41 +458,8 @@ class Family(Conversation):
 class ToolServer(Conversation):
     """Tools of an MCP server, reached through the plugin's own activities."""
 
-    @workflow.run
-    async def run(self) -> None:
-        await self.until_closed()
-
-    @workflow.update
-    async def send(self, text: str) -> str:
-        self.open_turn()
+    async def turn(self, text: str) -> str:
         server = stateless_mcp_server("plants")
         reply = await ask(Agent(name="desk", mcp_servers=[server]), text)
         await step(acts.record, "x")
         return reply
-
-
-ALL = [
-    BothHands,
-    InOneTrace,
-    ParallelCalls,
-    Handoffs,
-    ToolOfTwo,
-    AgentsAsTools,
-    Renamed,
-    CannotTell,
-    LocalActivities,
-    Streaming,
-    Signals,
-    Mailbox,
-    ContinuesAsNew,
-    Approvals,
-    Hooks,
-    EagerHooks,
-    OwnLoop,
-    SharedName,
-    Troubles,
-    Outage,
-    Helper,
-    Family,
-    ToolServer,
-]

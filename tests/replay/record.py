@@ -22,7 +22,7 @@ from temporalio.client import Schedule, ScheduleActionStartWorkflow, ScheduleSpe
 from course.lab import Conversation, Lab, everything, runs_of_schedule
 from course.lessons import lesson_09
 from course.models import Mistakes
-from tests.histories.record import scrub
+from tests.histories.playing import scrub, write
 from tests.suggesting import suggesting_server
 
 RECORDED = Path(__file__).parent / "recorded"
@@ -148,11 +148,8 @@ def talk(workflow_class: str, name: str, *messages: str) -> None:
     SCENARIOS[name] = workflow_class, play
 
 
-ORDER, LIGHT, REFUND = (
-    "Where is order 1042?",
-    "How much light does a Monstera need?",
-    "Please refund order 1042.",
-)
+ORDER, LIGHT = "Where is order 1042?", "How much light does a Monstera need?"
+REFUND = "Please refund order 1042."
 talk("HelloWorkflow", "hello", "Hello!", LIGHT)
 talk("MessageAloneWorkflow", "forgetful", "Hello!", LIGHT)
 talk("ToolsWorkflow", "tools", ORDER, LIGHT, "Do you have a Ficus, and where is order 1043?")
@@ -207,14 +204,9 @@ talk("ProcessTimerWorkflow", "timer", "Where is my order?", ORDER)
 talk("SweptWorkflow", "swept", "Where is my order?", ORDER)
 
 
-def on_schedule(workflow_class: str, name: str, *arguments: Any) -> None:
-    """A scenario of a workflow that nobody talks to."""
-    SCENARIOS[name] = workflow_class, arguments
-
-
-on_schedule("SweepWorkflow", "sweep")
-on_schedule("WeeklyReportWorkflow", "weekly_report")
-on_schedule("CleanupWorkflow", "cleanup", 90)
+SCENARIOS["sweep"] = "SweepWorkflow", ()
+SCENARIOS["weekly_report"] = "WeeklyReportWorkflow", ()
+SCENARIOS["cleanup"] = "CleanupWorkflow", (90,)
 
 
 @scenario("GrowingWorkflow")
@@ -361,17 +353,6 @@ async def record_scheduled(lab: Lab, code: type, arguments: tuple[Any, ...]) -> 
     return scrub((await handle.fetch_history()).to_json_dict())
 
 
-def write(name: str, workflow_class: str, runs: list[dict[str, Any]]) -> None:
-    """One event a line: a person can read the difference between two recordings."""
-
-    def compact(value: Any) -> str:
-        return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-
-    texts = ['{"events":[\n' + ",\n".join(map(compact, run["events"])) + "\n]}" for run in runs]
-    text = f'{{"workflow":{compact(workflow_class)},\n"runs":[\n' + ",\n".join(texts) + "\n]}\n"
-    (RECORDED / f"{name}.json").write_text(text)
-
-
 def without_recording() -> list[str]:
     """The workflows that have neither a scenario nor a reason for having none."""
     recorded = {workflow_class for workflow_class, _ in SCENARIOS.values()}
@@ -381,7 +362,6 @@ def without_recording() -> list[str]:
 async def main(names: list[str]) -> None:
     if unknown := set(names) - set(SCENARIOS):
         sys.exit(f"No scenario is called {', '.join(sorted(unknown))}. There are: {', '.join(SCENARIOS)}.")
-    RECORDED.mkdir(exist_ok=True)
     for name in names or [name for name in SCENARIOS if not (RECORDED / f"{name}.json").exists()]:
         async with AsyncExitStack() as stack:
             address = None
@@ -389,7 +369,7 @@ async def main(names: list[str]) -> None:
                 address = await stack.enter_async_context(suggesting_server(SUGGESTS[name]))
             lab = await stack.enter_async_context(await Lab.start(ui=False, address=address))
             runs = await record(lab, *SCENARIOS[name])
-        write(name, SCENARIOS[name][0], runs)
+        write(RECORDED / f"{name}.json", {"workflow": SCENARIOS[name][0], "runs": runs})
         print(f"{name}: {sum(len(run['events']) for run in runs)} events", flush=True)
     if missing := without_recording():
         print(f"Without a recording: {', '.join(missing)}. Add a scenario to {Path(__file__).name}.")

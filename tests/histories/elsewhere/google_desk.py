@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections.abc import AsyncGenerator
-from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
@@ -17,8 +16,11 @@ with workflow.unsafe.imports_passed_through():
     from temporalio.google_adk import GoogleAdkPlugin, TemporalModel
     from temporalio.google_adk.workflow import activity_as_tool
 
-    from tests.histories.elsewhere.stage import Desk, acts, next_step, play, script, two_steps
+    from tests.histories import activities as acts
+    from tests.histories.conversation import SHORT, two_steps
+    from tests.histories.elsewhere.stage import Desk, play
     from tests.histories.ledger import hand
+    from tests.histories.playing import next_step, script
 
 
 class Scripted(BaseLlm):
@@ -53,29 +55,15 @@ LLMRegistry.register(Scripted)
 
 def tool(activity: Any) -> Any:
     """The activity as the model's tool, noted in the ledger as the model's doing."""
-    wrapped = activity_as_tool(activity, start_to_close_timeout=timedelta(seconds=20))
-
-    async def noted(*args: Any, **named: Any) -> Any:
-        with hand("agent"):
-            return await wrapped(*args, **named)
-
-    noted.__name__, noted.__doc__ = wrapped.__name__, wrapped.__doc__
-    noted.__signature__ = wrapped.__signature__
-    noted.__annotations__ = wrapped.__annotations__
-    return noted
+    return hand("agent")(activity_as_tool(activity, start_to_close_timeout=SHORT))
 
 
 @workflow.defn
 class GoogleDesk(Desk):
-    @workflow.run
-    async def run(self) -> None:
-        await self.until_closed()
-
     async def answer(self, text: str) -> str:
         tools = [tool(acts.look_up), tool(acts.stock), two_steps]
-        runner = InMemoryRunner(
-            Agent(name="desk", model=TemporalModel("scripted"), tools=tools), app_name="desk"
-        )
+        agent = Agent(name="desk", model=TemporalModel("scripted"), tools=tools)
+        runner = InMemoryRunner(agent, app_name="desk")
         session = await runner.session_service.create_session(app_name="desk", user_id="ada")
         said = types.Content(role="user", parts=[types.Part(text=text)])
         reply = ""
@@ -86,18 +74,17 @@ class GoogleDesk(Desk):
 
 
 if __name__ == "__main__":
+    both = [["look_up", {"order": 7}], ["stock", {"plant": "fern"}]]
     asyncio.run(
         play(
             "google_adk",
             "Google ADK: one call, two at once, a tool of two activities, no call",
             GoogleDesk,
-            [
-                script("Hello."),
-                script([["look_up", {"order": 7}]], "Packed."),
-                script([["look_up", {"order": 7}], ["stock", {"plant": "fern"}]], "Both."),
-                script([["two_steps", {"order": 7}]], "Cancelled."),
-                script("Bye."),
-            ],
-            [GoogleAdkPlugin()],
+            GoogleAdkPlugin(),
+            script("Hello."),
+            script([["look_up", {"order": 7}]], "Packed."),
+            script(both, "Both."),
+            script([["two_steps", {"order": 7}]], "Cancelled."),
+            script("Bye."),
         )
     )

@@ -14,7 +14,9 @@ with workflow.unsafe.imports_passed_through():
     from pydantic_ai.messages import ModelResponse, TextPart, ToolCallPart, ToolReturnPart, UserPromptPart
     from pydantic_ai.models.function import FunctionModel
 
-    from tests.histories.elsewhere.stage import Desk, next_step, play, script, two_steps
+    from tests.histories.conversation import two_steps
+    from tests.histories.elsewhere.stage import Desk, play
+    from tests.histories.playing import next_step, script
 
 
 def scripted(messages: list[Any], info: Any) -> ModelResponse:
@@ -54,10 +56,6 @@ agent = Agent(FunctionModel(scripted), name="desk", toolsets=toolsets, capabilit
 class PydanticDesk(Desk):
     __pydantic_ai_agents__ = (agent,)
 
-    @workflow.run
-    async def run(self) -> None:
-        await self.until_closed()
-
     async def answer(self, text: str) -> str:
         return (await agent.run(text)).output
 
@@ -68,13 +66,11 @@ if __name__ == "__main__":
             "pydantic_ai",
             "Pydantic AI: one call, two at once (one to an MCP server), a tool of two activities, no call",
             PydanticDesk,
-            [
-                script("Hello."),
-                script([["stock", {"plant": "fern"}]], "Three."),
-                script([["opening_hours", {}], ["water", {"plant": "fern"}]], "Both."),
-                script([["cancel_order", {"order": 7}]], "Cancelled."),
-                script("Bye."),
-            ],
-            [PydanticAIPlugin()],
+            PydanticAIPlugin(),
+            script("Hello."),
+            script([["stock", {"plant": "fern"}]], "Three."),
+            script([["opening_hours", {}], ["water", {"plant": "fern"}]], "Both."),
+            script([["cancel_order", {"order": 7}]], "Cancelled."),
+            script("Bye."),
         )
     )
