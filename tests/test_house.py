@@ -73,17 +73,22 @@ def run(code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
 
 
-def test_importing_course_loads_nothing_else() -> None:
-    """Workflows import `course` in the sandbox: an eager import of the lab would make every one fail."""
-    code = "import sys, course; print([m for m in sys.modules if m.startswith(('course.', 'temporalio', 'pandas'))])"
-    assert run(code).stdout.strip() == "[]"
+LOADS_NO = {
+    # Workflows import it in the sandbox: an eager import of the lab would make every one fail.
+    "course": "temporalio pandas",
+    # No more than the desk needs.
+    "course.models": "IPython aiosmtpd ipykernel matplotlib pandas psutil",
+    "course.history": "matplotlib",
+}
 
 
-def test_models_need_no_more_than_the_desk_does() -> None:
-    code = "import sys, course.models; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
-    loaded = run(code).stdout.split()
-    assert "course" in loaded
-    assert not {"IPython", "aiosmtpd", "ipykernel", "matplotlib", "pandas", "psutil"} & set(loaded)
+@pytest.mark.parametrize("name", LOADS_NO)
+def test_importing_a_part_loads_no_more_than_it_needs(name: str) -> None:
+    loaded = run(f"import sys, {name}; print(*sys.modules)").stdout.split()
+    assert name in loaded
+    assert not set(LOADS_NO[name].split()) & {module.partition(".")[0] for module in loaded}
+    if name == "course":
+        assert not [module for module in loaded if module.startswith("course.")]
 
 
 def test_windows_is_told_at_once_to_use_wsl() -> None:
@@ -161,21 +166,12 @@ def test_notebook_is_whole(path: Path) -> None:
             assert not [o for o in cell.outputs if o.output_type == "error"]
         assert not [o for o in cell.outputs if o.output_type == "stream" and o.name == "stderr"], cell.source
         assert "NBVAL" not in cell.source
-
-
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebook_says_nothing_of_this_machine(path: Path) -> None:
-    text = path.read_text()
+        # JupyterLab shows so much at a width of 1280 pixels, its file browser open.
+        assert not [line for line in cell.source.splitlines() if len(line) > 107]
+    text = path.read_text()  # says nothing of this machine
     assert not re.search(r"/tmp/|/home/|/root/|/Users/", text)
     assert not re.search(r"127\.0\.0\.1:\d+", text)
     assert not re.search(r"\b[0-9a-f]{8}-[0-9a-f]{4}-", text)
-
-
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
-def test_code_cells_need_no_scrolling(path: Path) -> None:
-    """107 characters: JupyterLab at a width of 1280 pixels, its file browser open."""
-    cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
-    assert not [line for cell in cells for line in cell.source.splitlines() if len(line) > 107]
 
 
 def test_there_are_notebooks() -> None:

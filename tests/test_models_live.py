@@ -126,9 +126,10 @@ async def test_a_name_speaks_to_the_endpoint_and_an_agents_own_name_wins(
     [
         status_error(429, "slow down"), status_error(403, "no"), openai.APITimeoutError(httpx2.Request("POST", "http://x")),
         ConnectionResetError("gone"), TimeoutError("late"), ApplicationError("mine", type="Mine"),
+        asyncio.CancelledError(),
     ],
 )  # fmt: skip
-async def test_what_may_come_back_is_left_to_the_retry_policy(error: Exception) -> None:
+async def test_what_may_come_back_and_cancellation_are_left_as_they_are(error: BaseException) -> None:
     with pytest.raises(type(error)) as raised:
         await attempt(GuardedModel(BrokenModel(error)), 50)
     assert raised.value is error
@@ -146,11 +147,6 @@ async def test_broken_code_is_given_up_at_the_fourth_attempt() -> None:
     assert (last.value.non_retryable, last.value.type) == (True, "KeyError")
     with pytest.raises(KeyError):  # outside an activity, Python's own ways
         await ask(guarded)
-
-
-async def test_cancellation_passes() -> None:
-    with pytest.raises(asyncio.CancelledError):
-        await attempt(GuardedModel(BrokenModel(asyncio.CancelledError())), 9)
 
 
 async def test_streams_are_guarded_too(key: str) -> None:
@@ -339,10 +335,3 @@ async def test_a_live_model_is_retried_and_its_key_is_in_no_history(
     assert isinstance(result, WorkflowFailureError)
     assert KEY not in text
     assert "provided: [key]" in json.dumps(json.loads(text), ensure_ascii=False)
-
-
-async def test_each_workflow_plays_the_script_from_the_start(server: WorkflowEnvironment) -> None:
-    model = OfflineModel(script=["one", "two"])
-    for workflow_id in ("first", "second"):
-        assert (await run(server, model, workflow_id))[0] == ["one", "two"]
-    assert (model.calls, model.attempts) == (4, 4)

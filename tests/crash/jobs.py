@@ -93,6 +93,3 @@ class Jobs(Scenario):
             "file": [f"week-{week(id)}"],
             "mail": [f"The weekly report is there: week-{week(id)}-"],
         }
-
-
-SCENARIO = Jobs()

@@ -1,8 +1,8 @@
 """What the tests' workflows share, whichever framework their agents are of."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from temporalio import workflow
 
@@ -28,7 +28,20 @@ async def two_steps(order: int) -> str:
 
 
 class UntilClosed(Ledger):
-    """It runs until it is told to close, and so does what inherits from it."""
+    """It runs until it is told to close, and so does what inherits from it. Its docstring says what it is recorded for."""
+
+    arguments: ClassVar[Sequence[Any]] = ()
+    messages: ClassVar[Sequence[str]] = ()
+    children: ClassVar[Sequence[type]] = ()
+    """Workflows that it starts."""
+    closes: ClassVar[bool] = True
+    """Whether its end is recorded, too."""
+
+    @classmethod
+    async def play(cls, stage: Any) -> None:
+        """What happens to it while it is recorded, from outside; `stage` is a `playing.Stage`."""
+        for message in cls.messages:
+            await stage.send(message)
 
     def __init_subclass__(cls) -> None:
         inherits_run(cls)

@@ -11,13 +11,8 @@ from typing import Any
 
 from agents import Model, ModelResponse, Usage
 from agents.items import TResponseStreamEvent
-from openai.types.responses import (
-    Response,
-    ResponseCompletedEvent,
-    ResponseFunctionToolCall,
-    ResponseOutputMessage,
-    ResponseOutputText,
-)
+from openai.types.responses import Response, ResponseCompletedEvent, ResponseFunctionToolCall
+from temporalio.openai_agents.testing import ResponseBuilders
 
 from tests.histories.playing import next_step
 
@@ -46,12 +41,10 @@ class ScriptedModel(Model):
 
     def _answer(self, input: Any) -> list[Any]:
         items = [{"role": "user", "content": input}] if isinstance(input, str) else list(input)
-        said_last = max(n for n, item in enumerate(items) if item.get("role") == "user")
-        steps = json.loads(items[said_last]["content"])
-        answered = sum(item.get("type") == "function_call_output" for item in items[said_last:])
-        step = next_step(steps, answered)
+        told = [i for i in items if i.get("role") == "user" or i.get("type") == "function_call_output"]
+        step = next_step(item.get("content") for item in told)
         if isinstance(step, str):
-            return [_message(step)]
+            return [ResponseBuilders.response_output_message(step)]
         return [self._call(name, arguments) for name, arguments in step]
 
     def _call(self, name: str, arguments: Any) -> ResponseFunctionToolCall:
@@ -64,13 +57,3 @@ class ScriptedModel(Model):
             type="function_call",
             status="completed",
         )
-
-
-def _message(text: str) -> ResponseOutputMessage:
-    return ResponseOutputMessage(
-        id="message",
-        content=[ResponseOutputText(text=text, annotations=[], type="output_text", logprobs=[])],
-        role="assistant",
-        status="completed",
-        type="message",
-    )

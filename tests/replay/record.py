@@ -17,12 +17,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from temporalio.client import Schedule, ScheduleActionStartWorkflow, ScheduleSpec
+from temporalio.client import Schedule, ScheduleActionStartWorkflow, ScheduleSpec, WorkflowHistory
 
 from course.lab import Conversation, Lab, everything, runs_of_schedule
 from course.lessons import lesson_09
 from course.models import Mistakes
-from tests.histories.playing import scrub, write
+from tests.histories.playing import write
 from tests.suggesting import suggesting_server
 
 RECORDED = Path(__file__).parent / "recorded"
@@ -51,13 +51,6 @@ class Stage:
     async def say(self, *messages: str) -> None:
         for message in messages:
             await self.chat.send(message)
-
-    async def misbehave(self, mistake: str, message: str) -> None:
-        self.lab.model.mistakes = Mistakes(**{mistake: 1})
-        try:
-            await self.say(message)
-        finally:
-            self.lab.model.mistakes = Mistakes()
 
     async def decide(self, number: int, verdict: dict[str, str]) -> Conversation:
         """About one of the conversation's refunds. Returns its approval, when that has ended."""
@@ -97,7 +90,9 @@ async def desk_open(stage: Stage) -> None:
 @scenario("ConversationWorkflow")
 async def desk_apologises(stage: Stage) -> None:
     for mistake in ("refuse", "invent", "loop", "malformed"):
-        await stage.misbehave(mistake, f"Where is order 1042? ({mistake})")
+        stage.lab.model.mistakes = Mistakes(**{mistake: 1})
+        await stage.say(f"Where is order 1042? ({mistake})")
+    stage.lab.model.mistakes = Mistakes()
     await stage.chat.close()
 
 
@@ -331,26 +326,26 @@ talk("UnpackedInRunWorkflow", "no_init", "Hello!", LIGHT, "Thanks!", "Hello!")
 # Recording
 
 
-async def record(lab: Lab, workflow_class: str, play: Play | tuple[Any, ...]) -> list[dict[str, Any]]:
+async def record(lab: Lab, workflow_class: str, play: Play | tuple[Any, ...]) -> list[WorkflowHistory]:
     """The runs of one conversation, the first first; or the run that a schedule started."""
-    if isinstance(play, tuple):
-        return [await record_scheduled(lab, CODE[workflow_class], play)]
     code = CODE[ASKED_BY.get(workflow_class, workflow_class)]
+    if isinstance(play, tuple):
+        return [await record_scheduled(lab, code, play)]
     if code not in everything.workflows():
         await lab.deploy(code)
     chat = await lab.converse(code, "ada")
     played = await play(Stage(lab, chat)) or chat
     await played.activities()  # quiet
-    return [scrub(run.to_json_dict()) for run in await played.record.histories()]
+    return await played.record.histories()
 
 
-async def record_scheduled(lab: Lab, code: type, arguments: tuple[Any, ...]) -> dict[str, Any]:
+async def record_scheduled(lab: Lab, code: type, arguments: tuple[Any, ...]) -> WorkflowHistory:
     action = ScheduleActionStartWorkflow(code.run, args=arguments, id="job", task_queue=lab.task_queue)
     schedule = await lab.client.create_schedule("job", Schedule(action=action, spec=ScheduleSpec()))
     await schedule.trigger()
     [run] = (await runs_of_schedule(lab.client, schedule, 1)).itertuples()
     handle = lab.client.get_workflow_handle(run.workflow, run_id=run.run_id)
-    return scrub((await handle.fetch_history()).to_json_dict())
+    return await handle.fetch_history()
 
 
 def without_recording() -> list[str]:
@@ -369,8 +364,8 @@ async def main(names: list[str]) -> None:
                 address = await stack.enter_async_context(suggesting_server(SUGGESTS[name]))
             lab = await stack.enter_async_context(await Lab.start(ui=False, address=address))
             runs = await record(lab, *SCENARIOS[name])
-        write(RECORDED / f"{name}.json", {"workflow": SCENARIOS[name][0], "runs": runs})
-        print(f"{name}: {sum(len(run['events']) for run in runs)} events", flush=True)
+        write(RECORDED / f"{name}.json", runs, workflow=SCENARIOS[name][0])
+        print(f"{name}: {sum(len(run.events) for run in runs)} events", flush=True)
     if missing := without_recording():
         print(f"Without a recording: {', '.join(missing)}. Add a scenario to {Path(__file__).name}.")
 

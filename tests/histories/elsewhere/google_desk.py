@@ -1,7 +1,6 @@
 """An agent of Google's ADK: activities as tools, and a tool of two activities."""
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -20,7 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from tests.histories.conversation import SHORT, two_steps
     from tests.histories.elsewhere.stage import Desk, play
     from tests.histories.ledger import hand
-    from tests.histories.playing import next_step, script
+    from tests.histories.playing import call, next_step, script
 
 
 class Scripted(BaseLlm):
@@ -31,16 +30,13 @@ class Scripted(BaseLlm):
     async def generate_content_async(
         self, llm_request: Any, stream: bool = False
     ) -> AsyncGenerator[LlmResponse, None]:
-        parts = [
-            (content.role, part)
+        told = [
+            part.text
             for content in llm_request.contents
             for part in content.parts
-            if part.text is None or content.role == "user"
+            if part.function_response or (content.role == "user" and part.text)
         ]
-        said_last = max(n for n, (role, part) in enumerate(parts) if role == "user" and part.text)
-        steps = json.loads(parts[said_last][1].text)
-        answered = sum(part.function_response is not None for _, part in parts[said_last:])
-        yield LlmResponse(content=types.Content(role="model", parts=_parts(next_step(steps, answered))))
+        yield LlmResponse(content=types.Content(role="model", parts=_parts(next_step(told))))
 
 
 def _parts(answer: Any) -> list[types.Part]:
@@ -60,6 +56,16 @@ def tool(activity: Any) -> Any:
 
 @workflow.defn
 class GoogleDesk(Desk):
+    """Google ADK: one call, two at once, a tool of two activities, no call."""
+
+    messages = (
+        script("Hello."),
+        script([call("look_up", order=7)], "Packed."),
+        script([call("look_up", order=7), call("stock", plant="fern")], "Both."),
+        script([call("two_steps", order=7)], "Cancelled."),
+        script("Bye."),
+    )
+
     async def answer(self, text: str) -> str:
         tools = [tool(acts.look_up), tool(acts.stock), two_steps]
         agent = Agent(name="desk", model=TemporalModel("scripted"), tools=tools)
@@ -74,17 +80,4 @@ class GoogleDesk(Desk):
 
 
 if __name__ == "__main__":
-    both = [["look_up", {"order": 7}], ["stock", {"plant": "fern"}]]
-    asyncio.run(
-        play(
-            "google_adk",
-            "Google ADK: one call, two at once, a tool of two activities, no call",
-            GoogleDesk,
-            GoogleAdkPlugin(),
-            script("Hello."),
-            script([["look_up", {"order": 7}]], "Packed."),
-            script(both, "Both."),
-            script([["two_steps", {"order": 7}]], "Cancelled."),
-            script("Bye."),
-        )
-    )
+    asyncio.run(play("google_adk", GoogleDesk, GoogleAdkPlugin()))

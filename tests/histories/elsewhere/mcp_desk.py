@@ -16,11 +16,19 @@ with workflow.unsafe.imports_passed_through():
     from tests.histories.conversation import SHORT, two_steps
     from tests.histories.elsewhere.stage import Desk, play
     from tests.histories.model import ScriptedModel
-    from tests.histories.playing import script
+    from tests.histories.playing import call, script
 
 
 @workflow.defn
 class McpDesk(Desk):
+    """The OpenAI Agents SDK and an MCP server: one call, three at once, a tool of two activities, no call."""
+
+    messages = (
+        script([call("water", plant="fern")], "Watered."),
+        script([call("water", plant="ivy", litres="2"), call("weather"), call("two_steps", order=7)], "All."),
+        script("Bye."),
+    )
+
     async def answer(self, text: str) -> str:
         server = temporal_mcp_server("garden")
         agent: Agent[Any] = Agent(name="desk", mcp_servers=[server], tools=[function_tool(two_steps)])
@@ -34,15 +42,4 @@ if __name__ == "__main__":
         model_provider=TestModelProvider(ScriptedModel()),
         mcp_servers={"garden": lambda: MCPServerStdio(process, name="garden")},
     )
-    three = [["water", {"plant": "ivy", "litres": "2"}], ["weather", {}], ["two_steps", {"order": 7}]]
-    asyncio.run(
-        play(
-            "mcp",
-            "The OpenAI Agents SDK and an MCP server: one call, three at once, a tool of two activities, no call",
-            McpDesk,
-            plugin,
-            script([["water", {"plant": "fern"}]], "Watered."),
-            script(three, "All."),
-            script("Bye."),
-        )
-    )
+    asyncio.run(play("mcp", McpDesk, plugin))

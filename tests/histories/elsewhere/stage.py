@@ -4,12 +4,11 @@ from pathlib import Path
 from typing import Any
 
 from temporalio import workflow
-from temporalio.client import Client, WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 
 from tests.histories import activities as acts
 from tests.histories.conversation import Conversation, step
-from tests.histories.playing import IDENTITY, SERVER, record, write
+from tests.histories.playing import IDENTITY, SERVER, record
 
 RECORDED = Path(__file__).parent / "recorded"
 
@@ -32,16 +31,8 @@ class Desk(Conversation):
         return reply
 
 
-async def play(name: str, about: str, desk: type[Desk], plugin: Any, *messages: str) -> None:
-    async def say(handle: WorkflowHandle) -> None:
-        for text in messages:
-            print(await handle.execute_update("send", text))
-
+async def play(name: str, desk: type[Desk], plugin: Any) -> None:
     async with await WorkflowEnvironment.start_local(
         identity=IDENTITY, dev_server_existing_path=SERVER, dev_server_log_level="error", ip="127.0.0.1"
     ) as environment:
-        client = Client(**environment.client.config() | {"plugins": [plugin]})
-        recording = await record(client, name, about, [desk], say)
-    write(RECORDED / f"{name}.json", recording)
-    for line in recording["truth"]:
-        print(*line)
+        await record(environment, RECORDED / f"{name}.json", desk, plugin)
