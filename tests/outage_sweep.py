@@ -211,12 +211,3 @@ async def model_calls_of(plan: Plan) -> tuple[int, int]:
         for text in MESSAGES:
             await until_there(chat, chat.begin(text, timeout=120))
         return len(ours.state["model calls"]), model.attempts - before
-
-
-SAVED_BY = (
-    {"look_up_order": 2},
-    {"save_to_database": 2},
-    {"send_notification": 2},
-    {"save_to_database": 7, "send_notification": 7},
-)
-"""Plans worth reporting."""

@@ -15,9 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from agents import set_trace_processors
-from agents.mcp import MCPServer
-from mcp.types import CallToolResult, TextContent
-from mcp.types import Tool as MCPTool
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import PayloadCodec
 from temporalio.openai_agents import ModelActivityParameters, OpenAIAgentsPlugin, StatelessMCPServerProvider
@@ -26,6 +23,7 @@ from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 
 from tests.histories import lives, workflows
 from tests.histories.conversation import SHORT, UntilClosed
+from tests.histories.elsewhere.mcp_desk import garden
 from tests.histories.model import ScriptedModel
 from tests.histories.playing import IDENTITY, SERVER, record
 
@@ -48,29 +46,6 @@ class Sealed(PayloadCodec):
             else p
             for p in payloads
         ]
-
-
-class PlantServer(MCPServer):
-    """One tool, in this process."""
-
-    name = "plants"
-
-    async def connect(self) -> None: ...
-
-    async def cleanup(self) -> None: ...
-
-    async def list_tools(self, run_context: Any = None, agent: Any = None) -> list[MCPTool]:
-        schema = {"type": "object", "properties": {"plant": {"type": "string"}}, "required": ["plant"]}
-        return [MCPTool(name="water", description="Water a plant", input_schema=schema)]
-
-    async def call_tool(self, tool_name: str, arguments: Any, meta: Any = None) -> CallToolResult:
-        return CallToolResult(content=[TextContent(type="text", text="wet")])
-
-    async def list_prompts(self) -> Any:
-        raise NotImplementedError
-
-    async def get_prompt(self, name: str, arguments: Any = None) -> Any:
-        raise NotImplementedError
 
 
 @dataclass
@@ -109,7 +84,7 @@ async def play(environment: WorkflowEnvironment, name: str) -> None:
     plugin = OpenAIAgentsPlugin(
         model_params=ModelActivityParameters(start_to_close_timeout=SHORT, **scene.model),
         model_provider=TestModelProvider(ScriptedModel()),
-        mcp_server_providers=[StatelessMCPServerProvider("plants", PlantServer)],
+        mcp_server_providers=[StatelessMCPServerProvider("plants", garden)],
     )
     converter = replace(environment.client.data_converter, payload_codec=scene.codec)
     path = RECORDED / f"{name}.json"

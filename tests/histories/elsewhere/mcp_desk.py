@@ -19,6 +19,11 @@ with workflow.unsafe.imports_passed_through():
     from tests.histories.playing import call, script
 
 
+def garden(*args: Any) -> MCPServerStdio:
+    process = {"command": sys.executable, "args": ["-m", "tests.histories.elsewhere.garden"]}
+    return MCPServerStdio(process, name="garden")
+
+
 @workflow.defn
 class McpDesk(Desk):
     """The OpenAI Agents SDK and an MCP server: one call, three at once, a tool of two activities, no call."""
@@ -36,10 +41,9 @@ class McpDesk(Desk):
 
 
 if __name__ == "__main__":
-    process = {"command": sys.executable, "args": ["-m", "tests.histories.elsewhere.garden"]}
     plugin = OpenAIAgentsPlugin(
         model_params=ModelActivityParameters(start_to_close_timeout=SHORT),
         model_provider=TestModelProvider(ScriptedModel()),
-        mcp_servers={"garden": lambda: MCPServerStdio(process, name="garden")},
+        mcp_servers={"garden": garden},
     )
     asyncio.run(play("mcp", McpDesk, plugin))
