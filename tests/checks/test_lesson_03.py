@@ -21,7 +21,7 @@ RUN = """result = await Runner.run(self.agent, text)
             answer = Answer(result.final_output, [], "answered")"""
 
 
-def catches(caught: str, answer: str = 'Answer("Sorry.", [], "apologised")') -> tuple[str, str]:
+def catches(caught: str, answer: str = 'Answer("Sorry.", [], "apologised")') -> tuple[tuple[str, str], ...]:
     own = f"""from agents import AgentsException, Runner
         from temporalio.exceptions import ActivityError
         from temporalio.openai_agents import AgentsWorkflowError
@@ -29,7 +29,7 @@ def catches(caught: str, answer: str = 'Answer("Sorry.", [], "apologised")') -> 
             {RUN}
         except {caught}:
             answer = {answer}"""
-    return ANSWERS, own
+    return (ANSWERS, own), ANSWER_IMPORT
 
 
 STARTER = "nothing runs save_to_database"
@@ -47,23 +47,17 @@ WRONG = {
     ),
     "a mistake in its own except": (
         "Your code raised: NameError: name 'sorry' is not defined (line",
-        catches("Exception", "sorry"),
-        ANSWER_IMPORT,
+        *catches("Exception", "sorry"),
     ),
     "without try": (
         "got no reply",
         (ANSWERS, f"from agents import Runner\n        if True:\n            {RUN}"),
         ANSWER_IMPORT,
     ),
-    "catches the SDK's errors only": (
-        "was refused by its provider for good",
-        catches("AgentsException"),
-        ANSWER_IMPORT,
-    ),
+    "catches the SDK's errors only": ("was refused by its provider for good", *catches("AgentsException")),
     "catches what ends the activity only": (
         "The conversation is frozen",
-        catches("(ActivityError, AgentsWorkflowError)"),
-        ANSWER_IMPORT,
+        *catches("(ActivityError, AgentsWorkflowError)"),
     ),
     "only on success": (
         "depends on more than that a message was accepted",
@@ -114,7 +108,7 @@ WRONG = {
 RIGHT = {
     "from the starter, with a plain dict and words of its own": (
         "Passed: ",
-        catches("Exception", '"Sorry, that went wrong."\n            outcome = "apologised"'),
+        *catches("Exception", '"Sorry, that went wrong."\n            outcome = "apologised"'),
         (
             'Answer(result.final_output, [], "answered")',
             'str(result.final_output)\n            outcome = "answered"',
@@ -125,11 +119,7 @@ RIGHT = {
         ),
         ("return answer.text", "return answer"),
     ),
-    "a try of its own": (
-        "Passed: ",
-        catches("(AgentsException, AgentsWorkflowError, ActivityError)"),
-        ANSWER_IMPORT,
-    ),
+    "a try of its own": ("Passed: ", *catches("(AgentsException, AgentsWorkflowError, ActivityError)")),
 }
 
 SAMPLE = {"as a tool", "only on success"}
