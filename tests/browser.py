@@ -32,9 +32,7 @@ def jupyterlab():
     [port] = free_ports(1)
     with tempfile.TemporaryDirectory() as folder:
         shutil.copytree(ROOT / "notebooks", f"{folder}/notebooks")
-        settings = Path(
-            folder, "settings", "@jupyterlab", "notebook-extension", "tracker.jupyterlab-settings"
-        )
+        settings = Path(folder, "settings/@jupyterlab/notebook-extension/tracker.jupyterlab-settings")
         settings.parent.mkdir(parents=True)
         settings.write_text('{"windowingMode": "none"}')  # draw every cell, also those out of view
         command = [str(Path(sys.executable).with_name("jupyter-lab")), "--no-browser", f"--port={port}"]
@@ -43,18 +41,11 @@ def jupyterlab():
             "--IdentityProvider.token=",
             f"--ServerApp.root_dir={folder}",
         ]
-        command += [
-            "--allow-root",
-            "--LabApp.news_url=",
-            "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-        ]
-        environment = {
-            **os.environ,
-            "JUPYTER_CONFIG_DIR": f"{folder}/config",
-            "JUPYTER_DATA_DIR": f"{folder}/data",
-        }
+        command += ["--allow-root", "--LabApp.news_url="]
+        command += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
+        own = {"JUPYTER_CONFIG_DIR": f"{folder}/config", "JUPYTER_DATA_DIR": f"{folder}/data"}
         with open(f"{folder}/log", "wb") as log:
-            process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+            process = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | own)
         try:
             address = f"http://127.0.0.1:{port}"
             while True:
@@ -89,9 +80,8 @@ def read_lesson(page, address: str, lesson: str, words: list[str]) -> None:
     box = figure.bounding_box()
     assert box, f"{lesson}: there is no figure on the page"
     assert box["width"] > 300, f"{lesson}: the figure is {box['width']:.0f} pixels wide"
-    errors = page.locator(
-        ".jp-OutputArea-output [data-mime-type='application/vnd.jupyter.stderr']"
-    ).all_inner_texts()
+    stderr = ".jp-OutputArea-output [data-mime-type='application/vnd.jupyter.stderr']"
+    errors = page.locator(stderr).all_inner_texts()
     assert all("Traceback" not in error for error in errors), f"{lesson}: {errors}"
     print(f"{lesson}: {len(tables)} tables and the figure are on the page.")
     if os.environ.get("README_PICTURES"):

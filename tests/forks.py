@@ -11,7 +11,6 @@ import sys
 import tempfile
 from importlib.metadata import EntryPoint
 from multiprocessing import forkserver, get_context
-from multiprocessing.process import BaseProcess
 from typing import Any
 
 from jupyter_client.connect import KernelConnectionInfo
@@ -52,37 +51,26 @@ class ForkedKernel(LocalProvisioner):
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
         arguments = (cmd[cmd.index("-f") :], kwargs["env"], kwargs.get("cwd") or os.getcwd())
-        process = FORKS.Process(target=run_kernel, args=arguments)
-        process.start()
-        self.process = Popen(process)
-        self.pid = self.pgid = process.pid
+        self.process = Kernel(target=run_kernel, args=arguments)
+        self.process.start()
+        self.pid = self.pgid = self.process.pid
         return self.connection_info
 
 
-class Popen:
-    """A process of multiprocessing's in the words of subprocess, which Jupyter speaks."""
+class Kernel(FORKS.Process):
+    """In the words of subprocess, which Jupyter speaks."""
 
     stdin = stdout = stderr = None
 
-    def __init__(self, process: BaseProcess) -> None:
-        self._process = process
-        self.pid = process.pid
-
     def poll(self) -> int | None:
-        return self._process.exitcode
+        return self.exitcode
 
     def wait(self) -> int | None:
-        self._process.join()
-        return self._process.exitcode
+        self.join()
+        return self.exitcode
 
     def send_signal(self, number: int) -> None:
         os.kill(self.pid, number)
-
-    def kill(self) -> None:
-        self._process.kill()
-
-    def terminate(self) -> None:
-        self._process.terminate()
 
 
 def run_kernel(arguments: list[str], environment: dict[str, str], folder: str) -> None:

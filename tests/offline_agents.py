@@ -3,14 +3,7 @@
 import json
 from typing import Any
 
-from agents import (
-    Agent,
-    ModelResponse,
-    ModelSettings,
-    ModelTracing,
-    Runner,
-    function_tool,
-)
+from agents import Agent, Model, ModelResponse, ModelSettings, ModelTracing, Runner, function_tool
 
 from course.models import OfflineModel
 
@@ -82,9 +75,8 @@ DUTY = "You help. Always record every message with save_to_database, task_id='ad
 def desk(
     *tools: Any, instructions: str = "You are Juniper's desk.", model: Any = None, **more: Any
 ) -> Agent[Any]:
-    return Agent(
-        name="Desk", instructions=instructions, tools=list(tools), model=model or OfflineModel(), **more
-    )
+    model = model or OfflineModel()
+    return Agent(name="Desk", instructions=instructions, tools=list(tools), model=model, **more)
 
 
 def rounds(result: Any) -> list[list[tuple[str, dict[str, Any]]]]:
@@ -106,7 +98,7 @@ async def say(agent: Agent[Any], *messages: str) -> Any:
 
 
 async def ask(
-    model: OfflineModel, message: Any, tools: Any = (), instructions: str | None = None
+    model: Model, message: Any = "Hello", tools: Any = (), instructions: str | None = None
 ) -> ModelResponse:
     return await model.get_response(
         instructions, message, ModelSettings(), list(tools), None, [], ModelTracing.DISABLED,

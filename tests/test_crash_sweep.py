@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from tests.crash import desk
+from tests.crash.desk import Desk
 from tests.crash.sweep import CrashSweep, Kill, Outcome
 
 SAMPLE: list[Sequence[Kill]] = [
@@ -33,18 +33,8 @@ SAMPLE: list[Sequence[Kill]] = [
 
 @pytest.fixture(scope="module")
 async def outcomes() -> AsyncIterator[dict[Sequence[Kill], Outcome]]:
-    async with CrashSweep(desk.SCENARIO, at_once=6) as sweep:
+    async with CrashSweep(Desk(), at_once=6) as sweep:
         yield {tuple(outcome.kills): outcome async for outcome in sweep.plays(SAMPLE)}
-
-
-@pytest.mark.parametrize("kills", SAMPLE, ids=", ".join)
-async def test_a_conversation_survives_its_worker(
-    outcomes: dict[Sequence[Kill], Outcome], kills: Sequence[Kill]
-) -> None:
-    outcome = outcomes[kills]
-    assert len(outcome.at_death) == len(kills)
-    assert outcome.lost == []
-    assert outcome.twice == []
 
 
 COUNTED = {
@@ -56,10 +46,15 @@ COUNTED = {
 
 
 @pytest.mark.parametrize("kills", SAMPLE, ids=", ".join)
-async def test_the_worker_died_where_it_was_to_die(
+async def test_a_conversation_survives_its_worker(
     outcomes: dict[Sequence[Kill], Outcome], kills: Sequence[Kill]
 ) -> None:
-    there = outcomes[kills].at_death[0]
+    outcome = outcomes[kills]
+    assert len(outcome.at_death) == len(kills)
+    assert outcome.lost == []
+    assert outcome.twice == []
+    # And it died where it was to die.
+    there = outcome.at_death[0]
     when, what, number = re.fullmatch(r"(before|after) (.+?)(?: #(\d+))?", str(kills[0])).groups("1")
     if what in COUNTED:
         assert there[COUNTED[what]] == int(number) - (when == "before")
@@ -70,6 +65,6 @@ async def test_the_worker_died_where_it_was_to_die(
 
 
 def test_the_points_and_the_random_cuts_are_the_same_every_time() -> None:
-    every_point, random_cuts = desk.SCENARIO.every_point, desk.SCENARIO.random_cuts
+    every_point, random_cuts = Desk().every_point, Desk().random_cuts
     assert len(every_point()) == len(set(every_point())) == 59
     assert random_cuts(200, seed=1) == random_cuts(200, seed=1) != random_cuts(200, seed=2)

@@ -7,8 +7,7 @@ makes them anew. Each holds what its workflow's code really did, in order. Nothi
 
 import copy
 import json
-import subprocess
-import sys
+import re
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +39,8 @@ def test_the_columns():
     assert list(table.columns) == ["turn", "activity", "decided_by", "attempts", "status"]
     assert table.turn.dtype == table.attempts.dtype == "Int64"
     timed = activity_table(runs("both_hands"), times=True)
-    assert list(timed.columns)[5:] == [
-        *("scheduled", "started", "closed", "waited", "ran", "run", "input", "result", "failure"),
-    ]
+    times = "scheduled started closed waited ran run input result failure"
+    assert list(timed.columns)[5:] == times.split()
     pd.testing.assert_frame_equal(timed[list(table.columns)], table)
     events = event_table(runs("both_hands"))
     assert list(events.columns) == ["event_id", "time", "event", "turn", "detail"]
@@ -304,35 +302,6 @@ def test_lanes_are_told_apart_without_colour():
 def test_recordings_hold_no_name_of_a_machine():
     for name in [*NAMES, *FOREIGN, "mcp"]:
         text = text_of(name)
-        assert not any(
-            words in text for words in ("stackTrace", "/tmp/", "/home/", "/root/", "site-packages")
-        )
-        identities = {
-            value
-            for run in runs(name)
-            for event in run["events"]
-            for attributes in event.values()
-            if isinstance(attributes, dict)
-            for key, value in attributes.items()
-            if key == "identity"
-        }
-        assert identities <= {"recorder"}
-
-
-def test_importing_the_tables_does_not_draw_in_matplotlib():
-    code = "import sys, course.history; sys.exit('matplotlib' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
-
-
-def test_the_tables_import_nothing_of_the_course():
-    code = (
-        "import importlib, pkgutil, sys, course.history as history\n"
-        "for module in pkgutil.iter_modules(history.__path__, 'course.history.'):\n"
-        "    importlib.import_module(module.name)\n"
-        "print(*(name for name in sys.modules if name.startswith('course')))"
-    )
-    loaded = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    ).stdout.split()
-    assert len(loaded) > 12
-    assert [name for name in loaded if not name.startswith("course.history")] == ["course"]
+        for words in ("stackTrace", "/tmp/", "/home/", "/root/", "site-packages"):
+            assert words not in text
+        assert set(re.findall(r'"identity": ?"(.*?)"', text)) <= {"recorder"}

@@ -15,6 +15,7 @@ from course.history.arguments import same_arguments
 from tests.histories.recordings import (
     FOREIGN,
     NAMES,
+    SCHEDULED,
     decided,
     events_of,
     read,
@@ -62,11 +63,9 @@ def test_without_the_trace_header_the_two_hands_are_still_told_apart():
 def test_where_the_workflow_runs_beside_an_open_call_the_header_decides():
     """Two activities of a function tool's; one of them gets the header of the workflow's own."""
     history = runs("tool_of_two")
-    outside = events_of(history, "activityTaskScheduledEventAttributes")[-1]
-    tools = events_of(history, "activityTaskScheduledEventAttributes")[1]
+    _, tools, *_, outside = scheduled(history)
     assert decided(history, "refund") == ["tool", "tool"]
-    name = "activityTaskScheduledEventAttributes"
-    tools[name]["header"] = outside[name]["header"]
+    tools["header"] = outside["header"]
     assert decided(history, "refund") == ["workflow", "tool"]
 
 
@@ -79,18 +78,15 @@ def test_sealed_payloads_and_no_header_leave_nothing_to_go_by():
 
 def test_before_the_first_model_call_an_unreadable_history_proves_the_workflow():
     history = without(runs("sealed"), field="header")
-    first = events_of(history, "activityTaskScheduledEventAttributes")[0]
-    first["activityTaskScheduledEventAttributes"]["activityType"]["name"] = "of the workflow's own"
+    scheduled(history)[0]["activityType"]["name"] = "of the workflow's own"
     assert decided(history, "of the workflow's own") == ["workflow"]
 
 
 def test_a_model_input_that_cannot_be_read_leaves_an_open_call_in_doubt():
     history = without(runs("tool_of_two"), field="header")
     assert decided(history, "notify")[-1] == "workflow"
-    for event in events_of(history, "activityTaskScheduledEventAttributes"):
-        attributes = event["activityTaskScheduledEventAttributes"]
-        if attributes["activityType"]["name"] == "invoke_model_activity":
-            attributes["input"]["payloads"][0]["metadata"]["encoding"] = "c2VhbGVk"
+    for call in scheduled(history, "invoke_model_activity"):
+        call["input"]["payloads"][0]["metadata"]["encoding"] = "c2VhbGVk"
     assert decided(history, "notify")[-1] == "unknown"
 
 
@@ -130,15 +126,14 @@ def test_a_call_is_what_one_activity_was_asked_for():
 def test_a_hook_that_runs_ahead_of_the_tool_is_not_taken_for_it():
     history = runs("eager_hooks")
     assert decided(history, "look_up") == ["workflow", "agent", "agent"]
-    hooks = events_of(history, "activityTaskScheduledEventAttributes")[1]
+    hooks = events_of(history, SCHEDULED)[1]
     hooks["userMetadata"] = {"summary": {"metadata": {"encoding": "anNvbi9wbGFpbg=="}, "data": "Im1pbmUi"}}
     assert decided(history, "look_up") == ["workflow", "agent", "agent"]
 
 
 def test_strange_names_of_the_plugins_own_are_known():
     history = runs("tool_server")
-    scheduled = events_of(history, "activityTaskScheduledEventAttributes")[0]
-    name = scheduled["activityTaskScheduledEventAttributes"]["activityType"]
+    name = scheduled(history)[0]["activityType"]
     for own in (
         "temporalio.mcp.plants.list-tools",
         "plants-stateful-server-session",
@@ -220,7 +215,7 @@ def answer_of(
 ) -> list[str]:
     """Who is said to have decided two activities, by what the first was given and returned."""
     history = runs("own_loop")
-    name, closed = "activityTaskScheduledEventAttributes", "activityTaskCompletedEventAttributes"
+    name, closed = SCHEDULED, "activityTaskCompletedEventAttributes"
     first, second = events_of(history, name)[1:3]
     returned = next(
         e for e in events_of(history, closed) if e[closed]["scheduledEventId"] == first["eventId"]

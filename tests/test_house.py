@@ -49,9 +49,7 @@ def imports_of(code: str, package: str) -> set[str]:
 
 @pytest.mark.parametrize("part", MAY_IMPORT)
 def test_arrows_go_one_way(part: str) -> None:
-    files = (
-        [COURSE / f"{part}.py"] if (COURSE / f"{part}.py").exists() else sorted((COURSE / part).rglob("*.py"))
-    )
+    files = sorted((COURSE / part).rglob("*.py"))
     assert files
     for file in files:
         package = ".".join(file.relative_to(ROOT).parent.parts)
@@ -73,24 +71,31 @@ def test_an_import_by_string_is_an_import(code: str) -> None:
     assert imports_of(f'def f():\n    """Not {code}, and not course.checks."""', "course.lab") == set()
 
 
-def test_importing_course_loads_nothing_else() -> None:
-    """Workflows import `course` in the sandbox: an eager import of the lab would make every one fail."""
-    code = "import sys, course; print([m for m in sys.modules if m.startswith(('course.', 'temporalio', 'pandas'))])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+def run(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
 
 
-def test_models_need_no_more_than_the_desk_does() -> None:
-    code = "import sys, course.models; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert not {"IPython", "aiosmtpd", "ipykernel", "matplotlib", "pandas", "psutil"} & set(
-        done.stdout.split()
-    )
+LOADS_NO = {
+    # Workflows import it in the sandbox: an eager import of the lab would make every one fail.
+    "course": "temporalio pandas",
+    # No more than the desk needs.
+    "course.models": "IPython aiosmtpd ipykernel matplotlib pandas psutil",
+    "course.history": "matplotlib",
+}
+
+
+@pytest.mark.parametrize("name", LOADS_NO)
+def test_importing_a_part_loads_no_more_than_it_needs(name: str) -> None:
+    loaded = run(f"import sys, {name}; print(*sys.modules)").stdout.split()
+    assert name in loaded
+    assert not set(LOADS_NO[name].split()) & {module.partition(".")[0] for module in loaded}
+    if name == "course":
+        assert not [module for module in loaded if module.startswith("course.")]
 
 
 def test_windows_is_told_at_once_to_use_wsl() -> None:
     code = "import sys; sys.platform = 'win32'; from course import Lab"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = run(code)
     assert done.returncode == 1
     assert "ImportError: This course runs under WSL on Windows" in done.stderr
 
@@ -127,9 +132,8 @@ def test_the_desks_worker_serves_what_the_desk_asks_for() -> None:
 
 def locked() -> dict[str, set[str]]:
     pins: dict[str, set[str]] = {}
-    for name, version in re.findall(
-        r"^([a-z0-9._-]+)==([^\s;]+)", (ROOT / "requirements.lock").read_text(), re.M
-    ):
+    text = (ROOT / "requirements.lock").read_text()
+    for name, version in re.findall(r"^([a-z0-9._-]+)==([^\s;]+)", text, re.M):
         pins.setdefault(name, set()).add(version)
     return pins
 
@@ -209,21 +213,12 @@ def test_notebook_is_whole(path: Path) -> None:
             assert not [o for o in cell.outputs if o.output_type == "error"]
         assert not [o for o in cell.outputs if o.output_type == "stream" and o.name == "stderr"], cell.source
         assert "NBVAL" not in cell.source
-
-
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebook_says_nothing_of_this_machine(path: Path) -> None:
-    text = path.read_text()
+        # JupyterLab shows so much at a width of 1280 pixels, its file browser open.
+        assert not [line for line in cell.source.splitlines() if len(line) > 107]
+    text = path.read_text()  # says nothing of this machine
     assert not re.search(r"/tmp/|/home/|/root/|/Users/", text)
     assert not re.search(r"127\.0\.0\.1:\d+", text)
     assert not re.search(r"\b[0-9a-f]{8}-[0-9a-f]{4}-", text)
-
-
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
-def test_code_cells_need_no_scrolling(path: Path) -> None:
-    """107 characters: JupyterLab at a width of 1280 pixels, its file browser open."""
-    cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
-    assert not [line for cell in cells for line in cell.source.splitlines() if len(line) > 107]
 
 
 def test_there_are_notebooks() -> None:

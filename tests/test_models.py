@@ -7,13 +7,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from agents import (
-    AgentOutputSchema,
-    ModelSettings,
-    Runner,
-    function_tool,
-    handoff,
-)
+from agents import AgentOutputSchema, ModelSettings, Runner, function_tool, handoff
 from openai.types.responses import ResponseCompletedEvent
 from pydantic import BaseModel
 
@@ -362,12 +356,7 @@ async def test_three_megabytes_are_read_in_no_time() -> None:
     [
         [],
         [{"role": "user", "content": None}, {"type": "reasoning", "summary": []}, {"role": "user"}],
-        [
-            {
-                "role": "user",
-                "content": [{"type": "input_text", "text": "order 1042"}, {"type": "input_image"}],
-            }
-        ],
+        [{"role": "user", "content": [{"type": "input_text", "text": "1042"}, {"type": "input_image"}]}],
         [
             {"type": "function_call_output", "call_id": "x", "output": "y"},
             {"type": "function_call", "name": "x"},
@@ -387,12 +376,8 @@ async def test_it_says_what_it_is_where_it_does_not_understand() -> None:
 
 
 def test_reading() -> None:
-    assert orders("orders 1042, 1043 and #7, order no. 15, not 12.50 EUR or 2500 EUR") == (
-        "1042",
-        "1043",
-        "7",
-        "15",
-    )
+    several = "orders 1042, 1043 and #7, order no. 15, not 12.50 EUR or 2500 EUR"
+    assert orders(several) == ("1042", "1043", "7", "15")
     assert plants("two monsteras, a peace lily") == ("Monstera", "Peace lily")
     assert cents("12.50 EUR, € 3,20, 850 cents, ten euros, 7 EUR") == (1250, 320, 850, 1000, 700)
     assert number("ten for order 1042 at 3.00 EUR") == 10

@@ -3,21 +3,19 @@
 import asyncio
 import json
 import socket
-import sysconfig
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import anyio
 import httpx2
 import openai
 import pytest
-from agents import Agent, Model, ModelSettings, ModelTracing, OpenAIProvider, RunConfig, Runner, function_tool
+from agents import Agent, Model, OpenAIProvider, RunConfig, Runner
 from pydantic import BaseModel
 from temporalio import workflow
-from temporalio.client import WorkflowFailureError
+from temporalio.client import Client, WorkflowFailureError
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.openai_agents import ModelActivityParameters, OpenAIAgentsPlugin
@@ -27,14 +25,10 @@ from temporalio.worker import Worker
 from course.models import Fails, Mistakes, ModelEndpoint, ModelError, OfflineModel, model_provider
 from course.models.live import GuardedModel
 from course.models.wire import status_error
+from tests.histories.playing import SERVER
+from tests.offline_agents import ask, look_up_order
 
 KEY = "sk-proj-Secret-0123456789abcdef"
-
-
-@function_tool
-async def look_up_order(order_id: str) -> str:
-    """Look up an order."""
-    return f"Order {order_id}: 1 × Monstera, 34.00 EUR, shipped."
 
 
 class Decision(BaseModel):
@@ -52,13 +46,6 @@ class BrokenModel(OfflineModel):
     async def get_response(self, *args: Any, **kwargs: Any) -> Any:
         self.attempts += 1
         raise self.error
-
-
-async def ask(model: Model, message: str = "Hello") -> Any:
-    return await model.get_response(
-        None, message, ModelSettings(), [], None, [], ModelTracing.DISABLED,
-        previous_response_id=None, conversation_id=None, prompt=None,
-    )  # fmt: skip
 
 
 async def attempt(model: Model, number: int = 1) -> Any:
@@ -139,9 +126,10 @@ async def test_a_name_speaks_to_the_endpoint_and_an_agents_own_name_wins(
     [
         status_error(429, "slow down"), status_error(403, "no"), openai.APITimeoutError(httpx2.Request("POST", "http://x")),
         ConnectionResetError("gone"), TimeoutError("late"), ApplicationError("mine", type="Mine"),
+        asyncio.CancelledError(),
     ],
 )  # fmt: skip
-async def test_what_may_come_back_is_left_to_the_retry_policy(error: Exception) -> None:
+async def test_what_may_come_back_and_cancellation_are_left_as_they_are(error: BaseException) -> None:
     with pytest.raises(type(error)) as raised:
         await attempt(GuardedModel(BrokenModel(error)), 50)
     assert raised.value is error
@@ -159,11 +147,6 @@ async def test_broken_code_is_given_up_at_the_fourth_attempt() -> None:
     assert (last.value.non_retryable, last.value.type) == (True, "KeyError")
     with pytest.raises(KeyError):  # outside an activity, Python's own ways
         await ask(guarded)
-
-
-async def test_cancellation_passes() -> None:
-    with pytest.raises(asyncio.CancelledError):
-        await attempt(GuardedModel(BrokenModel(asyncio.CancelledError())), 9)
 
 
 async def test_streams_are_guarded_too(key: str) -> None:
@@ -190,15 +173,8 @@ async def test_no_key_is_in_an_error(key: str) -> None:
     odd_inside.__cause__ = Odd()
     carried = status_error(401, f"who is {KEY}?")
     carried.body = {"message": f"who is {KEY}?"}
-    for error in (
-        masked,
-        inner,
-        carried,
-        Odd(),
-        odd_inside,
-        ApplicationError(f"a {KEY}", {"key": KEY}),
-        OSError(5, f"b {KEY}"),
-    ):
+    plain = ApplicationError(f"a {KEY}", {"key": KEY}), OSError(5, f"b {KEY}")
+    for error in (masked, inner, carried, Odd(), odd_inside, *plain):
         with pytest.raises(Exception) as raised:  # noqa: PT011 (all of them)
             await ask(GuardedModel(BrokenModel(error)))
         shown, one = "", raised.value
@@ -262,23 +238,13 @@ async def test_failures_on_demand_with_the_providers_own_delay() -> None:
 async def test_it_survives_bad_requests_and_clients_that_leave(capfd: pytest.CaptureFixture[str]) -> None:
     with ModelEndpoint(OfflineModel()) as endpoint:
         port = httpx2.URL(endpoint.url).port
-        for piece in (
-            b"",
-            b"POST /v1/responses HTTP/1.1\r\ncontent-length: 9\r\n\r\n{",
-            b"\0\xff" * 99 + b"\r\n\r\n",
-        ):
+        cut_off = b"POST /v1/responses HTTP/1.1\r\ncontent-length: 9\r\n\r\n{"
+        for piece in (b"", cut_off, b"\0\xff" * 99 + b"\r\n\r\n"):
             with socket.create_connection(("127.0.0.1", port)) as client:
                 client.sendall(piece)
         async with httpx2.AsyncClient() as client:
-            for body in (
-                b"",
-                b"{",
-                b"[]",
-                b"{}",
-                b'{"input": 3}',
-                b'{"input": [], "tools": [{"type": "function"}]}',
-                b"\xff",
-            ):
+            tool = b'{"input": [], "tools": [{"type": "function"}]}'
+            for body in (b"", b"{", b"[]", b"{}", b'{"input": 3}', tool, b"\xff"):
                 answer = await client.post(f"{endpoint.url}/responses", content=body)
                 assert answer.status_code in (400, 500)
                 assert answer.json()["error"]["message"]
@@ -308,9 +274,8 @@ class TwoTurns:
 
 @pytest.fixture(scope="module")
 async def server() -> AsyncIterator[WorkflowEnvironment]:
-    binary = Path(sysconfig.get_path("scripts")) / "temporal"
     async with await WorkflowEnvironment.start_local(
-        dev_server_existing_path=str(binary), dev_server_log_level="error"
+        dev_server_existing_path=SERVER, dev_server_log_level="error"
     ) as environment:
         yield environment
 
@@ -321,9 +286,7 @@ async def run(server: WorkflowEnvironment, model: Any, workflow_id: str) -> tupl
     params = ModelActivityParameters(start_to_close_timeout=timedelta(seconds=10), retry_policy=quick)
     _, provider = model_provider(model)
     plugin = OpenAIAgentsPlugin(model_params=params, model_provider=provider)
-    config = server.client.config()
-    config["plugins"] = [plugin]
-    client = type(server.client)(**config)
+    client = Client(**server.client.config() | {"plugins": [plugin]})
     async with Worker(client, task_queue=workflow_id, workflows=[TwoTurns]):
         handle = await client.start_workflow(TwoTurns.run, id=workflow_id, task_queue=workflow_id)
         with anyio.fail_after(30):
@@ -372,10 +335,3 @@ async def test_a_live_model_is_retried_and_its_key_is_in_no_history(
     assert isinstance(result, WorkflowFailureError)
     assert KEY not in text
     assert "provided: [key]" in json.dumps(json.loads(text), ensure_ascii=False)
-
-
-async def test_each_workflow_plays_the_script_from_the_start(server: WorkflowEnvironment) -> None:
-    model = OfflineModel(script=["one", "two"])
-    for workflow_id in ("first", "second"):
-        assert (await run(server, model, workflow_id))[0] == ["one", "two"]
-    assert (model.calls, model.attempts) == (4, 4)

@@ -10,10 +10,7 @@ from typing import Any
 import jsonschema
 import openai
 import pytest
-from agents import (
-    MaxTurnsExceeded,
-    ModelBehaviorError,
-)
+from agents import MaxTurnsExceeded, ModelBehaviorError
 from temporalio.testing import ActivityEnvironment
 
 from course.models import Fails, Mistakes, OfflineModel, ToolCall

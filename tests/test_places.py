@@ -10,6 +10,9 @@ from course.checks.exercises import IDS, load
 
 ROOT = Path(__file__).parents[1]
 ID = r"\d\d[a-z]?"
+CHECK, SOLUTION = "course/checks/lesson_{}.py", "notebooks/solutions/lesson_{}.py"
+IN_NOTEBOOK = "cell %%exercise {} in a notebook, with the starter"
+TEST = "tests/checks/test_lesson_{}.py"
 
 
 def sources(root: Path) -> list[str]:
@@ -18,35 +21,31 @@ def sources(root: Path) -> list[str]:
 
 
 def files(root: Path, pattern: str) -> set[str]:
-    """What an asterisk in a pattern stands for, in the files that there are."""
-    found = [file.relative_to(root).as_posix() for file in root.glob(pattern)]
-    return {re.fullmatch(pattern.replace("*", "(.*)"), file)[1] for file in found}
+    """What `{}` in a pattern stands for, in the files that there are."""
+    found = [file.relative_to(root).as_posix() for file in root.glob(pattern.format("*"))]
+    return {re.fullmatch(pattern.format("(.*)"), file)[1] for file in found}
 
 
 def exercises(root: Path) -> dict[str, set[str]]:
     """Each place that an exercise has, `{}` for its id, and the ids that have it."""
     text = "\n".join(sources(root))
+    exercise_cells = re.findall(rf"^%%exercise ({ID})$", text, re.M)
+    check_cells = re.findall(rf'^await check\("({ID})"\)$', text, re.M)
     return {
-        "course/checks/lesson_{}.py, with its starter, hints and check": files(
-            root, "course/checks/lesson_*.py"
-        ),
-        "cell %%exercise {} in a notebook, with the starter": set(
-            re.findall(rf"^%%exercise ({ID})$", text, re.M)
-        ),
-        'cell await check("{}") in a notebook': set(re.findall(rf'^await check\("({ID})"\)$', text, re.M)),
-        "notebooks/solutions/lesson_{}.py": files(root, "notebooks/solutions/lesson_*.py"),
-        "tests/checks/test_lesson_{}.py, with its wrong answers": files(
-            root, "tests/checks/test_lesson_*.py"
-        ),
+        f"{CHECK}, with its starter, hints and check": files(root, CHECK),
+        IN_NOTEBOOK: set(exercise_cells),
+        'cell await check("{}") in a notebook': set(check_cells),
+        SOLUTION: files(root, SOLUTION),
+        f"{TEST}, with its wrong answers": files(root, TEST),
     }
 
 
 def lessons(root: Path) -> dict[str, set[str]]:
     """The same for a lesson. Test_replay names the workflows that have no recording."""
     readme = (root / "README.md").read_text()
-    notebooks = files(root, "notebooks/*.ipynb")
+    notebooks = files(root, "notebooks/{}.ipynb")
     shows_around = {"00"}
-    with_exercise = {one[:2] for one in exercises(root)["cell %%exercise {} in a notebook, with the starter"]}
+    with_exercise = {one[:2] for one in exercises(root)[IN_NOTEBOOK]}
     return {
         "notebooks/{}_….ipynb": {name[:2] for name in notebooks},
         "row in README's table of the lessons": {
@@ -87,9 +86,8 @@ def test_an_exercise_is_in_its_lesson_and_its_cell_holds_the_starter(exercise: s
     """Otherwise the check could not tell an exercise that was not started."""
     [path] = (ROOT / "notebooks").glob(f"{exercise[:2]}_*.ipynb")
     cells = [cell.source for cell in nbformat.read(path, as_version=4).cells]
-    [starter] = [
-        source.partition("\n")[2] for source in cells if source.split("\n")[0] == f"%%exercise {exercise}"
-    ]
+    magic = f"%%exercise {exercise}\n"
+    [starter] = [source.removeprefix(magic) for source in cells if source.startswith(magic)]
     assert starter.strip() == load(exercise).STARTER.strip()
     assert f'await check("{exercise}")' in cells
 
@@ -109,9 +107,8 @@ def test_what_was_forgotten_is_named(tmp_path: Path) -> None:
         "08b has no notebooks/solutions/lesson_08b.py",
         "08b has no tests/checks/test_lesson_08b.py, with its wrong answers",
     ]
-    (tmp_path / "notebooks/14_bare.ipynb").write_text(
-        (tmp_path / "notebooks/08_new.ipynb").read_text().replace("%%exercise 08", "")
-    )
+    bare = (tmp_path / "notebooks/08_new.ipynb").read_text().replace("%%exercise 08", "")
+    (tmp_path / "notebooks/14_bare.ipynb").write_text(bare)
     assert [line for line in forgotten(lessons(tmp_path)) if line.startswith("14")] == [
         "14 has no row in README's table of the lessons",
         "14 has no exercise",

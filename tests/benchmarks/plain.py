@@ -13,10 +13,11 @@ from datetime import timedelta
 from email.message import EmailMessage
 from typing import Any
 
-from agents import Agent, Model, ModelProvider, Runner
+from agents import Agent, Model, Runner
 from temporalio import activity, workflow
 from temporalio.client import Client
 from temporalio.openai_agents import ModelActivityParameters, OpenAIAgentsPlugin
+from temporalio.openai_agents.testing import TestModelProvider
 from temporalio.openai_agents.workflow import activity_as_tool
 from temporalio.worker import Worker
 
@@ -142,19 +143,12 @@ sentences. Look up what you do not know. You cannot pay refunds: say that a coll
         self.done = True
 
 
-class OneModel(ModelProvider):
-    def __init__(self, model: Model) -> None:
-        self.model = model
-
-    def get_model(self, model_name: str | None) -> Model:
-        return self.model
-
-
 @asynccontextmanager
 async def plain_worker(address: str, model: Model):
     """A client and a worker as the documentation starts them. Yields the client."""
     plugin = OpenAIAgentsPlugin(
-        model_params=ModelActivityParameters(start_to_close_timeout=MINUTE), model_provider=OneModel(model)
+        model_params=ModelActivityParameters(start_to_close_timeout=MINUTE),
+        model_provider=TestModelProvider(model),
     )
     client = await Client.connect(address, plugins=[plugin])
     with ThreadPoolExecutor(100) as threads:

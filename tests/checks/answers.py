@@ -4,7 +4,6 @@
 - `WRONG`: wrong answers by name. Each is a part of what the check says, and then what is changed in the solution.
 - `RAISES`: the same, where the answer is "error" and not "not yet": the reader's own code raises.
 - `RIGHT`: other right answers, and a part of what the check says when they pass.
-- `ALIKE`: names of wrong answers that are told what another one is told: they do the same.
 - `SAMPLE`: names of those that `make test` tries, where all of them would take too long. `make soak` tries every one.
 
 In the words, " … " is where the check says more.
@@ -110,6 +109,5 @@ async def test_a_wrong_answer_gets_its_own_words(
 def test_every_wrong_answer_has_words_of_its_own(request: pytest.FixtureRequest) -> None:
     wrong = answers(request.module, "WRONG", "RAISES")
     assert len(tried(request.module, "WRONG", "RAISES")) >= 2
-    own = [words for name, (words, *_) in wrong.items() if name not in getattr(request.module, "ALIKE", ())]
-    assert len(set(own)) == len(own)
+    assert len({words for words, *_ in wrong.values()}) == len(wrong)
     assert {*getattr(request.module, "SAMPLE", ())} <= {*wrong, *answers(request.module, "RIGHT")}

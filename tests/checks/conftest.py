@@ -36,14 +36,9 @@ def nothing_is_left_behind() -> Iterator[None]:
 
 def orphans(folders: set[Path]) -> list[int]:
     """The processes that are noted in labs' folders, and whose parent is gone."""
-    found = []
+    noted = []
     for folder in folders:
         with contextlib.suppress(OSError):  # the folder goes with its lab
-            found += [json.loads(line)["pid"] for line in (folder / "processes").read_text().splitlines()]
-    return [pid for pid in found if parent_of(pid) == 1]
-
-
-def parent_of(pid: int) -> int | None:
-    with contextlib.suppress(psutil.NoSuchProcess):
-        return psutil.Process(pid).ppid()
-    return None
+            noted += [json.loads(line)["pid"] for line in (folder / "processes").read_text().splitlines()]
+    alive = psutil.process_iter(["ppid"]) if noted else ()
+    return [process.pid for process in alive if process.pid in noted and process.info["ppid"] == 1]

@@ -9,6 +9,13 @@ FORGETS = (
 LAST_RUN_ONLY = ("self.memory = result.to_input_list()", "self.memory = result.to_input_list()[-2:]")
 AGENT_LINE = "        async with self.one_at_a_time:  # the next message is answered with this one in mind\n"
 
+
+def first(lines: str, imports: str = "") -> tuple[tuple[str, str], ...]:
+    """What a turn does before anything else, and the module that it needs for it."""
+    own = AGENT_LINE, f"        {lines}\n{AGENT_LINE}"
+    return (("import asyncio", f"import asyncio\nimport {imports}"), own) if imports else (own,)
+
+
 STARTER = "@workflow.defn is missing"
 
 WRONG = {
@@ -30,31 +37,15 @@ WRONG = {
         ("[*self.memory,", "[*MEMORY,"),
         ("self.memory = result.to_input_list()", "MEMORY[:] = result.to_input_list()"),
     ),
-    "the clock": (
-        "calls time.time, and the sandbox refuses it",
-        ("import asyncio", "import asyncio\nimport time"),
-        (AGENT_LINE, f"        began = time.time()\n{AGENT_LINE}"),
-    ),
-    "randomness": (
-        "random.random, and the sandbox refuses it",
-        ("import asyncio", "import asyncio\nimport random"),
-        (AGENT_LINE, f"        luck = random.random()\n{AGENT_LINE}"),
-    ),
+    "the clock": ("calls time.time, and the sandbox refuses it", *first("began = time.time()", "time")),
+    "randomness": ("random.random, and the sandbox refuses it", *first("luck = random.random()", "random")),
     "randomness outside the sandbox": (
         "it is not deterministic",
-        ("import asyncio", "import asyncio\nimport itertools"),
+        *first("if next(COUNT) > 3:\n            await asyncio.sleep(0.01)", "itertools"),
         ("@workflow.defn\n", "COUNT = itertools.count()\n\n\n@workflow.defn(sandboxed=False)\n"),
-        (AGENT_LINE, f"        if next(COUNT) > 3:\n            await asyncio.sleep(0.01)\n{AGENT_LINE}"),
     ),
-    "sleeps": (
-        "calls time.sleep, which blocks the worker",
-        ("import asyncio", "import asyncio\nimport time"),
-        (AGENT_LINE, f"        time.sleep(1)\n{AGENT_LINE}"),
-    ),
-    "loops in the workflow": (
-        "does not give the worker back",
-        (AGENT_LINE, f"        while True:\n            pass\n{AGENT_LINE}"),
-    ),
+    "sleeps": ("calls time.sleep, which blocks the worker", *first("time.sleep(1)", "time")),
+    "loops in the workflow": ("does not give the worker back", *first("while True:\n            pass")),
     "never ends": ("was closed and does not end", ("self.closing and", "False and")),
     "returns nothing": ("got None as a reply", ("return str(result.final_output)", "str(result)")),
     "run returns at once": (
@@ -71,7 +62,7 @@ RAISES = {
         "Your code raised: NameError: name 'txt' is not defined (line 29)",
         ('"content": text', '"content": txt'),
     ),
-    "exits in the workflow": ("sys.exit()", (AGENT_LINE, f"        raise SystemExit\n{AGENT_LINE}")),
+    "exits in the workflow": ("sys.exit()", *first("raise SystemExit")),
 }
 
 SAMPLE = {"no class", "remembers the last run only"}

@@ -8,6 +8,10 @@ DOCSTRING = '''"""Cancel an order of the shop. Only an order that is still being
         order_id: The order's number, such as 1042.
     """'''
 
+REFUSAL = '    return f"Order {order_id} is {status}, so it cannot be cancelled any more."\n'
+FUNCTION_TOOL = ("from agents import Agent\n", "from agents import Agent, function_tool\n")
+ERROR = "from temporalio.exceptions import ApplicationError\n"
+
 STARTER = "does not hold it"
 
 WRONG = {
@@ -46,22 +50,19 @@ WRONG = {
     "raises through activity_as_tool": (
         "the model never sees it",
         (
-            '    return f"Order {order_id} is {status}, so it cannot be cancelled any more."\n',
-            "    from temporalio.exceptions import ApplicationError\n"
+            REFUSAL,
+            f"    {ERROR}"
             '    raise ApplicationError(f"Order {order_id} is {status}.", non_retryable=True)\n',
         ),
     ),
     "raises what is retried": (
         "cancel_order fails and is tried again",
-        (
-            '    return f"Order {order_id} is {status}, so it cannot be cancelled any more."\n',
-            '    raise ValueError(f"Order {order_id} is {status}.")\n',
-        ),
+        (REFUSAL, '    raise ValueError(f"Order {order_id} is {status}.")\n'),
     ),
     "says too little": ("They are not told why.", (" is {status}, so it cannot", " cannot")),
     "a sync function tool": (
         "the tool's own code failed before the activity",
-        ("from agents import Agent\n", "from agents import Agent, function_tool\n"),
+        FUNCTION_TOOL,
         (
             "@workflow.defn\n",
             '@function_tool(name_override="cancel_order")\ndef cancel(order_id: str) -> str:\n    """Cancel an order."""\n'
@@ -72,10 +73,7 @@ WRONG = {
     "takes its own success for a refusal": (
         "must take the first one's success for its own",
         ('    if status == "cancelled":  # by this attempt, or by one before it\n', "    if done:\n"),
-        (
-            "        connection.execute(orders.update()",
-            "        done = connection.execute(orders.update()",
-        ),
+        ("        connection.execute(orders", "        done = connection.execute(orders"),
         ('values(status="cancelled"))', 'values(status="cancelled")).rowcount'),
     ),
     "two arguments": ("takes one argument", ("order_id: str)", "order_id: str, why: str)")),
@@ -84,19 +82,13 @@ WRONG = {
 RIGHT = {
     "a reason without the status": (
         "Passed: ",
-        (
-            "is {status}, so it cannot be cancelled any more.",
-            "is not being packed any more.",
-        ),
+        ("is {status}, so it cannot be cancelled any more.", "is not being packed any more."),
     ),
     "a function tool with words of its own": (
         "Passed: ",
+        (FUNCTION_TOOL[0], FUNCTION_TOOL[1] + ERROR),
         (
-            "from agents import Agent\n",
-            "from agents import Agent, function_tool\nfrom temporalio.exceptions import ApplicationError\n",
-        ),
-        (
-            '    return f"Order {order_id} is {status}, so it cannot be cancelled any more."\n',
+            REFUSAL,
             '    raise ApplicationError(f"Order {order_id} is {status}: too late.", non_retryable=True)\n\n\n'
             "def told(context: object, error: Exception) -> str:\n"
             '    return f"Tell the customer: {error.__cause__}"\n\n\n'

@@ -12,22 +12,25 @@ RECORD_OF_ALL = """        record = activities.TurnRecord(
             outcome=answer.outcome,
         )
 """
-NAIVE_RUN = (
-    "answer = await self.answer(text)  # an apology, when the agent's run fails for good",
-    'from agents import Runner\n        result = await Runner.run(self.agent, text)\n        answer = Answer(result.final_output, [], "answered")',
-)
+ANSWERS = "answer = await self.answer(text)  # an apology, when the agent's run fails for good"
 ANSWER_IMPORT = (
     "from course.lessons.plain_conversation",
     "from course.desk.answering import Answer\nfrom course.lessons.plain_conversation",
 )
-OWN_TRY = """from agents import AgentsException, Runner
+RUN = """result = await Runner.run(self.agent, text)
+            answer = Answer(result.final_output, [], "answered")"""
+
+
+def catches(caught: str, answer: str = 'Answer("Sorry.", [], "apologised")') -> tuple[tuple[str, str], ...]:
+    own = f"""from agents import AgentsException, Runner
         from temporalio.exceptions import ActivityError
         from temporalio.openai_agents import AgentsWorkflowError
         try:
-            result = await Runner.run(self.agent, text)
-            answer = Answer(result.final_output, [], "answered")
-        except (AgentsException, AgentsWorkflowError, ActivityError):
-            answer = Answer("Sorry.", [], "apologised")"""
+            {RUN}
+        except {caught}:
+            answer = {answer}"""
+    return (ANSWERS, own), ANSWER_IMPORT
+
 
 STARTER = "nothing runs save_to_database"
 
@@ -44,38 +47,17 @@ WRONG = {
     ),
     "a mistake in its own except": (
         "Your code raised: NameError: name 'sorry' is not defined (line",
-        (
-            "answer = await self.answer(text)  # an apology, when the agent's run fails for good",
-            "from agents import Runner\n        try:\n"
-            "            result = await Runner.run(self.agent, text)\n"
-            '            answer = Answer(result.final_output, [], "answered")\n'
-            "        except Exception:\n            answer = sorry",
-        ),
+        *catches("Exception", "sorry"),
+    ),
+    "without try": (
+        "got no reply",
+        (ANSWERS, f"from agents import Runner\n        if True:\n            {RUN}"),
         ANSWER_IMPORT,
     ),
-    "without try": ("got no reply", NAIVE_RUN, ANSWER_IMPORT),
-    "catches the SDK's errors only": (
-        "was refused by its provider for good",
-        (
-            "answer = await self.answer(text)  # an apology, when the agent's run fails for good",
-            "from agents import AgentsException, Runner\n"
-            "        try:\n            result = await Runner.run(self.agent, text)\n"
-            '            answer = Answer(result.final_output, [], "answered")\n'
-            '        except AgentsException:\n            answer = Answer("Sorry.", [], "apologised")',
-        ),
-        ANSWER_IMPORT,
-    ),
+    "catches the SDK's errors only": ("was refused by its provider for good", *catches("AgentsException")),
     "catches what ends the activity only": (
         "The conversation is frozen",
-        (
-            "answer = await self.answer(text)  # an apology, when the agent's run fails for good",
-            "from agents import Runner\n        from temporalio.exceptions import ActivityError\n"
-            "        from temporalio.openai_agents import AgentsWorkflowError\n"
-            "        try:\n            result = await Runner.run(self.agent, text)\n"
-            '            answer = Answer(result.final_output, [], "answered")\n'
-            '        except (ActivityError, AgentsWorkflowError):\n            answer = Answer("Sorry.", [], "apologised")',
-        ),
-        ANSWER_IMPORT,
+        *catches("(ActivityError, AgentsWorkflowError)"),
     ),
     "only on success": (
         "depends on more than that a message was accepted",
@@ -126,13 +108,10 @@ WRONG = {
 RIGHT = {
     "from the starter, with a plain dict and words of its own": (
         "Passed: ",
+        *catches("Exception", '"Sorry, that went wrong."\n            outcome = "apologised"'),
         (
-            "answer = await self.answer(text)  # an apology, when the agent's run fails for good",
-            "from agents import Runner\n        try:\n"
-            "            result = await Runner.run(self.agent, text)\n"
-            '            answer, outcome = str(result.final_output), "answered"\n'
-            "        except Exception:\n"
-            '            answer, outcome = "Sorry, that went wrong.", "apologised"',
+            'Answer(result.final_output, [], "answered")',
+            'str(result.final_output)\n            outcome = "answered"',
         ),
         (
             RECORD_OF_ALL,
@@ -140,11 +119,7 @@ RIGHT = {
         ),
         ("return answer.text", "return answer"),
     ),
-    "a try of its own": (
-        "Passed: ",
-        ("answer = await self.answer(text)  # an apology, when the agent's run fails for good", OWN_TRY),
-        ANSWER_IMPORT,
-    ),
+    "a try of its own": ("Passed: ", *catches("(AgentsException, AgentsWorkflowError, ActivityError)")),
 }
 
 SAMPLE = {"as a tool", "only on success"}

@@ -2,12 +2,29 @@
 
 from tests.checks.answers import *
 
-SAVE = "self.later(self.duty(activities.save_to_database, [self.key, record], RECORD))"
-MAIL = "self.later(self.duty(mail_the_team, [self.key, text], NOTICE))"
+SAVE_DUTY = "self.duty(activities.save_to_database, [self.key, record], RECORD)"
+MAIL_DUTY = "self.duty(mail_the_team, [self.key, text], NOTICE)"
+SAVE, MAIL = f"self.later({SAVE_DUTY})", f"self.later({MAIL_DUTY})"
 BY_THE_HOUR = "maximum_interval=timedelta(hours=1)"
 BY_TEN_MINUTES = "RetryPolicy(maximum_interval=timedelta(minutes=10))"
 FIVE_DAYS = "    schedule_to_close_timeout=timedelta(days=5),\n"
 REFUSED = ', non_retryable_error_types=["Refused"]'
+
+
+def one_by_one(first: str, second: str) -> tuple[tuple[str, str], ...]:
+    """Behind the reply, one duty waits for the other."""
+    both = f"""    async def both(self, record: activities.TurnRecord, text: str) -> None:
+        await {first}
+        await {second}
+
+    async def turn("""
+    both = both.replace("self.key", "key").replace("None:\n", "None:\n        key = self.key\n")
+    return (
+        (SAVE, "self.later(self.both(record, text))"),
+        (f"        {MAIL}\n", ""),
+        ("    async def turn(", both),
+    )
+
 
 STARTER = "got no reply: `turn` waits for save_to_database"
 
@@ -35,10 +52,7 @@ WRONG = {
     ),
     "an hour for everything": (
         "nobody tries it again: schedule_to_close_timeout, 1 hour, ended it",
-        (
-            BY_TEN_MINUTES,
-            BY_TEN_MINUTES + ",\n    schedule_to_close_timeout=timedelta(hours=1)",
-        ),
+        (BY_TEN_MINUTES, BY_TEN_MINUTES + ",\n    schedule_to_close_timeout=timedelta(hours=1)"),
     ),
     "the wrong error is not retried": (
         "mail_the_team was given up after 1 attempt, and nobody tries it again: non_retryable_error_types ended it",
@@ -46,10 +60,7 @@ WRONG = {
     ),
     "the record has a limit": (
         "your RECORD ends after 2 days: a longer outage loses rows",
-        (
-            BY_TEN_MINUTES,
-            BY_TEN_MINUTES + ",\n    schedule_to_close_timeout=timedelta(days=2)",
-        ),
+        (BY_TEN_MINUTES, BY_TEN_MINUTES + ",\n    schedule_to_close_timeout=timedelta(days=2)"),
     ),
     "the mail has no limit": (
         "What ends a mail that cannot be sent? With your NOTICE: nothing",
@@ -65,22 +76,12 @@ WRONG = {
     ),
     "the record waits for the mail": (
         "The mail server was down, and the record of “Where do I put my palm?” was not saved",
-        (SAVE, "self.later(self.both(record, text))"),
-        (f"        {MAIL}\n", ""),
-        (
-            "    async def turn(",
-            "    async def both(self, record: activities.TurnRecord, text: str) -> None:\n        key = self.key\n"
-            "        await self.duty(mail_the_team, [key, text], NOTICE)\n"
-            "        await self.duty(activities.save_to_database, [key, record], RECORD)\n\n    async def turn(",
-        ),
+        *one_by_one(MAIL_DUTY, SAVE_DUTY),
     ),
     "the bad address is tried again": ("SMTP 550), and mail_the_team is tried again", (REFUSED, "")),
     "an attempt may hang": (
         "One attempt of mail_the_team may take 5 minutes",
-        (
-            f"timedelta(seconds=10),\n{FIVE_DAYS}",
-            f"timedelta(minutes=5),\n{FIVE_DAYS}",
-        ),
+        (f"timedelta(seconds=10),\n{FIVE_DAYS}", f"timedelta(minutes=5),\n{FIVE_DAYS}"),
     ),
     "ends before its duties": (
         "`run` ended, and the mail was never sent",
@@ -93,8 +94,6 @@ RIGHT = {
     "the activity itself says what is final, and one duty follows the other": (
         "Passed: ",
         (REFUSED, ""),
-        (SAVE, "self.later(self.both(record, text))"),
-        (f"        {MAIL}\n", ""),
         (
             "    current_services().mail.send(task_id, subject=message, text=message)\n",
             "    try:\n        current_services().mail.send(task_id, subject=message, text=message)\n"
@@ -105,12 +104,7 @@ RIGHT = {
             "from temporalio.workflow import",
             "from temporalio.exceptions import ApplicationError\nfrom temporalio.workflow import",
         ),
-        (
-            "    async def turn(",
-            "    async def both(self, record: activities.TurnRecord, text: str) -> None:\n        key = self.key\n"
-            "        await self.duty(activities.save_to_database, [key, record], RECORD)\n"
-            "        await self.duty(mail_the_team, [key, text], NOTICE)\n\n    async def turn(",
-        ),
+        *one_by_one(SAVE_DUTY, MAIL_DUTY),
     )
 }
 

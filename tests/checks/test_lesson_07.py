@@ -17,7 +17,6 @@ STARTER = "your tool has not run issue_refund. It handed the model: â€œNot yet.â
 WRONG = {
     "random": ("made the same call twice in one answer", (KEY, "str(workflow.uuid4())")),
     "turn": ("called the tool for the same case again", (KEY, "self.key")),
-    "turn and case": ("called the tool for the same case again", (KEY, 'f"{self.key}/{return_number}"')),
     "run": ("An operator reset the conversation", (KEY, 'f"{workflow.info().run_id}/{return_number}"')),
     "conversation": ("in a new conversation", (KEY, 'f"{workflow.info().workflow_id}/{return_number}"')),
     "order": ("so the shop refused it", (KEY, 'f"order-{order_id}"')),
@@ -28,7 +27,5 @@ WRONG = {
 }
 
 RIGHT = {"the number alone": ("Passed: ", (KEY, "return_number"))}
-
-ALIKE = {"turn and case"}
 
 SAMPLE = {"turn", "conversation", "order and amount", "the number alone"}

@@ -25,10 +25,6 @@ WRONG = {
         (STEP, ""),
         (TOLD, TOLD + "    " + PLAIN),
     ),
-    "without the old patch": (
-        "began before “tell-the-team”, would freeze",
-        (TOLD, "        self.tell_the_team(text)\n"),
-    ),
     "the old patch replaced": ("does not ask for that patch any more", (TOLD, "")),
     "only when it is live": (
         "does not replay with your own code",
@@ -60,7 +56,5 @@ RIGHT = {
         (PATCH, 'if workflow.patched("statistics") or workflow.patched(f"statistics-{self.key}"):'),
     )
 }
-
-ALIKE = {"without the old patch"}
 
 SAMPLE = {"one id for the run", "only when it is live", "two questions in place of one"}

@@ -57,10 +57,6 @@ WRONG = {
     ),
     "no words": ("Cy's decision was refused without a sentence", (SENTENCE, 'ApplicationError("")')),
     "an exception without words": ("refused without a sentence", (SENTENCE, "Exception")),
-    "an assert without words": (
-        "refused without a sentence",
-        (REFUSAL, "        assert not self.decision\n"),
-    ),
     "one may change one's mind": (
         "she rejected it after all",
         (REFUSES, "        if self.decision and self.decision.by != decision.by:\n"),
@@ -120,8 +116,6 @@ RIGHT = {
         ("Your refund is not paid.", "Dear customer, no:"),
     ),
 }
-
-ALIKE = {"an assert without words"}
 
 SAMPLE = {
     "no end",

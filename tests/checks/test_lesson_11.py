@@ -27,7 +27,6 @@ WRONG = {
     "a message leaves": ("the customer has no move", besides(IN, '"escalated", "triage", "customer"')),
     "too patient": ("and it is still there", ("days=2", "days=3")),
     "impatient": ("that is too early", ("days=2", "days=1")),
-    "no clock": ("and it is still there", (CLOCK, "")),
     "the clock closes": ("and it went to closed", (CLOCK, CLOCK.replace("resolve", "closed"))),
     "from confirm too": ("proposed escalated in confirm", besides(IN, '"confirm", "escalated", "model"')),
     "staff cannot close": ("to closed, and were refused: From escalated, the staff", (STAFF_CLOSE, "")),
@@ -132,8 +131,6 @@ RIGHT = {
         ("A colleague looks into the case. Tell the customer so, and what you know.", "Be kind."),
     )
 }
-
-ALIKE = {"no clock"}
 
 SAMPLE = {
     "every tool",

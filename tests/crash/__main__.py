@@ -1,15 +1,19 @@
 """`python -m tests.crash [scenario …]`: every point of every scenario, and the desk at 200 random ones (SEED=1)."""
 
 import asyncio
-import importlib
 import os
 import sys
 import time
 from collections.abc import Sequence
 
+from tests.crash.approval import Approval
+from tests.crash.desk import Desk
+from tests.crash.jobs import Jobs
+from tests.crash.long_run import LongRun
 from tests.crash.sweep import CrashSweep, Kill, Scenario
+from tests.crash.ticket import Ticket
 
-SCENARIOS = ("desk", "approval", "ticket", "long_run", "jobs")
+SCENARIOS = (Desk(), Approval(), Ticket(), LongRun(), Jobs())
 RANDOM = {"desk": 200}
 
 
@@ -39,8 +43,7 @@ async def soak(scenario: Scenario, seed: int) -> int:
 
 async def main(names: Sequence[str]) -> int:
     seed = int(os.environ.get("SEED", "1"))
-    found = [importlib.import_module(f"tests.crash.{name}").SCENARIO for name in names or SCENARIOS]
-    return sum([await soak(scenario, seed) for scenario in found])
+    return sum([await soak(one, seed) for one in SCENARIOS if not names or one.name in names])
 
 
 if __name__ == "__main__":

@@ -67,6 +67,3 @@ class Approval(Scenario):
             return [*found, *await lab.conversation(f"{id}/refund-1").record.histories()]
         except LabError:  # not asked yet
             return found
-
-
-SCENARIO = Approval()

@@ -6,8 +6,6 @@ from course import Lab
 from course.desk import ConversationWorkflow
 from tests.crash.sweep import CrashSweep, Found, Scenario, keys
 
-MESSAGES = ("Hello!", "Where is order 1042?", "Thank you.")
-
 
 class Desk(Scenario):
     name = "desk"
@@ -21,12 +19,12 @@ class Desk(Scenario):
         "generate_report": 1,
     }
     workflow_tasks = 15
-    replies = len(MESSAGES)
-    messages = MESSAGES
+    messages = ("Hello!", "Where is order 1042?", "Thank you.")
+    replies = 3
 
     async def play(self, sweep: CrashSweep, id: str) -> list[Any]:
         chat = await sweep.start(ConversationWorkflow, id)
-        replies = [await chat.send(message, timeout=90) for message in MESSAGES]
+        replies = [await chat.send(message, timeout=90) for message in self.messages]
         summary = await chat.close(timeout=90)
         return [*replies, summary["turns"], summary["answered"]]
 
@@ -45,6 +43,3 @@ class Desk(Scenario):
             "report": [id],
             "mail": [f"{id} wrote, and was answered: {message}" for message in self.messages],
         }
-
-
-SCENARIO = Desk()

@@ -38,41 +38,29 @@ def week(id: str) -> str:
 class Jobs(Scenario):
     name = "jobs"
     workflows = (WeeklyReportWorkflow, CleanupWorkflow)
-    activities: ClassVar = {
-        "write_weekly_report": 1,
-        "send_notification": 1,
-        "forget_words": 1,
-        "delete_reports": 1,
-    }
+    activities: ClassVar = dict.fromkeys(
+        ("write_weekly_report", "send_notification", "forget_words", "delete_reports"), 1
+    )
     workflow_tasks = 6
     replies = 0
 
     async def play(self, sweep: CrashSweep, id: str) -> list[Any]:
         for turn in (1, 2):
-            row = {
-                "conversation": id,
-                "turn": turn,
-                "customer": id,
-                "message": "Hello!",
-                "outcome": "answered",
-            }
+            row = {"task_id": f"{id}/turn-{turn}", "conversation": id, "turn": turn, "customer": id}
+            row |= {"message": "Hello!", "outcome": "answered"}
             at = {"at": (due(id) - timedelta(days=turn + 1)).isoformat()}
-            kept = {**row, "task_id": f"{id}/turn-{turn}", "details": at}
-            sweep.lab.world.services.database.insert_once(database.turns, kept)
+            sweep.lab.world.services.database.insert_once(database.turns, {**row, "details": at})
         results = []
         for job, (run, args) in JOBS.items():
             action = ScheduleActionStartWorkflow(
                 run, args=args, id=f"{id}-{job}", task_queue=id, task_timeout=timedelta(seconds=3)
             )
             spec = ScheduleSpec(cron_expressions=["0 6 * * MON"])
-            schedule = await sweep.lab.client.create_schedule(
-                f"{id}-{job}", Schedule(action=action, spec=spec)
-            )
+            client, weekly = sweep.lab.client, Schedule(action=action, spec=spec)
+            schedule = await client.create_schedule(f"{id}-{job}", weekly)
             allow, hour = ScheduleOverlapPolicy.ALLOW_ALL, timedelta(hours=1)
-            await schedule.backfill(
-                ScheduleBackfill(start_at=due(id) - hour, end_at=due(id) + hour, overlap=allow)
-            )
-            results.append((await runs_of_schedule(sweep.lab.client, schedule, 1, timeout=90)).result[0])
+            await schedule.backfill(ScheduleBackfill(due(id) - hour, due(id) + hour, overlap=allow))
+            results.append((await runs_of_schedule(client, schedule, 1, timeout=90)).result[0])
         file = results[0]
         page = (sweep.lab.reports / file).read_text()
         return [f"<td>{id}</td><td>2</td><td>2</td>" in page, file.startswith(f"week-{week(id)}")]
@@ -105,6 +93,3 @@ class Jobs(Scenario):
             "file": [f"week-{week(id)}"],
             "mail": [f"The weekly report is there: week-{week(id)}-"],
         }
-
-
-SCENARIO = Jobs()

@@ -7,8 +7,6 @@ from tests.crash.sweep import CrashSweep
 from tests.desks import ShortRunsDesk
 from tests.lab_helpers import until
 
-MESSAGES = ("Where is order 1043?", "Where is order 1042?", "Thank you.", "Hello again!")
-
 
 class LongRun(Desk):
     name = "long_run"
@@ -22,8 +20,8 @@ class LongRun(Desk):
         "generate_report": 1,
     }
     workflow_tasks = 18
-    replies = len(MESSAGES)
-    messages = MESSAGES
+    messages = ("Where is order 1043?", "Where is order 1042?", "Thank you.", "Hello again!")
+    replies = 4
 
     async def play(self, sweep: CrashSweep, id: str) -> list[Any]:
         chat = await sweep.start(ShortRunsDesk, id)
@@ -38,7 +36,4 @@ class LongRun(Desk):
         return [*replies, summary["turns"], summary["answered"]]
 
     async def send(self, chat: Any, number: int) -> str:
-        return await chat.handle.execute_update("send", MESSAGES[number], id=f"message-{number}")
-
-
-SCENARIO = LongRun()
+        return await chat.handle.execute_update("send", self.messages[number], id=f"message-{number}")

@@ -46,9 +46,6 @@ class Scenario:
     replies: int
     """How many updates are answered."""
 
-    def model(self) -> OfflineModel:
-        return OfflineModel()
-
     async def play(self, sweep: "CrashSweep", id: str) -> list[Any]:
         """From the start to the end. Returns what those outside were told: the same in every play."""
         raise NotImplementedError
@@ -89,9 +86,8 @@ def keys(lab: Lab, table: str, id: str, column: str = "task_id") -> list[str]:
 class CountedModel(OfflineModel):
     """Writes down who asks it, every time, before it answers: what a provider would bill."""
 
-    def __init__(self, model: OfflineModel, file: Path) -> None:
+    def __init__(self, file: Path) -> None:
         super().__init__()
-        self.model = model
         self.file = file
 
     async def get_response(self, *args: Any, **kwargs: Any) -> Any:
@@ -99,7 +95,7 @@ class CountedModel(OfflineModel):
         call = f"{info.workflow_run_id}/{info.activity_id}"
         with self.file.open("a") as file:  # one short line: appended whole, whoever else writes
             file.write(f"{info.workflow_id} {call} {os.getpid()}\n")
-        return await self.model.get_response(*args, **kwargs)
+        return await super().get_response(*args, **kwargs)
 
     def asked(self, play: str) -> list[tuple[str, str]]:
         """A play's logical calls, and the processes that asked: one an attempt."""
@@ -142,7 +138,7 @@ class CrashSweep:
 
     async def __aenter__(self) -> "CrashSweep":
         folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
-        self.model = CountedModel(self.scenario.model(), folder / "asked")
+        self.model = CountedModel(folder / "asked")
         self.lab = await Lab.start(workflows=self.scenario.workflows, model=self.model, ui=False)
         self._stack.push_async_callback(self.lab.stop)
         uncut = await self.play()

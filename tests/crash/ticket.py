@@ -37,6 +37,3 @@ class Ticket(Scenario):
 
     def wanted(self, id: str) -> Found:
         return {"move": PATH}
-
-
-SCENARIO = Ticket()

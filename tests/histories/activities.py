@@ -84,16 +84,4 @@ async def never_ends(text: str) -> str:
         await asyncio.sleep(0.1)
 
 
-ALL = [
-    look_up,
-    record,
-    stock,
-    undocumented,
-    ship,
-    refund,
-    plan,
-    notify,
-    fails_twice,
-    refuses,
-    never_ends,
-]
+ALL = [look_up, record, stock, undocumented, ship, refund, plan, notify, fails_twice, refuses, never_ends]

@@ -7,9 +7,9 @@ worked out from a name. `course.history` sees none of this: it must come to the 
 """
 
 import re
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
@@ -22,7 +22,6 @@ from temporalio.worker import (
     WorkflowOutboundInterceptor,
 )
 
-SHORT = timedelta(seconds=20)
 HAND: ContextVar[str] = ContextVar("hand", default="workflow")
 TURN: ContextVar[int | None] = ContextVar("turn", default=None)
 # What the frameworks schedule from inside themselves, with no code of ours near: a tool that the model asked
@@ -31,9 +30,9 @@ TOOL_CALL = re.compile(r".*[-._]call[-_]tool(-v2)?")
 OWN_CALL = re.compile(r"invoke_model.*|.*__model_request|.*[-._](list-tools|get_tools|get_instructions)")
 
 
-@contextmanager
-def hand(name: str):
-    """What is scheduled in this block was decided by `name`."""
+@asynccontextmanager
+async def hand(name: str) -> AsyncIterator[None]:
+    """What is scheduled in this block, or in a function that this decorates, was decided by `name`."""
     token = HAND.set(name)
     try:
         yield
@@ -83,9 +82,9 @@ class _Outbound(WorkflowOutboundInterceptor):
 
 
 def _write_line(activity: str) -> None:
-    hand = (
+    decided = (
         "agent" if TOOL_CALL.fullmatch(activity) else "plugin" if OWN_CALL.fullmatch(activity) else HAND.get()
     )
     ledger = workflow.instance()
     if isinstance(ledger, Ledger):
-        ledger.lines.append([activity, hand, TURN.get()])
+        ledger.lines.append([activity, decided, TURN.get()])

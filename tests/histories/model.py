@@ -1,8 +1,7 @@
-"""The tests' model: it does what the customer's message says, in JSON, and nothing else.
+"""The tests' model: it does what the customer's message says, a script of `playing.py`, and nothing else.
 
-A message is a list of steps. A step that is a list is a list of tool calls, `["look_up", {"order": 1}]`; a
-step that is a string is the answer. Where the conversation stands is read off the conversation itself, so
-that a retried call gets the same answer, as from a model that thinks.
+Where the conversation stands is read off the conversation itself, so that a retried call gets the same
+answer, as from a model that thinks.
 """
 
 import itertools
@@ -12,13 +11,10 @@ from typing import Any
 
 from agents import Model, ModelResponse, Usage
 from agents.items import TResponseStreamEvent
-from openai.types.responses import (
-    Response,
-    ResponseCompletedEvent,
-    ResponseFunctionToolCall,
-    ResponseOutputMessage,
-    ResponseOutputText,
-)
+from openai.types.responses import Response, ResponseCompletedEvent, ResponseFunctionToolCall
+from temporalio.openai_agents.testing import ResponseBuilders
+
+from tests.histories.playing import next_step
 
 
 class ScriptedModel(Model):
@@ -45,16 +41,11 @@ class ScriptedModel(Model):
 
     def _answer(self, input: Any) -> list[Any]:
         items = [{"role": "user", "content": input}] if isinstance(input, str) else list(input)
-        said_last = max(n for n, item in enumerate(items) if item.get("role") == "user")
-        steps = json.loads(items[said_last]["content"])
-        answered = sum(item.get("type") == "function_call_output" for item in items[said_last:])
-        for step in steps:
-            if isinstance(step, str):
-                return [_message(step)]
-            if answered < len(step):
-                return [self._call(name, arguments) for name, arguments in step]
-            answered -= len(step)
-        return [_message("Done.")]
+        told = [i for i in items if i.get("role") == "user" or i.get("type") == "function_call_output"]
+        step = next_step(item.get("content") for item in told)
+        if isinstance(step, str):
+            return [ResponseBuilders.response_output_message(step)]
+        return [self._call(name, arguments) for name, arguments in step]
 
     def _call(self, name: str, arguments: Any) -> ResponseFunctionToolCall:
         number = next(self._numbers)
@@ -66,13 +57,3 @@ class ScriptedModel(Model):
             type="function_call",
             status="completed",
         )
-
-
-def _message(text: str) -> ResponseOutputMessage:
-    return ResponseOutputMessage(
-        id="message",
-        content=[ResponseOutputText(text=text, annotations=[], type="output_text", logprobs=[])],
-        role="assistant",
-        status="completed",
-        type="message",
-    )

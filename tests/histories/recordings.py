@@ -13,8 +13,9 @@ from course.history import activity_table
 
 RECORDED = Path(__file__).parent / "recorded"
 ELSEWHERE = Path(__file__).parent / "elsewhere" / "recorded"
+SCHEDULED = "activityTaskScheduledEventAttributes"
 NAMES = sorted(path.stem for path in RECORDED.glob("*.json"))
-FOREIGN = ["google_adk", "pydantic_ai", "strands"]
+FOREIGN = ["google_adk", "pydantic_ai"]
 
 
 @cache
@@ -55,10 +56,10 @@ def without(history: list[dict[str, Any]], *, field: str) -> list[dict[str, Any]
     return stripped
 
 
-def scheduled(history: list[dict[str, Any]], activity: str) -> list[dict[str, Any]]:
-    """What is recorded of the scheduling of an activity, to be changed."""
-    name = "activityTaskScheduledEventAttributes"
-    return [e[name] for e in events_of(history, name) if e[name]["activityType"]["name"] == activity]
+def scheduled(history: list[dict[str, Any]], activity: str = "") -> list[dict[str, Any]]:
+    """What is recorded of the scheduling of an activity, or of all, to be changed."""
+    every = [event[SCHEDULED] for event in events_of(history, SCHEDULED)]
+    return [one for one in every if activity in ("", one["activityType"]["name"])]
 
 
 def read(payloads: dict[str, Any]) -> Any:

@@ -1,4 +1,4 @@
-"""The tests' own workflows, one for each way in which an activity can come to be scheduled.
+"""The tests' own workflows, one for each way in which an agent's activity can come to be scheduled.
 
 None of them is the course's. Each keeps a ledger of what it really did (`ledger.py`), against which the
 tables made from its recorded history are held.
@@ -7,13 +7,9 @@ tables made from its recorded history are held.
 import asyncio
 import dataclasses
 from collections.abc import Callable
-from contextlib import suppress
-from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from agents import Agent, FunctionTool, RunContextWrapper, RunHooks, Runner, Tool, function_tool, trace
@@ -21,14 +17,11 @@ with workflow.unsafe.imports_passed_through():
     from temporalio.openai_agents.workflow import activity_as_tool, stateless_mcp_server
 
     from tests.histories import activities as acts
-    from tests.histories.ledger import SHORT, Ledger, hand
+    from tests.histories.conversation import SHORT, Conversation, UntilClosed, step, two_steps
+    from tests.histories.ledger import hand
+    from tests.histories.playing import ONE, PACKED, REFUND, REFUNDED, TWO, Stage, X, call, script
 
-
-async def step(activity: Callable, *args: Any, **options: Any) -> Any:
-    """An activity, scheduled by whoever calls this."""
-    return await workflow.execute_activity(
-        activity, args=args, start_to_close_timeout=options.pop("start_to_close_timeout", SHORT), **options
-    )
+MONEY = call("transfer_to_money")
 
 
 async def ask(agent: Agent, text: str, **options: Any) -> str:
@@ -38,33 +31,24 @@ async def ask(agent: Agent, text: str, **options: Any) -> str:
 def agent_tool(activity: Callable, **changes: Any) -> FunctionTool:
     """The activity as the model's tool; `changes` replace what the model sees (its name, say)."""
     tool = activity_as_tool(activity, start_to_close_timeout=SHORT, **changes.pop("options", {}))
-    invoke = tool.on_invoke_tool
-
-    async def on_invoke(context: Any, arguments: str) -> Any:
-        with hand("agent"):
-            return await invoke(context, arguments)
-
-    return dataclasses.replace(tool, on_invoke_tool=on_invoke, **changes)
+    return dataclasses.replace(tool, on_invoke_tool=hand("agent")(tool.on_invoke_tool), **changes)
 
 
-class Conversation(Ledger):
-    """What most of the workflows share: it runs until it is told to close."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.closed = False
-
-    @workflow.signal
-    def close(self) -> None:
-        self.closed = True
-
-    async def until_closed(self) -> None:
-        await workflow.wait_condition(lambda: self.closed and workflow.all_handlers_finished())
+def desk(*tools: Callable | Tool, **options: Any) -> Agent:
+    """An agent, and what it may call: tools, and activities."""
+    own = [tool if isinstance(tool, FunctionTool) else agent_tool(tool) for tool in tools]
+    return Agent(name="desk", tools=own, **options)
 
 
 @workflow.defn
-class BothHands(Conversation):
+class BothHands(UntilClosed):
     """The same activity with equal arguments, by the agent and by the workflow: after, before and beside it."""
+
+    @classmethod
+    async def play(cls, stage: Stage) -> None:
+        for order in ("after", "before", "beside"):
+            await stage.send(script([X], "Recorded."), order)
+        await stage.send(script("Not recorded."), "after")
 
     @workflow.run
     async def run(self) -> None:
@@ -74,7 +58,7 @@ class BothHands(Conversation):
     @workflow.update
     async def send(self, text: str, order: str) -> str:
         self.open_turn()
-        agent = Agent(name="desk", tools=[agent_tool(acts.record)])
+        agent = desk(acts.record)
         if order == "before":
             await step(acts.record, "x")
         beside = asyncio.create_task(step(acts.record, "x")) if order == "beside" else None
@@ -90,14 +74,10 @@ class BothHands(Conversation):
 class InOneTrace(Conversation):
     """As BothHands, but the workflow opens a trace of its own around everything: the header tells nothing."""
 
-    @workflow.run
-    async def run(self) -> None:
-        await self.until_closed()
+    messages = script([X], [ONE], "Done."), script("Nothing to do.")
 
-    @workflow.update
-    async def send(self, text: str) -> str:
-        self.open_turn()
-        agent = Agent(name="desk", tools=[agent_tool(acts.record), agent_tool(acts.look_up)])
+    async def turn(self, text: str) -> str:
+        agent = desk(acts.record, acts.look_up)
         with trace("the whole turn"):
             await step(acts.record, "x")
             reply = await ask(agent, text)
@@ -108,17 +88,12 @@ class InOneTrace(Conversation):
 
 @workflow.defn
 class ParallelCalls(Conversation):
-    """Several calls in one answer of the model, two of them equal; then the workflow's own step."""
+    """Four calls in one answer of the model, two of them equal; then the workflow's own step."""
 
-    @workflow.run
-    async def run(self) -> None:
-        await self.until_closed()
+    messages = (script([ONE, X, ONE, TWO], "Done."),)
 
-    @workflow.update
-    async def send(self, text: str) -> str:
-        self.open_turn()
-        agent = Agent(name="desk", tools=[agent_tool(acts.look_up), agent_tool(acts.record)])
-        reply = await ask(agent, text)
+    async def turn(self, text: str) -> str:
+        reply = await ask(desk(acts.look_up, acts.record), text)
         await asyncio.gather(step(acts.look_up, 1), step(acts.record, "x"))
         return reply
 
@@ -127,17 +102,12 @@ class ParallelCalls(Conversation):
 class Handoffs(Conversation):
     """A second agent takes over, and calls a tool of its own; the turn is in a trace of the workflow's."""
 
-    @workflow.run
-    async def run(self) -> None:
-        await self.until_closed()
+    messages = script([ONE], [MONEY], [REFUND], "Refunded."), script([MONEY], "Anything else?")
 
-    @workflow.update
-    async def send(self, text: str) -> str:
-        self.open_turn()
+    async def turn(self, text: str) -> str:
         money = Agent(name="money", handoff_description="For refunds", tools=[agent_tool(acts.refund)])
-        desk = Agent(name="desk", handoffs=[money], tools=[agent_tool(acts.look_up)])
         with trace("turn"):
-            reply = await ask(desk, text)
+            reply = await ask(desk(acts.look_up, handoffs=[money]), text)
             await step(acts.notify, "after")
         return reply
 
@@ -146,23 +116,20 @@ class Handoffs(Conversation):
 class ToolOfTwo(Conversation):
     """A function tool whose code runs two activities, one of them also a tool of the model's."""
 
-    @workflow.run
-    async def run(self) -> None:
-        await self.until_closed()
+    messages = (
+        script([call("cancel_order", order=7)], [call("notify", text="again")], "Cancelled."),
+        script([call("cancel_order", order=8), call("look_up", order=8)], "Both."),
+    )
 
-    @workflow.update
-    async def send(self, text: str) -> str:
-        self.open_turn()
-
+    async def turn(self, text: str) -> str:
         @function_tool
+        @hand("tool")
         async def cancel_order(order: int) -> str:
             """Cancel an order, and tell the customer."""
-            with hand("tool"):
-                await step(acts.refund, order)
-                return await step(acts.notify, f"order {order} is cancelled")
+            await step(acts.refund, order)
+            return await step(acts.notify, f"order {order} is cancelled")
 
-        agent = Agent(name="desk", tools=[cancel_order, agent_tool(acts.notify), agent_tool(acts.look_up)])
-        reply = await ask(agent, text)
+        reply = await ask(desk(cancel_order, acts.notify, acts.look_up), text)
         await step(acts.notify, "answered")
         return reply
 
@@ -171,27 +138,12 @@ class ToolOfTwo(Conversation):
 class AgentsAsTools(Conversation):
     """An agent that is a tool of another: the inner one's calls run while the outer's call is open."""
 
-    @workflow.run
-    async def run(self) -> None:
-        await self.until_closed()
+    inner = script([ONE], [call("two_steps", order=2)], "Found.")
+    messages = (script([call("research", input=inner), X], "Done."),)
 
-    @workflow.update
-    async def send(self, text: str) -> str:
-        self.open_turn()
-
-        @function_tool
-        async def two_steps(order: int) -> str:
-            """Two activities."""
-            with hand("tool"):
-                await step(acts.refund, order)
-                return await step(acts.notify, "told")
-
-        inner = Agent(name="researcher", tools=[agent_tool(acts.look_up), two_steps])
-        outer = Agent(
-            name="desk",
-            tools=[inner.as_tool("research", "Find something out"), agent_tool(acts.record)],
-        )
-        reply = await ask(outer, text)
+    async def turn(self, text: str) -> str:
+        inner = Agent(name="researcher", tools=[agent_tool(acts.look_up), function_tool(two_steps)])
+        reply = await ask(desk(inner.as_tool("research", "Find something out"), acts.record), text)
         await step(acts.look_up, 1)
         return reply
 
@@ -200,22 +152,12 @@ class AgentsAsTools(Conversation):
 class Renamed(Conversation):
     """Activities under other names than their tools', defaults, numbers as text, an object."""
 
-    @workflow.run
-    async def run(self) -> None:
-        await self.until_closed()
+    first = call("stock", plant="fern", urgent=False, discount="0"), call("find_order", order="12")
+    messages = (script([*first], [call("ship", parcel={"weight": "2.5"})], "Done."),)
 
-    @workflow.update
-    async def send(self, text: str) -> str:
-        self.open_turn()
-        agent = Agent(
-            name="desk",
-            tools=[
-                agent_tool(acts.stock),
-                agent_tool(acts.look_up, name="find_order"),
-                agent_tool(acts.ship, strict_json_schema=False),
-            ],
-        )
-        reply = await ask(agent, text)
+    async def turn(self, text: str) -> str:
+        find_order = agent_tool(acts.look_up, name="find_order")
+        reply = await ask(desk(acts.stock, find_order, agent_tool(acts.ship, strict_json_schema=False)), text)
         await step(acts.stock, "fern", False, 0.0)
         return reply
 
@@ -224,18 +166,11 @@ class Renamed(Conversation):
 class CannotTell(Conversation):
     """A renamed activity without a docstring, as a tool: nothing ties it to the call but its arguments."""
 
-    @workflow.run
-    async def run(self) -> None:
-        await self.until_closed()
+    messages = (script([call("undocumented", plant="fern"), ONE], "Done."),)
 
-    @workflow.update
-    async def send(self, text: str) -> str:
-        self.open_turn()
-        agent = Agent(
-            name="desk",
-            tools=[agent_tool(acts.undocumented), agent_tool(acts.look_up, options={"summary": "Find it"})],
-        )
-        reply = await ask(agent, text)
+    async def turn(self, text: str) -> str:
+        find = agent_tool(acts.look_up, options={"summary": "Find it"})
+        reply = await ask(desk(acts.undocumented, find), text)
         await step(acts.undocumented, "fern")
         return reply
 
@@ -244,22 +179,16 @@ class CannotTell(Conversation):
 class LocalActivities(Conversation):
     """Local activities, beside ordinary ones; the model's calls may be local too (the plugin's setting)."""
 
-    @workflow.run
-    async def run(self) -> None:
-        await self.until_closed()
+    messages = (script([call("note", order=1)], [ONE], "Noted."),)
 
-    @workflow.update
-    async def send(self, text: str) -> str:
-        self.open_turn()
-
+    async def turn(self, text: str) -> str:
         @function_tool
+        @hand("tool")
         async def note(order: int) -> str:
             """Note something down, in the worker itself."""
-            with hand("tool"):
-                return await self.here(acts.notify, f"order {order}")
+            return await self.here(acts.notify, f"order {order}")
 
-        agent = Agent(name="desk", tools=[note, agent_tool(acts.look_up)])
-        reply = await ask(agent, text)
+        reply = await ask(desk(note, acts.look_up), text)
         await self.here(acts.record, text)
         await step(acts.record, "x")
         return reply
@@ -272,28 +201,15 @@ class LocalActivities(Conversation):
 class Streaming(Conversation):
     """The model's answers come as a stream of events."""
 
+    messages = script([X], [call("two_steps", order=1)], "Done."), script("Again.")
+
     @workflow.init
     def __init__(self) -> None:
         super().__init__()
         self.stream = WorkflowStream()
 
-    @workflow.run
-    async def run(self) -> None:
-        await self.until_closed()
-
-    @workflow.update
-    async def send(self, text: str) -> str:
-        self.open_turn()
-
-        @function_tool
-        async def two_steps(order: int) -> str:
-            """Two activities."""
-            with hand("tool"):
-                await step(acts.refund, order)
-                return await step(acts.notify, "told")
-
-        agent = Agent(name="desk", tools=[agent_tool(acts.record), two_steps])
-        result = Runner.run_streamed(agent, text)
+    async def turn(self, text: str) -> str:
+        result = Runner.run_streamed(desk(acts.record, function_tool(two_steps)), text)
         async for _ in result.stream_events():
             pass
         await step(acts.record, "x")
@@ -301,101 +217,25 @@ class Streaming(Conversation):
 
 
 @workflow.defn
-class Signals(Conversation):
-    """Messages as signals, answered in the signal's handler."""
-
-    @workflow.run
-    async def run(self) -> None:
-        await self.until_closed()
-        await step(acts.record, "the end")
-
-    @workflow.signal
-    async def send(self, text: str) -> None:
-        self.open_turn()
-        await ask(Agent(name="desk", tools=[agent_tool(acts.look_up)]), text)
-        await step(acts.record, "x")
-
-
-@workflow.defn
-class Mailbox(Conversation):
-    """Messages as signals that only fill a queue; the workflow's main function answers them, one by one."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.queue: list[str] = []
-
-    @workflow.run
-    async def run(self) -> None:
-        agent = Agent(name="desk", tools=[agent_tool(acts.look_up)])
-        while True:
-            await workflow.wait_condition(lambda: bool(self.queue) or self.closed)
-            if not self.queue:
-                return
-            self.open_turn()
-            await ask(agent, self.queue.pop(0))
-            await step(acts.record, "x")
-
-    @workflow.signal
-    def send(self, text: str) -> None:
-        self.queue.append(text)
-
-
-@workflow.defn
-class ContinuesAsNew(Conversation):
-    """A new run for every second turn, and a duty that a turn leaves behind and the drain waits for."""
-
-    @workflow.init
-    def __init__(self, lines: list[list[Any]], turns: int) -> None:
-        super().__init__()
-        self.lines, self.turns, self.here = lines, turns, 0
-        self.duties: set[asyncio.Task] = set()
-        self.lock = asyncio.Lock()
-
-    @workflow.run
-    async def run(self, lines: list[list[Any]], turns: int) -> None:
-        await workflow.wait_condition(lambda: self.closed or self.here == 2)
-        await workflow.wait_condition(lambda: workflow.all_handlers_finished() and not self.duties)
-        if not self.closed:
-            workflow.continue_as_new(args=[self.lines, self.turns])
-        await step(acts.record, "the end")
-
-    @workflow.update
-    async def send(self, text: str) -> str:
-        self.open_turn()
-        async with self.lock:
-            reply = await ask(Agent(name="desk", tools=[agent_tool(acts.look_up)]), text)
-            await step(acts.record, "x")
-            duty = asyncio.create_task(self.later())
-            self.duties.add(duty)
-            duty.add_done_callback(self.duties.discard)
-            self.here += 1
-            return reply
-
-    async def later(self) -> None:
-        await workflow.sleep(timedelta(milliseconds=50))
-        await step(acts.notify, "later")
-
-
-@workflow.defn
 class Approvals(Conversation):
-    """A call that a person approves in a later turn; between, an unrelated question is answered."""
+    """A call that a person approves, or rejects, in a later turn; between, an unrelated question is answered."""
+
+    @classmethod
+    async def play(cls, stage: Stage) -> None:
+        await stage.send(REFUNDED)
+        await stage.send(script([TWO], "Packed."))
+        await stage.send(True, update="decide")
+        await stage.send(script([call("refund", order=3)], "Refunded."))
+        await stage.send(False, update="decide")
 
     def __init__(self) -> None:
         super().__init__()
         self.waiting: Any = None  # the agents.RunState of the run that was interrupted
 
-    @workflow.run
-    async def run(self) -> None:
-        await self.until_closed()
-
     def agent(self) -> Agent:
-        return Agent(
-            name="desk", tools=[agent_tool(acts.refund, needs_approval=True), agent_tool(acts.look_up)]
-        )
+        return desk(agent_tool(acts.refund, needs_approval=True), acts.look_up)
 
-    @workflow.update
-    async def send(self, text: str) -> str:
-        self.open_turn()
+    async def turn(self, text: str) -> str:
         result = await Runner.run(self.agent(), text)
         await step(acts.record, "x")
         if result.interruptions:
@@ -427,22 +267,19 @@ class Audit(RunHooks):
 
 
 @workflow.defn
-class Hooks(Conversation):
+class Hooks(UntilClosed):
     """Run hooks around the model's tool call; and an agent that stops at its first tool's result."""
 
-    @workflow.run
-    async def run(self) -> None:
-        await self.until_closed()
+    @classmethod
+    async def play(cls, stage: Stage) -> None:
+        for stops in (False, True):
+            await stage.send(PACKED, stops)
 
     @workflow.update
     async def send(self, text: str, stop: bool) -> str:
         self.open_turn()
-        agent = Agent(
-            name="desk",
-            tools=[agent_tool(acts.look_up)],
-            tool_use_behavior="stop_on_first_tool" if stop else "run_llm_again",
-        )
-        reply = await ask(agent, text, hooks=Audit())
+        behaviour = "stop_on_first_tool" if stop else "run_llm_again"
+        reply = await ask(desk(acts.look_up, tool_use_behavior=behaviour), text, hooks=Audit())
         await step(acts.look_up, 1)
         return reply
 
@@ -459,182 +296,38 @@ class Eager(RunHooks):
 class EagerHooks(Conversation):
     """A run hook that runs the tool's own activity, with the call's arguments, before the tool does."""
 
-    @workflow.run
-    async def run(self) -> None:
-        await self.until_closed()
+    messages = (script([ONE, TWO], "Packed."),)
 
-    @workflow.update
-    async def send(self, text: str) -> str:
-        self.open_turn()
-        return await ask(Agent(name="desk", tools=[agent_tool(acts.look_up)]), text, hooks=Eager())
-
-
-@workflow.defn
-class OwnLoop(Conversation):
-    """An agent without a framework: an activity asks the model, and the workflow runs what it names."""
-
-    @workflow.run
-    async def run(self) -> None:
-        await step(acts.notify, "open")
-        await self.until_closed()
-
-    @workflow.update
-    async def send(self, text: str) -> str:
-        self.open_turn()
-        await step(acts.record, "before")
-        while call := await step(acts.plan, text):
-            with hand("agent"):
-                text = await step(call["tool"], *call["args"].values())
-        return await step(acts.record, "after")
+    async def turn(self, text: str) -> str:
+        return await ask(desk(acts.look_up), text, hooks=Eager())
 
 
 @workflow.defn
 class SharedName(Conversation):
     """A function tool that shares its activity's name and arguments, and then runs another."""
 
-    @workflow.run
-    async def run(self) -> None:
-        await self.until_closed()
+    messages = (REFUNDED,)
 
-    @workflow.update
-    async def send(self, text: str) -> str:
-        self.open_turn()
-
+    async def turn(self, text: str) -> str:
         @function_tool
+        @hand("tool")
         async def refund(order: int) -> str:
             """Give the money back, and say so."""
-            with hand("tool"):
-                await step(acts.refund, order)
-                return await step(acts.notify, "told")
+            await step(acts.refund, order)
+            return await step(acts.notify, "told")
 
-        reply = await ask(Agent(name="desk", tools=[refund]), text)
+        reply = await ask(desk(refund), text)
         await step(acts.notify, "told")
         return reply
-
-
-@workflow.defn
-class Troubles(Conversation):
-    """Every way in which an activity can end, or not end."""
-
-    @workflow.run
-    async def run(self) -> None:
-        await self.until_closed()
-        workflow.start_activity(
-            acts.never_ends, "x", start_to_close_timeout=SHORT, heartbeat_timeout=timedelta(seconds=5)
-        )
-        await workflow.sleep(timedelta(milliseconds=50))
-
-    @workflow.update
-    async def send(self, text: str) -> str:
-        self.open_turn()
-        await step(acts.fails_twice, text)
-        once = RetryPolicy(maximum_attempts=1)
-        for activity, options in (
-            (acts.refuses, {}),
-            (acts.never_ends, {"start_to_close_timeout": timedelta(seconds=0.3), "retry_policy": once}),
-            (acts.record, {"task_queue": "nobody", "schedule_to_start_timeout": timedelta(seconds=0.2)}),
-        ):
-            with suppress(ActivityError):
-                await step(activity, text, **options)
-        handle = workflow.start_activity(
-            acts.never_ends,
-            text,
-            start_to_close_timeout=SHORT,
-            heartbeat_timeout=timedelta(seconds=0.5),  # a cancellation is delivered by a heartbeat
-            cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-        )
-        await workflow.sleep(timedelta(milliseconds=300))
-        handle.cancel()
-        with suppress(ActivityError):
-            await handle
-        return "survived"
-
-
-@workflow.defn
-class Outage(Conversation):
-    """A service that is down until the virtual clock has moved on: two retries, hours apart."""
-
-    @workflow.run
-    async def run(self) -> None:
-        await self.until_closed()
-
-    @workflow.update
-    async def send(self, text: str) -> str:
-        self.open_turn()
-        reply = await ask(Agent(name="desk", tools=[agent_tool(acts.look_up)]), text)
-        await step(
-            acts.fails_twice,
-            "x",
-            retry_policy=RetryPolicy(initial_interval=timedelta(hours=1), backoff_coefficient=2),
-        )
-        return reply
-
-
-@workflow.defn
-class Helper:
-    """A child that does nothing for an hour."""
-
-    @workflow.run
-    async def run(self) -> str:
-        await workflow.sleep(timedelta(milliseconds=10))
-        return "helped"
-
-
-@workflow.defn
-class Family(Conversation):
-    """A child workflow and a timer: rows of the event table, not of the activity table."""
-
-    @workflow.run
-    async def run(self) -> None:
-        await self.until_closed()
-
-    @workflow.update
-    async def send(self, text: str) -> str:
-        self.open_turn()
-        await workflow.sleep(timedelta(milliseconds=10))
-        await workflow.execute_child_workflow(Helper.run, id=workflow.info().workflow_id + "-child")
-        return await step(acts.record, text)
 
 
 @workflow.defn
 class ToolServer(Conversation):
     """Tools of an MCP server, reached through the plugin's own activities."""
 
-    @workflow.run
-    async def run(self) -> None:
-        await self.until_closed()
+    messages = (script([call("water", plant="fern")], "Watered."),)
 
-    @workflow.update
-    async def send(self, text: str) -> str:
-        self.open_turn()
-        server = stateless_mcp_server("plants")
-        reply = await ask(Agent(name="desk", mcp_servers=[server]), text)
+    async def turn(self, text: str) -> str:
+        reply = await ask(desk(mcp_servers=[stateless_mcp_server("plants")]), text)
         await step(acts.record, "x")
         return reply
-
-
-ALL = [
-    BothHands,
-    InOneTrace,
-    ParallelCalls,
-    Handoffs,
-    ToolOfTwo,
-    AgentsAsTools,
-    Renamed,
-    CannotTell,
-    LocalActivities,
-    Streaming,
-    Signals,
-    Mailbox,
-    ContinuesAsNew,
-    Approvals,
-    Hooks,
-    EagerHooks,
-    OwnLoop,
-    SharedName,
-    Troubles,
-    Outage,
-    Helper,
-    Family,
-    ToolServer,
-]

@@ -17,12 +17,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from temporalio.client import Schedule, ScheduleActionStartWorkflow, ScheduleSpec
+from temporalio.client import Schedule, ScheduleActionStartWorkflow, ScheduleSpec, WorkflowHistory
 
 from course.lab import Conversation, Lab, everything, runs_of_schedule
 from course.lessons import lesson_09
 from course.models import Mistakes
-from tests.histories.record import scrub
+from tests.histories.playing import write
 from tests.suggesting import suggesting_server
 
 RECORDED = Path(__file__).parent / "recorded"
@@ -51,13 +51,6 @@ class Stage:
     async def say(self, *messages: str) -> None:
         for message in messages:
             await self.chat.send(message)
-
-    async def misbehave(self, mistake: str, message: str) -> None:
-        self.lab.model.mistakes = Mistakes(**{mistake: 1})
-        try:
-            await self.say(message)
-        finally:
-            self.lab.model.mistakes = Mistakes()
 
     async def decide(self, number: int, verdict: dict[str, str]) -> Conversation:
         """About one of the conversation's refunds. Returns its approval, when that has ended."""
@@ -97,7 +90,9 @@ async def desk_open(stage: Stage) -> None:
 @scenario("ConversationWorkflow")
 async def desk_apologises(stage: Stage) -> None:
     for mistake in ("refuse", "invent", "loop", "malformed"):
-        await stage.misbehave(mistake, f"Where is order 1042? ({mistake})")
+        stage.lab.model.mistakes = Mistakes(**{mistake: 1})
+        await stage.say(f"Where is order 1042? ({mistake})")
+    stage.lab.model.mistakes = Mistakes()
     await stage.chat.close()
 
 
@@ -148,11 +143,8 @@ def talk(workflow_class: str, name: str, *messages: str) -> None:
     SCENARIOS[name] = workflow_class, play
 
 
-ORDER, LIGHT, REFUND = (
-    "Where is order 1042?",
-    "How much light does a Monstera need?",
-    "Please refund order 1042.",
-)
+ORDER, LIGHT = "Where is order 1042?", "How much light does a Monstera need?"
+REFUND = "Please refund order 1042."
 talk("HelloWorkflow", "hello", "Hello!", LIGHT)
 talk("MessageAloneWorkflow", "forgetful", "Hello!", LIGHT)
 talk("ToolsWorkflow", "tools", ORDER, LIGHT, "Do you have a Ficus, and where is order 1043?")
@@ -207,14 +199,9 @@ talk("ProcessTimerWorkflow", "timer", "Where is my order?", ORDER)
 talk("SweptWorkflow", "swept", "Where is my order?", ORDER)
 
 
-def on_schedule(workflow_class: str, name: str, *arguments: Any) -> None:
-    """A scenario of a workflow that nobody talks to."""
-    SCENARIOS[name] = workflow_class, arguments
-
-
-on_schedule("SweepWorkflow", "sweep")
-on_schedule("WeeklyReportWorkflow", "weekly_report")
-on_schedule("CleanupWorkflow", "cleanup", 90)
+SCENARIOS["sweep"] = "SweepWorkflow", ()
+SCENARIOS["weekly_report"] = "WeeklyReportWorkflow", ()
+SCENARIOS["cleanup"] = "CleanupWorkflow", (90,)
 
 
 @scenario("GrowingWorkflow")
@@ -339,37 +326,26 @@ talk("UnpackedInRunWorkflow", "no_init", "Hello!", LIGHT, "Thanks!", "Hello!")
 # Recording
 
 
-async def record(lab: Lab, workflow_class: str, play: Play | tuple[Any, ...]) -> list[dict[str, Any]]:
+async def record(lab: Lab, workflow_class: str, play: Play | tuple[Any, ...]) -> list[WorkflowHistory]:
     """The runs of one conversation, the first first; or the run that a schedule started."""
-    if isinstance(play, tuple):
-        return [await record_scheduled(lab, CODE[workflow_class], play)]
     code = CODE[ASKED_BY.get(workflow_class, workflow_class)]
+    if isinstance(play, tuple):
+        return [await record_scheduled(lab, code, play)]
     if code not in everything.workflows():
         await lab.deploy(code)
     chat = await lab.converse(code, "ada")
     played = await play(Stage(lab, chat)) or chat
     await played.activities()  # quiet
-    return [scrub(run.to_json_dict()) for run in await played.record.histories()]
+    return await played.record.histories()
 
 
-async def record_scheduled(lab: Lab, code: type, arguments: tuple[Any, ...]) -> dict[str, Any]:
+async def record_scheduled(lab: Lab, code: type, arguments: tuple[Any, ...]) -> WorkflowHistory:
     action = ScheduleActionStartWorkflow(code.run, args=arguments, id="job", task_queue=lab.task_queue)
     schedule = await lab.client.create_schedule("job", Schedule(action=action, spec=ScheduleSpec()))
     await schedule.trigger()
     [run] = (await runs_of_schedule(lab.client, schedule, 1)).itertuples()
     handle = lab.client.get_workflow_handle(run.workflow, run_id=run.run_id)
-    return scrub((await handle.fetch_history()).to_json_dict())
-
-
-def write(name: str, workflow_class: str, runs: list[dict[str, Any]]) -> None:
-    """One event a line: a person can read the difference between two recordings."""
-
-    def compact(value: Any) -> str:
-        return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-
-    texts = ['{"events":[\n' + ",\n".join(map(compact, run["events"])) + "\n]}" for run in runs]
-    text = f'{{"workflow":{compact(workflow_class)},\n"runs":[\n' + ",\n".join(texts) + "\n]}\n"
-    (RECORDED / f"{name}.json").write_text(text)
+    return await handle.fetch_history()
 
 
 def without_recording() -> list[str]:
@@ -381,7 +357,6 @@ def without_recording() -> list[str]:
 async def main(names: list[str]) -> None:
     if unknown := set(names) - set(SCENARIOS):
         sys.exit(f"No scenario is called {', '.join(sorted(unknown))}. There are: {', '.join(SCENARIOS)}.")
-    RECORDED.mkdir(exist_ok=True)
     for name in names or [name for name in SCENARIOS if not (RECORDED / f"{name}.json").exists()]:
         async with AsyncExitStack() as stack:
             address = None
@@ -389,8 +364,8 @@ async def main(names: list[str]) -> None:
                 address = await stack.enter_async_context(suggesting_server(SUGGESTS[name]))
             lab = await stack.enter_async_context(await Lab.start(ui=False, address=address))
             runs = await record(lab, *SCENARIOS[name])
-        write(name, SCENARIOS[name][0], runs)
-        print(f"{name}: {sum(len(run['events']) for run in runs)} events", flush=True)
+        write(RECORDED / f"{name}.json", runs, workflow=SCENARIOS[name][0])
+        print(f"{name}: {sum(len(run.events) for run in runs)} events", flush=True)
     if missing := without_recording():
         print(f"Without a recording: {', '.join(missing)}. Add a scenario to {Path(__file__).name}.")
 

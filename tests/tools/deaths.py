@@ -22,13 +22,6 @@ CONVERSATIONS = [
     ["Where is order 1043?", "Is order 1045 late?"],
     ["Hello!", "Where is order 1042?", "Thanks!"],
 ]
-ACTIVITIES = [
-    "invoke_model_activity",
-    "look_up_order",
-    "check_stock",
-    "save_to_database",
-    "send_notification",
-]
 
 
 def moments_of(messages: list[str]) -> list[str]:
@@ -36,11 +29,9 @@ def moments_of(messages: list[str]) -> list[str]:
     if len(messages) == 3:
         # The notice runs beside the batch, which is on record as done when the worker dies with its next task.
         return [f"{when} send_notification, before workflow task #4" for when in ("before", "after")]
-    used = {
-        "look_up_order": "order" in messages[-1],
-        "check_stock": "have" in messages[-1],
-    }
-    names = [name for name in ACTIVITIES if used.get(name, True)]
+    reads = {"order": "look_up_order", "have": "check_stock"}
+    used = [name for word, name in reads.items() if word in messages[-1]]
+    names = ["invoke_model_activity", *used, "save_to_database", "send_notification"]
     return [f"{when} {name}" for name in names for when in ("before", "after")] + ["before reply"]
 
 
@@ -63,9 +54,8 @@ async def die(lab: Lab, provider: ModelEndpoint, messages: list[str], moment: st
     turn = done[done.turn == len(messages)]
     model_calls = (turn.activity == "invoke_model_activity").sum()
     again = turn[turn.attempts > 1].activity.tolist()
-    refused = (
-        lab.world.mailbox.repeats - repeats + sum("already saved" in str(result) for result in turn.result)
-    )
+    saved_again = sum("already saved" in str(result) for result in turn.result)
+    refused = lab.world.mailbox.repeats - repeats + saved_again
     return {
         "messages": messages,
         "moment": moment,

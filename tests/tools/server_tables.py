@@ -16,7 +16,7 @@ from course.lab.persisting import tables_of
 
 FILE = Path(__file__).parents[2] / "course" / "lab" / "server_tables.json"
 
-NEEDED = (
+NEEDED = [
     "namespaces",
     "namespace_metadata",
     "shards",
@@ -40,7 +40,7 @@ NEEDED = (
     "history_tree",
     "queue_metadata",
     "cluster_metadata_info",
-)
+]
 """Without one of these a server does not start, or a turn stands still. Files of older servers lack others, and are served."""
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
@@ -14,15 +13,26 @@ with workflow.unsafe.imports_passed_through():
     from temporalio.openai_agents.testing import TestModelProvider
     from temporalio.openai_agents.workflow import temporal_mcp_server
 
-    from tests.histories.elsewhere.stage import Desk, play, script, two_steps
+    from tests.histories.conversation import SHORT, two_steps
+    from tests.histories.elsewhere.stage import Desk, play
     from tests.histories.model import ScriptedModel
+    from tests.histories.playing import call, script
+
+
+def garden(*args: Any) -> MCPServerStdio:
+    process = {"command": sys.executable, "args": ["-m", "tests.histories.elsewhere.garden"]}
+    return MCPServerStdio(process, name="garden")
 
 
 @workflow.defn
 class McpDesk(Desk):
-    @workflow.run
-    async def run(self) -> None:
-        await self.until_closed()
+    """The OpenAI Agents SDK and an MCP server: one call, three at once, a tool of two activities, no call."""
+
+    messages = (
+        script([call("water", plant="fern")], "Watered."),
+        script([call("water", plant="ivy", litres="2"), call("weather"), call("two_steps", order=7)], "All."),
+        script("Bye."),
+    )
 
     async def answer(self, text: str) -> str:
         server = temporal_mcp_server("garden")
@@ -31,19 +41,9 @@ class McpDesk(Desk):
 
 
 if __name__ == "__main__":
-    process = {"command": sys.executable, "args": ["-m", "tests.histories.elsewhere.garden"]}
     plugin = OpenAIAgentsPlugin(
-        model_params=ModelActivityParameters(start_to_close_timeout=timedelta(seconds=20)),
+        model_params=ModelActivityParameters(start_to_close_timeout=SHORT),
         model_provider=TestModelProvider(ScriptedModel()),
-        mcp_servers={"garden": lambda: MCPServerStdio(process, name="garden")},
+        mcp_servers={"garden": garden},
     )
-    three = [["water", {"plant": "ivy", "litres": "2"}], ["weather", {}], ["two_steps", {"order": 7}]]
-    asyncio.run(
-        play(
-            "mcp",
-            "The OpenAI Agents SDK and an MCP server: one call, three at once, a tool of two activities, no call",
-            McpDesk,
-            [script([["water", {"plant": "fern"}]], "Watered."), script(three, "All."), script("Bye.")],
-            [plugin],
-        )
-    )
+    asyncio.run(play("mcp", McpDesk, plugin))

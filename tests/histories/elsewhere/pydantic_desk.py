@@ -1,7 +1,6 @@
 """An agent of Pydantic AI: tools that its integration runs as activities, and a tool of two activities."""
 
 import asyncio
-import json
 import sys
 from typing import Any
 
@@ -14,15 +13,15 @@ with workflow.unsafe.imports_passed_through():
     from pydantic_ai.messages import ModelResponse, TextPart, ToolCallPart, ToolReturnPart, UserPromptPart
     from pydantic_ai.models.function import FunctionModel
 
-    from tests.histories.elsewhere.stage import Desk, next_step, play, script, two_steps
+    from tests.histories.conversation import two_steps
+    from tests.histories.elsewhere.stage import Desk, play
+    from tests.histories.playing import call, next_step, script
 
 
 def scripted(messages: list[Any], info: Any) -> ModelResponse:
     parts = [part for message in messages for part in message.parts]
-    said_last = max(n for n, part in enumerate(parts) if isinstance(part, UserPromptPart))
-    steps = json.loads(parts[said_last].content)
-    answered = sum(isinstance(part, ToolReturnPart) for part in parts[said_last:])
-    answer = next_step(steps, answered)
+    told = [part for part in parts if isinstance(part, UserPromptPart | ToolReturnPart)]
+    answer = next_step(part.content if isinstance(part, UserPromptPart) else None for part in told)
     if isinstance(answer, str):
         return ModelResponse(parts=[TextPart(answer)])
     return ModelResponse(parts=[ToolCallPart(name, arguments) for name, arguments in answer])
@@ -52,29 +51,20 @@ agent = Agent(FunctionModel(scripted), name="desk", toolsets=toolsets, capabilit
 
 @workflow.defn
 class PydanticDesk(Desk):
-    __pydantic_ai_agents__ = (agent,)
+    """Pydantic AI: one call, two at once (one to an MCP server), a tool of two activities, no call."""
 
-    @workflow.run
-    async def run(self) -> None:
-        await self.until_closed()
+    messages = (
+        script("Hello."),
+        script([call("stock", plant="fern")], "Three."),
+        script([call("opening_hours"), call("water", plant="fern")], "Both."),
+        script([call("cancel_order", order=7)], "Cancelled."),
+        script("Bye."),
+    )
+    __pydantic_ai_agents__ = (agent,)
 
     async def answer(self, text: str) -> str:
         return (await agent.run(text)).output
 
 
 if __name__ == "__main__":
-    asyncio.run(
-        play(
-            "pydantic_ai",
-            "Pydantic AI: one call, two at once (one to an MCP server), a tool of two activities, no call",
-            PydanticDesk,
-            [
-                script("Hello."),
-                script([["stock", {"plant": "fern"}]], "Three."),
-                script([["opening_hours", {}], ["water", {"plant": "fern"}]], "Both."),
-                script([["cancel_order", {"order": 7}]], "Cancelled."),
-                script("Bye."),
-            ],
-            [PydanticAIPlugin()],
-        )
-    )
+    asyncio.run(play("pydantic_ai", PydanticDesk, PydanticAIPlugin()))
