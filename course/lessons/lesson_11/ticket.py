@@ -16,7 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from course.lessons import money, records
 
 from course.lessons.lesson_11.machine import Machine, Move, State
-from course.lessons.plain_conversation import PlainConversation
+from course.lessons.plain_conversation import PlainConversation, conversation
 from course.lessons.telling import tell_the_model
 
 STATES = {
@@ -237,12 +237,8 @@ class TicketDesk(PlainConversation):
         return reply if reply.strip() else APOLOGY
 
 
-@workflow.defn
+@conversation
 class TicketWorkflow(TicketDesk):
     @workflow.init
     def __init__(self, customer: str) -> None:
         super().__init__(TICKET)
-
-    @workflow.run
-    async def run(self, customer: str) -> int:
-        return await self.until_closed()
