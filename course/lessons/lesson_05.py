@@ -65,9 +65,8 @@ class ThreeAttemptsWorkflow(PlainConversation):
         return answer.text
 
 
-SHORT = timedelta(
-    seconds=0.3
-)  # a clock does not jump over an attempt that runs: this is real time
+# A clock does not jump over an attempt that runs: this is real time.
+SHORT = timedelta(seconds=0.3)
 ONE, TWO = RetryPolicy(maximum_attempts=1), RetryPolicy(maximum_attempts=2)
 
 TIMEOUTS = {
