@@ -15,6 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from course.desk import activities
     from course.desk.policies import PAYMENT, RECORD
     from course.lessons import money
+    from course.lessons.till import LARGEST_CENTS
 
 from course.lessons.lesson_10.approval import ApprovalWorkflow, Request, Settled
 from course.lessons.plain_conversation import (
@@ -27,9 +28,6 @@ from course.lessons.telling import tell_the_model
 
 LIMIT_CENTS = 2000
 """What the desk may refund without a person, for one order in one conversation."""
-
-LARGEST_CENTS = 1_000_000_00
-"""Above that no person is asked: no order of a plant shop is worth a million."""
 
 
 def needs_a_person(amount_cents: int) -> bool:

@@ -52,13 +52,12 @@ class Machine:
     states: dict[str, State]
     moves: tuple[Move, ...]
 
+    def moves_of(self, state: str, by: str) -> list[Move]:
+        return [move for move in self.moves if (move.from_state, move.by) == (state, by)]
+
     def legal(self, state: str, by: str) -> list[str]:
         """Where this one may move a ticket that is in this state."""
-        return [
-            move.to_state
-            for move in self.moves
-            if move.from_state == state and move.by == by
-        ]
+        return [move.to_state for move in self.moves_of(state, by)]
 
     def refusal(self, state: str, to_state: str, by: str) -> str | None:
         """Why this move is not permitted, and which would be; None if it is."""
@@ -72,8 +71,7 @@ class Machine:
 
     def move_of(self, state: str, by: str) -> Move | None:
         """The first move out of a state that this one may make."""
-        moves = (m for m in self.moves if (m.from_state, m.by) == (state, by))
-        return next(moves, None)
+        return next(iter(self.moves_of(state, by)), None)
 
     def __post_init__(self) -> None:
         if problem := next(self._problems(), None):

@@ -105,11 +105,7 @@ def tool(name: str) -> Tool:
 def agent_of(machine: Machine, name: str) -> Agent[Any]:
     """The agent of one state: its instructions, its tools, and which moves it may propose."""
     state = machine.states[name]
-    moves = [
-        f"- {move.to_state}: {move.when}"
-        for move in machine.moves
-        if (move.from_state, move.by) == (name, "model")
-    ]
+    moves = [f"- {move.to_state}: {move.when}" for move in machine.moves_of(name, "model")]
     told = f"You are the support agent of Juniper, a plant shop. {state.instructions}"
     told += f" The ticket is in {name}."
     if moves:
