@@ -200,8 +200,8 @@ def _event_name(kind: int) -> str:
 
 
 def _times(events: list[HistoryEvent | None]) -> pd.Series:
-    nanoseconds = [None if event is None else nanoseconds(event.event_time) for event in events]
-    return pd.Series(pd.to_datetime(pd.array(nanoseconds, dtype="Int64"), unit="ns", utc=True))
+    times = [None if event is None else nanoseconds(event.event_time) for event in events]
+    return pd.Series(pd.to_datetime(pd.array(times, dtype="Int64"), unit="ns", utc=True))
 
 
 def _text(values: list[str | None]) -> pd.Series:
