@@ -7,13 +7,15 @@ The desk's own settings are variables of the environment, too:
   TASK_QUEUE      the queue to serve (default: juniper)
   DATABASE_URL    any SQLAlchemy URL (default: sqlite:///desk.db)
   SMTP_ADDRESS    host:port of the mail server (default: 127.0.0.1:25)
-  WEBHOOK_URL     where notices are posted (default: http://127.0.0.1:8080/)
+  WEBHOOK_URL     where notices of the channel webhook are posted; the desk itself sends mail
+                  (default: http://127.0.0.1:8080/)
   REPORTS         the folder for reports (default: reports)
   MODEL           a live model's name (default: the offline model, which is simulated);
                   OPENAI_API_KEY is its key, OPENAI_BASE_URL another endpoint than OpenAI's
 
 A setting that is wrong, or a Temporal server that does not answer, ends it with a sentence and exit code 2.
-A database, a mail server or a webhook that does not answer is waited for: what needs it is tried again.
+A database, a mail server or a webhook that does not answer is waited for: what needs it is tried again,
+a record for ever, a notice for three days, a tool for five minutes.
 """
 
 import argparse
@@ -42,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
     instead.add_argument(
         "--check",
         action="store_true",
-        help="say whether server, queue, database and mail answer (exit code 0 or 1), and end",
+        help="say whether server, queue, database and mail answer (exit code 0 or 1; 2 for a wrong setting), and end",
     )
     parser.add_argument(
         "--grace",

@@ -4,6 +4,7 @@ import pandas as pd
 import sqlalchemy as sql
 from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 
+import course.lessons.record_tables  # noqa: F401 (the lessons' tables are made with the desk's)
 from course.desk.answering import why
 from course.desk.services import Database, Mail, Services, Shop, Webhook
 from course.desk.services.database import metadata
@@ -70,7 +71,7 @@ class World:
         except (SQLAlchemyError, ImportError) as error:
             raise LabError(
                 f"database_url is not one that SQLAlchemy can open here: {error}. An example is "
-                "'sqlite:///desk.db'; PostgreSQL needs `pip install psycopg[binary]` and "
+                "'sqlite:///desk.db'; PostgreSQL needs `pip install \"psycopg[binary]\"` and "
                 "'postgresql+psycopg://user:password@host/name'."
             ) from None
         if database.in_memory:
