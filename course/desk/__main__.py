@@ -54,9 +54,8 @@ def main(arguments: list[str] | None = None) -> int:
         help="how long running activities may go on after the first signal (default: 30); a second signal ends at once",
     )
     chosen = parser.parse_args(arguments)
-    sys.stdout.reconfigure(
-        line_buffering=True
-    )  # a sentence is read when it is said, also from a pipe
+    # A sentence is read when it is said, also from a pipe.
+    sys.stdout.reconfigure(line_buffering=True)
     try:
         # Only here: whoever asks for help needs no package and does not wait.
         from course.desk import worker

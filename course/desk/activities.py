@@ -6,6 +6,8 @@ the service refuses a repeat. They are sync functions: they block on I/O, and th
 threads.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, timedelta
 from typing import Any
 
@@ -34,6 +36,14 @@ def refused(error: Exception) -> ApplicationError:
     return ApplicationError(str(error), type=type(error).__name__, non_retryable=True)
 
 
+@contextmanager
+def refusals_are_final() -> Iterator[None]:
+    try:
+        yield
+    except Refused as error:
+        raise refused(error) from error
+
+
 @activity.defn
 def save_to_database(task_id: str, data: TurnRecord) -> str:
     """Keep the record of one turn.
@@ -45,12 +55,9 @@ def save_to_database(task_id: str, data: TurnRecord) -> str:
     columns = database.turns.columns.keys()
     row: dict[str, Any] = {name: value for name, value in data.items() if name in columns}
     details = {name: value for name, value in data.items() if name not in columns}
-    try:
-        new = current_services().database.insert_once(
-            database.turns, {**row, "task_id": task_id, "details": details or None}
-        )
-    except Refused as error:
-        raise refused(error) from error
+    row |= {"task_id": task_id, "details": details or None}
+    with refusals_are_final():
+        new = current_services().database.insert_once(database.turns, row)
     return "saved" if new else "already saved"
 
 
@@ -70,13 +77,11 @@ def send_notification(task_id: str, message: str, channel: str = "email") -> str
             type="UnknownChannel",
             non_retryable=True,
         )
-    try:
+    with refusals_are_final():
         if channel == "email":
             services.mail.send(f"{task_id}/email", subject=message, text=message)
         else:
             services.webhook.post(f"{task_id}/webhook", text=message)
-    except Refused as error:
-        raise refused(error) from error
     return f"sent by {channel}"
 
 
@@ -96,13 +101,11 @@ def process_batch(task_id: str, items: list[str], batch_num: int) -> dict[str, A
         **learned,
         "topics": ", ".join(learned["topics"]),
         "orders": ", ".join(learned["orders"]),
+        "task_id": task_id,
+        "batch_num": batch_num,
     }
-    try:
-        current_services().database.insert_once(
-            database.batches, {"task_id": task_id, "batch_num": batch_num, **row}
-        )
-    except Refused as error:
-        raise refused(error) from error
+    with refusals_are_final():
+        current_services().database.insert_once(database.batches, row)
     return {"batch_num": batch_num, **learned}
 
 
@@ -120,13 +123,9 @@ def generate_report(task_id: str, summary_data: dict[str, Any]) -> str:
 
     services = current_services()
     file = write_report(services.reports, task_id, summary_data)
-    counted = totals(summary_data)
-    try:
-        services.database.insert_once(
-            database.reports, {"task_id": task_id, **counted, "file": file.name}
-        )
-    except Refused as error:
-        raise refused(error) from error
+    row = {"task_id": task_id, **totals(summary_data), "file": file.name}
+    with refusals_are_final():
+        services.database.insert_once(database.reports, row)
     return file.name
 
 
@@ -153,12 +152,8 @@ def write_weekly_report(week: str) -> str:
         "answered": sum(count["answered"] for count in counts),
         "file": report_name(task_id),
     }
-    try:
-        keep_weekly_row(
-            services.database, row
-        )  # before the file: a refusal leaves that as it is
-    except Refused as error:
-        raise refused(error) from error
+    with refusals_are_final():  # before the file: a refusal leaves that as it is
+        keep_weekly_row(services.database, row)
     write_weekly_report(services.reports, task_id, f"Week from {week}", counts)
     return row["file"]
 

@@ -68,9 +68,8 @@ class _Beating(ActivityInboundInterceptor):
             await asyncio.sleep(limit.total_seconds() / 6)
             try:
                 await handle.heartbeat(*self._noted.details, rpc_timeout=limit)
-            except (
-                Exception
-            ):  # a cancellation, say: the worker asks itself, and does what is due
+            except Exception:
+                # A cancellation, say: the worker asks itself, and does what is due.
                 worker.call_soon_threadsafe(self._noted.again)
 
 

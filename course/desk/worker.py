@@ -86,12 +86,8 @@ def serve(grace: float) -> int:
     """Serves until a signal. Running activities may then go on for `grace` seconds."""
     logging.getLogger("temporalio.activity").addFilter(_one_line)
     try:
-        found, server, model = (
-            settings.services(),
-            settings.temporal_server(),
-            settings.model(),
-        )
-        asyncio.run(_serve(found, server, model, timedelta(seconds=grace)))
+        found, server = settings.services(), settings.temporal_server()
+        asyncio.run(_serve(found, server, settings.model(), timedelta(seconds=grace)))
         return 0
     except (WrongSetting, Away) as error:
         print(f"The desk did not start. {error}", file=sys.stderr)

@@ -6,6 +6,7 @@ defaults filled in: `2, false, 0.0`.
 """
 
 import json
+from contextlib import suppress
 from typing import Any
 
 from course.history.reading import Unreadable
@@ -27,9 +28,8 @@ def same_arguments(asked: Any, tool: dict[str, Any], recorded: list[Any] | None)
     if len(recorded) == 1 and isinstance(recorded[0], str) and _json(recorded[0]) == asked != {}:
         return True  # as older versions of the plugin recorded them
     schema = tool.get("params_json_schema")
-    if not isinstance(
-        schema, dict
-    ):  # no schema on record: the model's order, and the code's defaults after it
+    if not isinstance(schema, dict):
+        # No schema on record: the model's order, and the code's defaults after it.
         expected = list(asked.values())
         return len(recorded) >= len(expected) and all(map(_equal, expected, recorded))
     parameters = schema.get("properties", {})
@@ -69,9 +69,7 @@ def _equal(asked: Any, recorded: Any) -> bool:
 def _number(value: Any) -> int | float | None:
     if isinstance(value, str):
         for kind in (int, float):
-            try:
+            with suppress(ValueError):
                 return kind(value)
-            except ValueError:
-                pass
         return None
     return value if isinstance(value, (int, float)) else None

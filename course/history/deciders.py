@@ -75,25 +75,19 @@ from course.history.foreign import foreign_agent_in
 from course.history.reading import Unreadable, value_of
 
 MODEL_CALLS = {"invoke_model_activity", "invoke_model_activity_streaming"}
-_PLUGIN = re.compile(
-    r"invoke_model_activity(_streaming)?"
-    r"|temporalio\.mcp\..+\.(list-tools|call-tool|list-prompts|get-prompt|list-resources"
-    r"|list-resource-templates|read-resource)"
-    r"|.+-(stateless|stateful)-(list-tools|list-prompts|(call-tool|get-prompt)(-v2)?)"
-    r"|.+-stateful-server-session"
-    r"|.+-sandbox_(client|session)_\w+"
+_is_plugin = cache(
+    re.compile(
+        r"invoke_model_activity(_streaming)?"
+        r"|temporalio\.mcp\..+\.(list-tools|call-tool|list-prompts|get-prompt|list-resources"
+        r"|list-resource-templates|read-resource)"
+        r"|.+-(stateless|stateful)-(list-tools|list-prompts|(call-tool|get-prompt)(-v2)?)"
+        r"|.+-stateful-server-session"
+        r"|.+-sandbox_(client|session)_\w+"
+    ).fullmatch
 )
-_MCP_CALL = re.compile(r"temporalio\.mcp\..+\.call-tool|.+-(stateless|stateful)-call-tool(-v2)?")
-
-
-@cache
-def _is_plugin(name: str) -> bool:
-    return _PLUGIN.fullmatch(name) is not None
-
-
-@cache
-def _is_mcp_call(name: str) -> bool:
-    return _MCP_CALL.fullmatch(name) is not None
+_is_mcp_call = cache(
+    re.compile(r"temporalio\.mcp\..+\.call-tool|.+-(stateless|stateful)-call-tool(-v2)?").fullmatch
+)
 
 
 class ModelCall:

@@ -9,7 +9,7 @@ from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 
-from course.history.reading import Run, value_of
+from course.history.reading import Run, numbered, value_of
 
 SCHEDULED = EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
 STARTED = EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED
@@ -113,9 +113,8 @@ def _message(failure: Any) -> str:
 
 def activities_of(runs: list[Run]) -> list[Activity]:
     """Every scheduled or local activity, in the order of scheduling."""
-    before = 0  # events of the runs before
     activities: list[Activity] = []
-    for number, run in enumerate(runs, start=1):
+    for number, before, run in numbered(runs):
         by_event_id: dict[int, Activity] = {}
         local: dict[tuple, Activity] = {}
         for position, event in enumerate(run, start=before + 1):
@@ -142,16 +141,13 @@ def activities_of(runs: list[Run]) -> list[Activity]:
                 for activity in by_event_id.values():
                     if activity.closed is None:
                         activity.status = "abandoned"
-        before += len(run)
     return activities
 
 
 def _local_activity(run: int, event: HistoryEvent, position: int, seen: dict) -> Iterator[Activity]:
     """The activity that a marker tells of, unless it goes on with one whose retry was put off."""
     attributes = event.marker_recorded_event_attributes
-    data = value_of(attributes.details["data"].payloads[0]) if attributes.details["data"].payloads else {}
-    if not isinstance(data, dict):
-        data = {}
+    data = local_data(attributes) or {}
     key = data.get("activity_type"), json.dumps(data.get("original_schedule_time"))
     activity = seen.pop(key, None)
     if activity is None:
@@ -168,6 +164,13 @@ def _local_activity(run: int, event: HistoryEvent, position: int, seen: dict) ->
     else:
         canceled = attributes.failure.WhichOneof("failure_info") == "canceled_failure_info"
         activity.status = "canceled" if canceled else "failed"
+
+
+def local_data(marker: Any) -> dict[str, Any] | None:
+    """What the marker of a local activity says of it; None where that cannot be read."""
+    payloads = marker.details["data"].payloads
+    data = value_of(payloads[0]) if payloads else {}
+    return data if isinstance(data, dict) else None
 
 
 def message_behind(run: int, event: HistoryEvent) -> tuple | None:

@@ -9,6 +9,7 @@ Results are looked at as bytes first, and parsed only where these do not rule a 
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -115,8 +116,6 @@ def _objects(value: Any) -> Iterator[dict[str, Any]]:
 def _opened(value: Any) -> Any:
     """What JSON text holds; any other value as it is."""
     if isinstance(value, str) and value[:1] in ("{", "["):
-        try:
+        with suppress(ValueError):
             return from_json(value)
-        except ValueError:
-            pass
     return value

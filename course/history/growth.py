@@ -8,7 +8,7 @@ from temporalio.api.common.v1 import Header, Payload
 from temporalio.api.sdk.v1 import UserMetadata
 
 from course.history.executions import activities_of
-from course.history.reading import History, runs_of
+from course.history.reading import History, numbered, runs_of
 from course.history.turns import Turns
 
 if TYPE_CHECKING:
@@ -36,10 +36,8 @@ def growth_table(history: History) -> pd.DataFrame:
     turns = Turns(runs, activities_of(runs))
     begins = {message.position: message.turn for message in turns.messages if message.turn is not None}
     rows: list[dict[str, Any]] = []
-    before = 0  # events of the runs before
-    for number, run in enumerate(runs, start=1):
+    for number, before, run in numbered(runs):
         positions = range(before + 1, before + len(run) + 1)
-        before += len(run)
         turn = next((begins[position] for position in positions if position in begins), None)
         row = {"run": number, "turn": turn, "events": 0, "bytes": 0}
         rows.append(row)

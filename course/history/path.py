@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from course.history.executions import RUN_ENDS, activities_of
-from course.history.reading import History, Run, runs_of
+from course.history.reading import History, Run, nanoseconds, runs_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,33 +69,26 @@ def path_table(history: History, activity: str | None = None) -> pd.DataFrame:
 
 def _visits(runs: list[Run], activity: str | None) -> list[_Visit]:
     recorded = [
-        one
+        (one, part)
         for one in activities_of(runs)
-        if activity in (None, one.name) and one.status == "completed" and not one.is_local
+        if activity in (None, one.name) and one.status == "completed"
+        for part in one.arguments or []
+        if isinstance(part, dict) and part.keys() >= _MOVE
     ]
-    recorded.sort(key=lambda one: one.closed_position or 0)
+    recorded.sort(key=lambda found: found[0].closed_position or 0)
     visits: list[_Visit] = []
-    for one in recorded:
-        move = next(
-            (part for part in one.arguments or [] if isinstance(part, dict) and part.keys() >= _MOVE), None
-        )
-        if move is None:
-            continue
-        now = _time(one.closed)
+    for one, move in recorded:
+        now = nanoseconds(one.closed.event_time)
         if not visits:
-            visits.append(_Visit(str(move.get("from_state")), "start", _time(runs[0][0])))
+            visits.append(_Visit(str(move.get("from_state")), "start", nanoseconds(runs[0][0].event_time)))
         if move.get("outcome") == "moved":
             visits[-1].ended = now
             visits.append(_Visit(str(move.get("to_state")), str(move.get("by")), now))
         else:
             visits[-1].refused += 1
     if visits and runs[-1][-1].event_type in RUN_ENDS:
-        visits[-1].ended = _time(runs[-1][-1])
+        visits[-1].ended = nanoseconds(runs[-1][-1].event_time)
     return visits
-
-
-def _time(event: object) -> int:
-    return event.event_time.seconds * 1_000_000_000 + event.event_time.nanos  # type: ignore[attr-defined]
 
 
 def path(history: History, activity: str | None = None, *, title: str | None = None) -> Figure:
@@ -123,8 +116,7 @@ def path(history: History, activity: str | None = None, *, title: str | None = N
     axes.set_yticks(list(rows.values()), list(rows), fontsize=9, color=INK)
     axes.tick_params(length=0)
     axes.set_xticks([])
-    for side in axes.spines.values():
-        side.set_visible(False)
+    axes.spines[:].set_visible(False)
     draw_legend(axes, [visit.by for visit in visits])
     axes.set_title(
         title or "The path of a ticket, and the time in each state", fontsize=10, loc="left", color=INK
@@ -151,12 +143,8 @@ def _draw_visit(axes: Axes, number: int, visit: _Visit, y: int) -> None:
 def _draw_move(axes: Axes, x: int, start: int, end: int, by: str) -> None:
     colour, dashes = MOVERS.get(by, _UNKNOWN)
     way = 0.28 if end < start else -0.28
-    axes.annotate(
-        "",
-        (x, end + way),
-        (x, start - way),
-        arrowprops={"arrowstyle": "-|>", "color": colour, "linestyle": dashes, "linewidth": 1.6},
-    )
+    arrow = {"arrowstyle": "-|>", "color": colour, "linestyle": dashes, "linewidth": 1.6}
+    axes.annotate("", (x, end + way), (x, start - way), arrowprops=arrow)
 
 
 def draw_legend(axes: Axes, used: list[str]) -> None:
@@ -169,15 +157,8 @@ def draw_legend(axes: Axes, used: list[str]) -> None:
         if by in used
     ]
     if lines:
-        axes.legend(
-            handles=lines,
-            loc="upper left",
-            bbox_to_anchor=(0, -0.02),
-            ncols=4,
-            fontsize=8,
-            frameon=False,
-            handlelength=3,
-        )
+        below = {"loc": "upper left", "bbox_to_anchor": (0, -0.02), "ncols": 4, "handlelength": 3}
+        axes.legend(handles=lines, fontsize=8, frameon=False, **below)
 
 
 def _spent(visit: _Visit) -> str:

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -34,11 +34,8 @@ def runs_of(history: History) -> list[Run]:
     Raises ValueError, in a sentence, for what is not a history.
     """
     if isinstance(history, (str, bytes)):
-        text = (
-            history.decode(json.detect_encoding(history), "replace")
-            if isinstance(history, bytes)
-            else history
-        )
+        is_text = isinstance(history, str)
+        text = history if is_text else history.decode(json.detect_encoding(history), "replace")
         try:
             return [_in_order(read_events(text))]
         except _NOT_SO:
@@ -47,7 +44,7 @@ def runs_of(history: History) -> list[Run]:
         if not history:
             raise ValueError(f"The list of histories is empty. {_HAND_IN}")
         runs = [run for part in history for run in runs_of(part)]
-        return sorted(runs, key=lambda run: _nanoseconds(run[0].event_time) if run else 0)
+        return sorted(runs, key=lambda run: nanoseconds(run[0].event_time) if run else 0)
     if isinstance(history, WorkflowHistory):
         return [_in_order(history.events)]
     if isinstance(history, Mapping):
@@ -79,8 +76,16 @@ def _in_order(events: Run) -> Run:
     return events if ids == sorted(ids) else sorted(events, key=lambda event: event.event_id)
 
 
-def _nanoseconds(time: Any) -> int:
+def nanoseconds(time: Any) -> int:
     return time.seconds * 1_000_000_000 + time.nanos
+
+
+def numbered(runs: list[Run]) -> Iterator[tuple[int, int, Run]]:
+    """Each run with its number, from 1, and the events before it: positions count those of all runs."""
+    before = 0
+    for number, run in enumerate(runs, start=1):
+        yield number, before, run
+        before += len(run)
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.api.history.v1 import HistoryEvent
 
 from course.history.deciders import decide
-from course.history.executions import LOCAL_ACTIVITY, Activity, activities_of, message_behind
-from course.history.reading import History, Run, runs_of, text_of, value_of
-from course.history.turns import Turns
+from course.history.executions import LOCAL_ACTIVITY, Activity, activities_of, local_data, message_behind
+from course.history.reading import History, Run, nanoseconds, numbered, runs_of, text_of, value_of
+from course.history.turns import Turns, update_key
 
 
 def activity_table(history: History, times: bool = False) -> pd.DataFrame:
@@ -73,15 +73,13 @@ def event_table(history: History) -> pd.DataFrame:
     runs = runs_of(history)
     turns = Turns(runs, activities_of(runs))
     rows: list[tuple[int | None, str]] = []
-    before = 0  # events of the runs before
-    for number, run in enumerate(runs, start=1):
+    for number, before, run in numbered(runs):
         told: dict[
             int, tuple[int | None, str]
         ] = {}  # turn and subject of the events that later ones refer to
         for position, event in enumerate(run, start=before + 1):
             told[event.event_id] = _turn_and_subject(number, position, event, turns, told)
             rows.append((told[event.event_id][0], _detail(event, told[event.event_id][1])))
-        before += len(run)
     events = [event for run in runs for event in run]
     return pd.DataFrame(
         {
@@ -135,7 +133,7 @@ def decided(runs: list[Run]) -> tuple[list[Activity], Turns]:
 def clock_jump(event: HistoryEvent) -> pd.Timedelta:
     """How far the virtual clock goes at a WorkflowExecutionTimeSkippingTransitioned event."""
     target = event.workflow_execution_time_skipping_transitioned_event_attributes.target_time
-    return pd.Timedelta(_nanoseconds(target) - _nanoseconds(event.event_time))
+    return pd.Timedelta(nanoseconds(target) - nanoseconds(event.event_time))
 
 
 def _turn_and_subject(
@@ -150,15 +148,13 @@ def _turn_and_subject(
             return turns.turn_of_message(("signal", run, event.event_id)), attributes.signal_name
         case "workflow_execution_update_accepted_event_attributes":
             request = attributes.accepted_request
-            update_id = request.meta.update_id or attributes.protocol_instance_id
-            return turns.turn_of_message(("update", update_id)), request.input.name
+            return turns.turn_of_message(update_key(attributes)), request.input.name
         case "activity_task_scheduled_event_attributes":
             return turns.turn_of(position, message), attributes.activity_type.name
         case "marker_recorded_event_attributes":
             return turns.turn_of(position, message), _marker(attributes)
         case "timer_started_event_attributes":
-            seconds = attributes.start_to_fire_timeout.ToTimedelta()
-            return turns.turn_of(position, message), str(seconds)
+            return turns.turn_of(position, message), str(attributes.start_to_fire_timeout.ToTimedelta())
         case "start_child_workflow_execution_initiated_event_attributes":
             return turns.turn_of(position, message), attributes.workflow_type.name
         case "nexus_operation_scheduled_event_attributes":
@@ -192,8 +188,8 @@ def _detail(event: HistoryEvent, subject: str) -> str:
 def _marker(attributes: Any) -> str:
     if attributes.marker_name != LOCAL_ACTIVITY:
         return attributes.marker_name
-    data = value_of(attributes.details["data"].payloads[0]) if attributes.details["data"].payloads else {}
-    return str(data.get("activity_type", "")) if isinstance(data, dict) else LOCAL_ACTIVITY
+    data = local_data(attributes)
+    return LOCAL_ACTIVITY if data is None else str(data.get("activity_type", ""))
 
 
 def _event_name(kind: int) -> str:
@@ -203,13 +199,9 @@ def _event_name(kind: int) -> str:
     return "".join(word.capitalize() for word in words)
 
 
-def _nanoseconds(time: Any) -> int:
-    return time.seconds * 1_000_000_000 + time.nanos
-
-
 def _times(events: list[HistoryEvent | None]) -> pd.Series:
-    nanoseconds = [None if event is None else _nanoseconds(event.event_time) for event in events]
-    return pd.Series(pd.to_datetime(pd.array(nanoseconds, dtype="Int64"), unit="ns", utc=True))
+    times = [None if event is None else nanoseconds(event.event_time) for event in events]
+    return pd.Series(pd.to_datetime(pd.array(times, dtype="Int64"), unit="ns", utc=True))
 
 
 def _text(values: list[str | None]) -> pd.Series:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from temporalio.api.enums.v1 import EventType
 
 from course.history.executions import Activity
-from course.history.reading import History, Run, runs_of
+from course.history.reading import History, Run, numbered, runs_of
 from course.history.tables import clock_jump, decided
 from course.history.turns import Turns
 
@@ -31,15 +31,7 @@ _LANES = {
 _INK, _FAINT = "#333333", "#999999"
 # How far each kind of moment is from the one before. Time itself is no measure: an activity of milliseconds
 # would vanish beside an outage of hours. Order is what the figure shows.
-_STEP = {
-    "run": 0.5,
-    "message": 0.7,
-    "reply": 0.3,
-    "scheduled": 0.3,
-    "started": 1.2,
-    "closed": 1.0,
-    "jump": 1.3,
-}
+_STEP = dict(run=0.5, message=0.7, reply=0.3, scheduled=0.3, started=1.2, closed=1.0, jump=1.3)
 _JUMP = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIME_SKIPPING_TRANSITIONED
 _ROW = 0.3  # inches
 _BAR = 0.64  # of a row
@@ -86,9 +78,8 @@ def timeline(history: History, *, title: str | None = None) -> Figure:
     legible = x["end"] < _LEGIBLE
     _draw_bars(axes, activities, spans, y)
     for activity in activities:
-        _draw_troubles(
-            axes, activity, spans[activity], y[activity.decided_by, activity.name], x, gaps, legible
-        )
+        row = y[activity.decided_by, activity.name]
+        _draw_troubles(axes, activity, spans[activity], row, x, gaps, legible)
     bottom = min(y.values(), default=0) - 0.9
     for jump, gap in zip(jumps, gaps, strict=True):
         _draw_break(axes, jump, gap, bottom, legible)
@@ -98,13 +89,8 @@ def timeline(history: History, *, title: str | None = None) -> Figure:
     _draw_brackets(axes, brackets, bottom, legible)
     axes.set_xlim(-0.3, x["end"] + 0.5)
     axes.set_ylim(bottom - 0.9 * max(_depth(brackets) - 1, 0) - 0.7, 0.7)
-    axes.set_title(
-        title or _title(activities, turns, jumps),
-        fontsize=10,
-        loc="left",
-        pad=28 if jumps else 10,
-        color=_INK,
-    )
+    title = title or _title(activities, turns, jumps)
+    axes.set_title(title, fontsize=10, loc="left", pad=28 if jumps else 10, color=_INK)
     figure.description = _description(activities, turns, jumps)
     return figure
 
@@ -128,17 +114,15 @@ def _jumps(runs: list[Run], activities: list[Activity], turns: Turns) -> list[_J
     shown = {a.position for a in activities} | {a.closed_position for a in activities}
     shown |= {m.position for m in turns.messages} | {m.answered for m in turns.messages}
     jumps: list[_Jump] = []
-    last_shown = position = 0
-    for run in runs:
-        for event in run:
-            position += 1
-            if position in shown:
-                last_shown = position
-            elif event.event_type == _JUMP:
-                if jumps and jumps[-1].position > last_shown:
-                    jumps[-1].by, jumps[-1].count = jumps[-1].by + clock_jump(event), jumps[-1].count + 1
-                else:
-                    jumps.append(_Jump(position, clock_jump(event)))
+    last_shown = 0
+    for position, event in enumerate(chain.from_iterable(runs), start=1):
+        if position in shown:
+            last_shown = position
+        elif event.event_type == _JUMP:
+            if jumps and jumps[-1].position > last_shown:
+                jumps[-1].by, jumps[-1].count = jumps[-1].by + clock_jump(event), jumps[-1].count + 1
+            else:
+                jumps.append(_Jump(position, clock_jump(event)))
     return jumps
 
 
@@ -150,10 +134,7 @@ def _places(runs: list[Run], activities: list[Activity], turns: Turns, jumps: li
     moments += [(jump.position, "jump") for jump in jumps]
     moments += [(m.position, "message") for m in turns.messages if m.turn]
     moments += [(m.answered, "reply") for m in turns.messages if m.turn and m.answered]
-    before = 0
-    for run in runs[:-1]:
-        before += len(run)
-        moments.append((before + 0.5, "run"))
+    moments += [(before + 0.5, "run") for number, before, _ in numbered(runs) if number > 1]
     local = {activity.position for activity in activities if activity.is_local}
     places: dict[Any, Any] = {"runs": []}
     place = 0.0
@@ -307,9 +288,8 @@ def _draw_break(axes: Axes, jump: _Jump, middle: float, bottom: float, legible: 
     if not legible:
         return
     label = f"+{_span(jump.by)}" + (f"\nin {jump.count} jumps" if jump.count > 1 else "")
-    axes.annotate(
-        label, (middle, heights[-1] + 0.05), ha="center", va="bottom", fontsize=7.5, color=_INK, gid="jump"
-    )
+    at = (middle, heights[-1] + 0.05)
+    axes.annotate(label, at, ha="center", va="bottom", fontsize=7.5, color=_INK, gid="jump")
 
 
 def _brackets(activities: list[Activity], turns: Turns, x: dict[Any, Any]) -> list[tuple]:
@@ -346,11 +326,10 @@ def _draw_brackets(axes: Axes, brackets: list[tuple], bottom: float, legible: bo
         for (_, left, right, *_), y in zip(brackets, heights, strict=True)
     ]
     look = {"capstyle": "projecting", "joinstyle": "round"}
-    axes.add_collection(
-        LineCollection(ups, colors="#dddddd", linewidths=0.8, zorder=0, **look), autolim=False
-    )
+    begins = LineCollection(ups, colors="#dddddd", linewidths=0.8, zorder=0, **look)
     turns = LineCollection(unders, colors=_INK, linewidths=1.0, zorder=2, gid="turn", **look)
-    axes.add_collection(turns, autolim=False)
+    for lines in (begins, turns):
+        axes.add_collection(lines, autolim=False)
     ends = [(right, y) for (_, _, right, replied, _), y in zip(brackets, heights, strict=True) if replied]
     axes.plot([x for x, _ in ends], [y for _, y in ends], ">", color=_INK, markersize=4)
     if not legible:

@@ -28,7 +28,7 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 
 from course.history.executions import Activity, message_behind
-from course.history.reading import Run
+from course.history.reading import Run, numbered
 
 ACCEPTED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED
 COMPLETED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_COMPLETED
@@ -39,6 +39,11 @@ _OTHER_WORK = {
     EventType.EVENT_TYPE_NEXUS_OPERATION_SCHEDULED,
 }
 _MESSAGES = {ACCEPTED, COMPLETED, SIGNALED, ADMITTED}
+
+
+def update_key(accepted: Any) -> tuple[str, str]:
+    """What a marker calls the update whose acceptance this is."""
+    return "update", accepted.accepted_request.meta.update_id or accepted.protocol_instance_id
 
 
 @dataclass(slots=True, eq=False)
@@ -62,8 +67,7 @@ class Turns:
         self.messages: list[Message] = []
         self._run_starts: list[int] = []
         started_work = {activity.message for activity in activities} - {None}
-        before = 0  # events of the runs before
-        for number, run in enumerate(runs, start=1):
+        for number, before, run in numbered(runs):
             self._run_starts.append(before)
             open_updates: dict[int, Message] = {}
             requests: dict[str, Any] = {}
@@ -73,7 +77,6 @@ class Turns:
                     self._note(number, position, event, open_updates, requests)
                 elif kind in _OTHER_WORK and (message := message_behind(number, event)):
                     started_work.add(message)
-            before += len(run)
         self.are_marked = bool(started_work)
         self._number(started_work)
         self._changes = list(self._order()) if not self.are_marked else []
@@ -91,13 +94,8 @@ class Turns:
     def _note(self, run: int, position: int, event: HistoryEvent, open_updates: dict, requests: dict) -> None:
         if event.event_type == SIGNALED:
             signal = event.workflow_execution_signaled_event_attributes
-            message = Message(
-                ("signal", run, event.event_id),
-                "signal",
-                signal.signal_name,
-                position,
-                list(signal.input.payloads),
-            )
+            key, arguments = ("signal", run, event.event_id), list(signal.input.payloads)
+            message = Message(key, "signal", signal.signal_name, position, arguments)
         elif event.event_type == ADMITTED:  # after a reset: the request stands here, not in the acceptance
             admitted = event.workflow_execution_update_admitted_event_attributes.request
             requests[admitted.meta.update_id] = admitted
@@ -109,11 +107,10 @@ class Turns:
             return
         else:
             accepted = event.workflow_execution_update_accepted_event_attributes
-            request = accepted.accepted_request
-            update_id = request.meta.update_id or accepted.protocol_instance_id
-            request = requests.get(update_id, request)
+            key = update_key(accepted)
+            request = requests.get(key[1], accepted.accepted_request)
             arguments = list(request.input.args.payloads)
-            message = Message(("update", update_id), "update", request.input.name, position, arguments)
+            message = Message(key, "update", request.input.name, position, arguments)
             open_updates[event.event_id] = message
         if not message.name.startswith("__temporal_"):
             self.messages.append(message)

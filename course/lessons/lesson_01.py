@@ -6,6 +6,8 @@ import time
 from agents import Agent, Runner, TResponseInputItem
 from temporalio import workflow
 
+from course.lessons.plain_conversation import UntilClosed, juniper
+
 
 @workflow.defn
 class HelloWorkflow:
@@ -39,20 +41,16 @@ class HelloWorkflow:
 
 
 @workflow.defn
-class MessageAloneWorkflow:
+class MessageAloneWorkflow(UntilClosed):
     @workflow.init
     def __init__(self, customer: str) -> None:
-        self._agent = Agent(
-            name="Juniper",
-            instructions="You are the support agent of Juniper, a plant shop.",
-        )
-        self._closing = False
+        super().__init__()
+        told = "You are the support agent of Juniper, a plant shop."
+        self._agent = juniper(instructions=told)
 
     @workflow.run
     async def run(self, customer: str) -> None:
-        await workflow.wait_condition(
-            lambda: self._closing and workflow.all_handlers_finished()
-        )
+        await self.until_closed()
 
     @workflow.update
     async def send(self, text: str) -> str:
@@ -61,30 +59,16 @@ class MessageAloneWorkflow:
         )  # and result.to_input_list() is thrown away
         return str(result.final_output)
 
-    @workflow.signal
-    def close(self) -> None:
-        self._closing = True
-
 
 # Without failure_exception_types= such a mistake fails nothing: the workflow waits for mended code (lesson 06).
 @workflow.defn(failure_exception_types=[workflow.NondeterminismError])
-class ClockAndSetWorkflow:
-    @workflow.init
-    def __init__(self, customer: str) -> None:
-        self._closing = False
-
+class ClockAndSetWorkflow(UntilClosed):
     @workflow.run
     async def run(self, customer: str) -> None:
-        await workflow.wait_condition(
-            lambda: self._closing and workflow.all_handlers_finished()
-        )
+        await self.until_closed()
 
     @workflow.update
     async def send(self, text: str) -> str:
         if "time" in text:
             return f"It is {time.ctime(time.time())}."  # a replay would read another time
         return " ".join(set(re.findall(r"\d{4}", text)))  # each order once; in which order?
-
-    @workflow.signal
-    def close(self) -> None:
-        self._closing = True

@@ -14,7 +14,13 @@ with workflow.unsafe.imports_passed_through():
     from course.desk.policies import TOOL
     from course.lessons import money
 
-from course.lessons.plain_conversation import INSTRUCTIONS, PlainConversation
+from course.lessons.plain_conversation import (
+    INSTRUCTIONS,
+    MAY_REFUND,
+    PlainConversation,
+    conversation,
+    juniper,
+)
 from course.lessons.telling import tell_the_model
 
 
@@ -39,26 +45,18 @@ class ToolsWorkflow(PlainConversation):
 
 
 def refund_agent(tool: Tool) -> Agent[Any]:
-    return Agent(
-        name="Juniper",
-        instructions="You are the support agent of Juniper, a plant shop. You may refund an order.",
-        tools=[tool],
-    )
+    return juniper(instructions=MAY_REFUND, tools=[tool])
 
 
 # 1. The activity is the tool. An error that is not retried fails the agent's run: the model never sees it.
 
 
-@workflow.defn
+@conversation
 class RefundByActivityWorkflow(PlainConversation):
     @workflow.init
     def __init__(self, customer: str) -> None:
         tool = activity_as_tool(money.issue_refund, **TOOL)
         super().__init__(refund_agent(tool))
-
-    @workflow.run
-    async def run(self, customer: str) -> int:
-        return await self.until_closed()
 
 
 # 2. A function tool runs the activity. The model is handed an error text, and goes on.
@@ -71,28 +69,20 @@ async def issue_refund(refund_id: str, order_id: str, amount_cents: int) -> str:
     )
 
 
-@workflow.defn
+@conversation
 class RefundByFunctionWorkflow(PlainConversation):
     @workflow.init
     def __init__(self, customer: str) -> None:
         tool = function_tool(issue_refund)
         super().__init__(refund_agent(tool))
 
-    @workflow.run
-    async def run(self, customer: str) -> int:
-        return await self.until_closed()
-
 
 # 3. The same, with words of our own for the model.
 
 
-@workflow.defn
+@conversation
 class RefundWithOwnWordsWorkflow(PlainConversation):
     @workflow.init
     def __init__(self, customer: str) -> None:
         tool = function_tool(issue_refund, failure_error_function=tell_the_model)
         super().__init__(refund_agent(tool))
-
-    @workflow.run
-    async def run(self, customer: str) -> int:
-        return await self.until_closed()

@@ -8,33 +8,31 @@ from typing import Any
 from agents import Agent, RunHooks, Runner, Tool
 from agents.tool_context import ToolContext
 from temporalio import workflow
-from temporalio.openai_agents.workflow import activity_as_tool
 
 with workflow.unsafe.imports_passed_through():
     from course.desk import activities
-    from course.desk.policies import RECORD, TOOL
+    from course.desk.policies import RECORD
     from course.lessons import records
 
-from course.lessons.plain_conversation import INSTRUCTIONS, PlainConversation
+from course.lessons.plain_conversation import (
+    PlainConversation,
+    UntilClosed,
+    conversation,
+    juniper,
+)
 
 
 @workflow.defn
-class TurnsAtOnceWorkflow:
+class TurnsAtOnceWorkflow(UntilClosed):
     @workflow.init
     def __init__(self, customer: str) -> None:
-        tools = [
-            activity_as_tool(activities.look_up_order, **TOOL),
-            activity_as_tool(activities.check_stock, **TOOL),
-        ]
-        self._agent = Agent(name="Juniper", instructions=INSTRUCTIONS, tools=tools)
+        super().__init__()
+        self._agent = juniper(activities.look_up_order, activities.check_stock)
         self._messages: list[str] = []
-        self._closing = False
 
     @workflow.run
     async def run(self, customer: str) -> int:
-        await workflow.wait_condition(
-            lambda: self._closing and workflow.all_handlers_finished()
-        )
+        await self.until_closed()
         return len(self._messages)
 
     @workflow.update
@@ -63,10 +61,6 @@ class TurnsAtOnceWorkflow:
             )
         return answer
 
-    @workflow.signal
-    def close(self) -> None:
-        self._closing = True
-
 
 class Audit(RunHooks[Any]):
     """Records each tool call before the tool runs. The model is not asked."""
@@ -83,24 +77,11 @@ class Audit(RunHooks[Any]):
         )
 
 
-@workflow.defn
+@conversation
 class AuditedWorkflow(PlainConversation):
     @workflow.init
     def __init__(self, customer: str) -> None:
-        super().__init__(
-            Agent(
-                name="Juniper",
-                instructions=INSTRUCTIONS,
-                tools=[
-                    activity_as_tool(activities.look_up_order, **TOOL),
-                    activity_as_tool(activities.check_stock, **TOOL),
-                ],
-            )
-        )
-
-    @workflow.run
-    async def run(self, customer: str) -> int:
-        return await self.until_closed()
+        super().__init__(juniper(activities.look_up_order, activities.check_stock))
 
     async def turn(self, text: str) -> str:
         return (await self.answer(text, hooks=Audit(self.key))).text

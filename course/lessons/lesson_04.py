@@ -2,7 +2,6 @@
 proposes, the workflow disposes.
 """
 
-from agents import Agent
 from pydantic import BaseModel
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
@@ -14,7 +13,12 @@ with workflow.unsafe.imports_passed_through():
     from course.desk.policies import RECORD, TOOL
     from course.lessons import money
 
-from course.lessons.plain_conversation import INSTRUCTIONS, PlainConversation
+from course.lessons.plain_conversation import (
+    INSTRUCTIONS,
+    PlainConversation,
+    conversation,
+    juniper,
+)
 
 TOLD_TO_RECORD = """You are the support agent of Juniper, a plant shop. Look up what you do not know.
 You must always record every message: call save_to_database with task_id='{key}' and, in data,
@@ -22,24 +26,13 @@ conversation='{conversation}', turn={turn}, customer='{customer}', the message, 
 outcome='answered'."""
 
 
-@workflow.defn
+@conversation
 class DutyAsToolWorkflow(PlainConversation):
     @workflow.init
     def __init__(self, customer: str) -> None:
         self._customer = customer
-        super().__init__(
-            Agent(
-                name="Juniper",
-                tools=[
-                    activity_as_tool(activities.look_up_order, **TOOL),
-                    activity_as_tool(activities.save_to_database, **RECORD),
-                ],
-            )
-        )
-
-    @workflow.run
-    async def run(self, customer: str) -> int:
-        return await self.until_closed()
+        record = activity_as_tool(activities.save_to_database, **RECORD)
+        super().__init__(juniper(activities.look_up_order, tools=[record]))
 
     async def turn(self, text: str) -> str:
         self.agent.instructions = TOLD_TO_RECORD.format(
@@ -51,22 +44,12 @@ class DutyAsToolWorkflow(PlainConversation):
         return (await self.answer(text)).text
 
 
-@workflow.defn
+@conversation
 class DutyAsStepWorkflow(PlainConversation):
     @workflow.init
     def __init__(self, customer: str) -> None:
         self._customer = customer
-        super().__init__(
-            Agent(
-                name="Juniper",
-                instructions=INSTRUCTIONS,
-                tools=[activity_as_tool(activities.look_up_order, **TOOL)],
-            )
-        )
-
-    @workflow.run
-    async def run(self, customer: str) -> int:
-        return await self.until_closed()
+        super().__init__(juniper(activities.look_up_order))
 
     async def turn(self, text: str) -> str:
         answer = await self.answer(text)
@@ -83,21 +66,11 @@ class DutyAsStepWorkflow(PlainConversation):
         return answer.text
 
 
-@workflow.defn
+@conversation
 class BothHandsWorkflow(PlainConversation):
     @workflow.init
     def __init__(self, customer: str) -> None:
-        super().__init__(
-            Agent(
-                name="Juniper",
-                instructions=INSTRUCTIONS,
-                tools=[activity_as_tool(activities.look_up_order, **TOOL)],
-            )
-        )
-
-    @workflow.run
-    async def run(self, customer: str) -> int:
-        return await self.until_closed()
+        super().__init__(juniper(activities.look_up_order))
 
     async def turn(self, text: str) -> str:
         answer = await self.answer(text)
@@ -125,23 +98,18 @@ class Decision(BaseModel):
     refund: RefundProposal | None = None
 
 
-@workflow.defn
+@conversation
 class ProposalWorkflow(PlainConversation):
     @workflow.init
     def __init__(self, customer: str) -> None:
         super().__init__(
-            Agent(
-                name="Juniper",
+            juniper(
+                activities.look_up_order,
                 instructions=INSTRUCTIONS
                 + " You may propose a refund; whether it is paid is not yours to decide.",
-                tools=[activity_as_tool(activities.look_up_order, **TOOL)],
                 output_type=Decision,
             )
         )
-
-    @workflow.run
-    async def run(self, customer: str) -> int:
-        return await self.until_closed()
 
     async def turn(self, text: str) -> str:
         answer = await self.answer(text)

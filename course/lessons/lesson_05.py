@@ -2,32 +2,30 @@
 
 from datetime import timedelta
 
-from agents import Agent
 from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
-from temporalio.openai_agents.workflow import activity_as_tool
 from temporalio.workflow import ActivityConfig
 
 with workflow.unsafe.imports_passed_through():
     from course.desk import activities
     from course.desk.answering import why
-    from course.desk.policies import BACKGROUND, RECORD, TOOL
+    from course.desk.policies import BACKGROUND, RECORD
 
-from course.lessons.plain_conversation import INSTRUCTIONS, PlainConversation
+from course.lessons.plain_conversation import (
+    PlainConversation,
+    UntilClosed,
+    conversation,
+    juniper,
+)
 
 
-@workflow.defn
+@conversation
 class DutiesFirstWorkflow(PlainConversation):
     @workflow.init
     def __init__(self, customer: str) -> None:
         self._customer = customer
-        tools = [activity_as_tool(activities.look_up_order, **TOOL)]
-        super().__init__(Agent(name="Juniper", instructions=INSTRUCTIONS, tools=tools))
-
-    @workflow.run
-    async def run(self, customer: str) -> int:
-        return await self.until_closed()
+        super().__init__(juniper(activities.look_up_order))
 
     async def turn(self, text: str) -> str:
         answer = await self.answer(text)
@@ -49,15 +47,11 @@ class DutiesFirstWorkflow(PlainConversation):
         return answer.text
 
 
-@workflow.defn
+@conversation
 class ThreeAttemptsWorkflow(PlainConversation):
     @workflow.init
     def __init__(self, customer: str) -> None:
-        super().__init__(Agent(name="Juniper", instructions=INSTRUCTIONS))
-
-    @workflow.run
-    async def run(self, customer: str) -> int:
-        return await self.until_closed()
+        super().__init__(juniper())
 
     async def turn(self, text: str) -> str:
         answer = await self.answer(text)
@@ -71,9 +65,8 @@ class ThreeAttemptsWorkflow(PlainConversation):
         return answer.text
 
 
-SHORT = timedelta(
-    seconds=0.3
-)  # a clock does not jump over an attempt that runs: this is real time
+# A clock does not jump over an attempt that runs: this is real time.
+SHORT = timedelta(seconds=0.3)
 ONE, TWO = RetryPolicy(maximum_attempts=1), RetryPolicy(maximum_attempts=2)
 
 TIMEOUTS = {
@@ -100,16 +93,10 @@ TIMEOUTS = {
 
 
 @workflow.defn
-class TimeoutsWorkflow:
-    @workflow.init
-    def __init__(self, customer: str) -> None:
-        self._closing = False
-
+class TimeoutsWorkflow(UntilClosed):
     @workflow.run
     async def run(self, customer: str) -> None:
-        await workflow.wait_condition(
-            lambda: self._closing and workflow.all_handlers_finished()
-        )
+        await self.until_closed()
 
     @workflow.update
     async def send(self, timeout: str) -> str:
@@ -128,7 +115,3 @@ class TimeoutsWorkflow:
     def check_send(self, timeout: str) -> None:
         if timeout not in TIMEOUTS:
             raise ApplicationError(f"Name one of the timeouts: {', '.join(TIMEOUTS)}.")
-
-    @workflow.signal
-    def close(self) -> None:
-        self._closing = True

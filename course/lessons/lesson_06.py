@@ -16,14 +16,13 @@ from agents.exceptions import AgentsException
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 from temporalio.openai_agents import AgentsWorkflowError
-from temporalio.openai_agents.workflow import activity_as_tool
 
 with workflow.unsafe.imports_passed_through():
     from course.desk import activities
     from course.desk.answering import APOLOGY
-    from course.desk.policies import RECORD, TOOL
+    from course.desk.policies import RECORD
 
-from course.lessons.plain_conversation import INSTRUCTIONS, PlainConversation
+from course.lessons.plain_conversation import PlainConversation, conversation, juniper
 
 
 @dataclass
@@ -37,8 +36,7 @@ class OneLoopWorkflow:
     @workflow.init
     def __init__(self, customer: str) -> None:
         self._customer = customer
-        tools = [activity_as_tool(activities.look_up_order, **TOOL)]
-        self._agent = Agent(name="Juniper", instructions=INSTRUCTIONS, tools=tools)
+        self._agent = juniper(activities.look_up_order)
         self._memory: list[TResponseInputItem] = []
         self._messages: list[Message] = []
         self._answered = 0
@@ -123,19 +121,9 @@ async def no_card_number(
     return GuardrailFunctionOutput(output_info=None, tripwire_triggered=found)
 
 
-@workflow.defn
+@conversation
 class GuardedWorkflow(PlainConversation):
     @workflow.init
     def __init__(self, customer: str) -> None:
-        super().__init__(
-            Agent(
-                name="Juniper",
-                instructions=INSTRUCTIONS,
-                tools=[activity_as_tool(activities.look_up_order, **TOOL)],
-                input_guardrails=[InputGuardrail(no_card_number)],
-            )
-        )
-
-    @workflow.run
-    async def run(self, customer: str) -> int:
-        return await self.until_closed()
+        guardrails = [InputGuardrail(no_card_number)]
+        super().__init__(juniper(activities.look_up_order, input_guardrails=guardrails))

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import uuid4
 
-from agents import Agent, function_tool
+from agents import function_tool
 from temporalio import activity, workflow
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
@@ -13,12 +13,9 @@ with workflow.unsafe.imports_passed_through():
     from course.desk.policies import PAYMENT, RECORD
     from course.lessons import money
 
-from course.lessons.plain_conversation import PlainConversation
+from course.lessons.plain_conversation import MAY_REFUND as INSTRUCTIONS
+from course.lessons.plain_conversation import PlainConversation, conversation, juniper
 from course.lessons.telling import tell_the_model
-
-INSTRUCTIONS = (
-    "You are the support agent of Juniper, a plant shop. You may refund an order."
-)
 
 
 class RefundDesk(PlainConversation):
@@ -26,7 +23,7 @@ class RefundDesk(PlainConversation):
 
     def __init__(self) -> None:
         tool = function_tool(self.refund, failure_error_function=tell_the_model)
-        super().__init__(Agent(name="Juniper", instructions=INSTRUCTIONS, tools=[tool]))
+        super().__init__(juniper(instructions=INSTRUCTIONS, tools=[tool]))
 
     async def refund(self, order_id: str, amount_cents: int) -> str:
         """Pay money back for an order.
@@ -41,12 +38,8 @@ class RefundDesk(PlainConversation):
         raise NotImplementedError
 
 
-@workflow.defn
+@conversation
 class IntentKeyWorkflow(RefundDesk):
-    @workflow.run
-    async def run(self, customer: str) -> int:
-        return await self.until_closed()
-
     async def pay(self, order_id: str, amount_cents: int) -> str:
         key = f"order-{order_id}"  # Juniper refunds an order once, whoever asks how often
         return await workflow.execute_activity(
@@ -71,36 +64,24 @@ def refund_by_run_key(order_id: str, amount_cents: int) -> str:
     return money.issue_refund(key, order_id, amount_cents)
 
 
-@workflow.defn
+@conversation
 class RandomKeyWorkflow(RefundDesk):
-    @workflow.run
-    async def run(self, customer: str) -> int:
-        return await self.until_closed()
-
     async def pay(self, order_id: str, amount_cents: int) -> str:
         return await workflow.execute_activity(
             refund_by_random_key, args=[order_id, amount_cents], **PAYMENT
         )
 
 
-@workflow.defn
+@conversation
 class RunKeyWorkflow(RefundDesk):
-    @workflow.run
-    async def run(self, customer: str) -> int:
-        return await self.until_closed()
-
     async def pay(self, order_id: str, amount_cents: int) -> str:
         return await workflow.execute_activity(
             refund_by_run_key, args=[order_id, amount_cents], **PAYMENT
         )
 
 
-@workflow.defn
+@conversation
 class TurnKeyWorkflow(RefundDesk):
-    @workflow.run
-    async def run(self, customer: str) -> int:
-        return await self.until_closed()
-
     async def pay(self, order_id: str, amount_cents: int) -> str:
         return await workflow.execute_activity(
             money.issue_refund, args=[self.key, order_id, amount_cents], **PAYMENT
@@ -131,42 +112,26 @@ class EffectsDesk(RefundDesk):
         raise NotImplementedError
 
 
-@workflow.defn
+@conversation
 class EffectsByIntentWorkflow(EffectsDesk):
-    @workflow.run
-    async def run(self, customer: str) -> int:
-        return await self.until_closed()
-
     def name_of(self, order_id: str) -> str:
         return f"order-{order_id}/refund"
 
 
-@workflow.defn
+@conversation
 class EffectsByRandomKeyWorkflow(EffectsDesk):
-    @workflow.run
-    async def run(self, customer: str) -> int:
-        return await self.until_closed()
-
     def name_of(self, order_id: str) -> str:
         return str(workflow.uuid4())
 
 
-@workflow.defn
+@conversation
 class EffectsByConversationWorkflow(EffectsDesk):
-    @workflow.run
-    async def run(self, customer: str) -> int:
-        return await self.until_closed()
-
     def name_of(self, order_id: str) -> str:
         return workflow.info().workflow_id
 
 
-@workflow.defn
+@conversation
 class SagaWorkflow(RefundDesk):
-    @workflow.run
-    async def run(self, customer: str) -> int:
-        return await self.until_closed()
-
     async def pay(self, order_id: str, amount_cents: int) -> str:
         name = f"order-{order_id}/{amount_cents}"  # another amount is another try
         await workflow.execute_activity(
@@ -188,12 +153,8 @@ class SagaWorkflow(RefundDesk):
             raise
 
 
-@workflow.defn
+@conversation
 class MoneyFirstWorkflow(RefundDesk):
-    @workflow.run
-    async def run(self, customer: str) -> int:
-        return await self.until_closed()
-
     async def pay(self, order_id: str, amount_cents: int) -> str:
         key = f"order-{order_id}"
         paid = await workflow.execute_activity(

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from agents import Agent
 from temporalio import workflow
 from temporalio.openai_agents.workflow import activity_as_tool
 from temporalio.workflow import ActivityConfig
@@ -17,7 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from course.desk.answering import Answer
     from course.desk.policies import BACKGROUND, RECORD, TOOL
 
-from course.lessons.plain_conversation import INSTRUCTIONS, DutifulConversation
+from course.lessons.plain_conversation import DutifulConversation, juniper
 
 
 @dataclass
@@ -34,9 +33,9 @@ class GrowingDesk(DutifulConversation):
     record = RECORD
     """How the record is saved: its timeouts and retries."""
 
-    def __init__(self, customer: str, carried: Carried | None) -> None:
-        tools = [activity_as_tool(activities.look_up_order, **TOOL)]
-        super().__init__(Agent(name="Juniper", instructions=INSTRUCTIONS, tools=tools))
+    @workflow.init
+    def __init__(self, customer: str, carried: Carried | None = None) -> None:
+        super().__init__(juniper(activities.look_up_order))
         self.customer = customer
         self._renewing = False
         if carried:
@@ -82,10 +81,6 @@ class GrowingDesk(DutifulConversation):
 
 @workflow.defn
 class GrowingWorkflow(GrowingDesk):
-    @workflow.init
-    def __init__(self, customer: str, carried: Carried | None = None) -> None:
-        super().__init__(customer, carried)
-
     @workflow.run
     async def run(self, customer: str, carried: Carried | None = None) -> int:
         return await self.until_closed()
@@ -98,10 +93,6 @@ class GrowingWorkflow(GrowingDesk):
 
 @workflow.defn(name="GrowingWorkflow")
 class GrowingWithNoticeWorkflow(GrowingDesk):
-    @workflow.init
-    def __init__(self, customer: str, carried: Carried | None = None) -> None:
-        super().__init__(customer, carried)
-
     @workflow.run
     async def run(self, customer: str, carried: Carried | None = None) -> int:
         return await self.until_closed()
@@ -116,10 +107,6 @@ class GrowingWithNoticeWorkflow(GrowingDesk):
 @workflow.defn(name="GrowingWorkflow")
 class GrowingPatchedWorkflow(GrowingDesk):
     """One patch id: a run that began before it stays without the step until it ends."""
-
-    @workflow.init
-    def __init__(self, customer: str, carried: Carried | None = None) -> None:
-        super().__init__(customer, carried)
 
     @workflow.run
     async def run(self, customer: str, carried: Carried | None = None) -> int:
@@ -136,10 +123,6 @@ class GrowingPatchedWorkflow(GrowingDesk):
 @workflow.defn(name="GrowingWorkflow")
 class GrowingPerTurnWorkflow(GrowingDesk):
     """A patch id for each turn besides: a run from before has the step from its next turn on."""
-
-    @workflow.init
-    def __init__(self, customer: str, carried: Carried | None = None) -> None:
-        super().__init__(customer, carried)
 
     @workflow.run
     async def run(self, customer: str, carried: Carried | None = None) -> int:

@@ -15,27 +15,29 @@ with workflow.unsafe.imports_passed_through():
     from course.desk import activities
     from course.desk.policies import TOOL
 
-from course.lessons.plain_conversation import INSTRUCTIONS, PlainConversation
+from course.lessons.plain_conversation import (
+    INSTRUCTIONS,
+    PlainConversation,
+    UntilClosed,
+    juniper,
+)
 
 
 @workflow.defn
-class WholeMemoryWorkflow:
+class WholeMemoryWorkflow(UntilClosed):
     @workflow.init
     def __init__(self, customer: str) -> None:
-        tools = [activity_as_tool(activities.look_up_order, **TOOL)]
-        self._agent = Agent(name="Juniper", instructions=INSTRUCTIONS, tools=tools)
+        super().__init__()
+        self._agent = juniper(activities.look_up_order)
         self._memory: list[TResponseInputItem] = []
         self._turns = 0
-        self._closing = False
 
     @workflow.run
     async def run(self, customer: str) -> int:
         return await self.until_closed()
 
     async def until_closed(self) -> int:
-        await workflow.wait_condition(
-            lambda: self._closing and workflow.all_handlers_finished()
-        )
+        await super().until_closed()
         return self._turns
 
     @workflow.update
@@ -48,10 +50,6 @@ class WholeMemoryWorkflow:
 
     def remembered(self) -> list[TResponseInputItem]:
         return self._memory
-
-    @workflow.signal
-    def close(self) -> None:
-        self._closing = True
 
 
 TURNS_A_RUN = 3

@@ -7,19 +7,17 @@ import threading
 from dataclasses import dataclass
 from datetime import timedelta
 
-from agents import Agent
 from temporalio import activity, workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
-from temporalio.openai_agents.workflow import activity_as_tool
 
 with workflow.unsafe.imports_passed_through():
     from course.desk import activities
     from course.desk.answering import Answer, why
-    from course.desk.policies import BACKGROUND, RECORD, REPORT, TOOL
+    from course.desk.policies import BACKGROUND, RECORD, REPORT
     from course.desk.services import current_services
     from course.desk.services.database import turns
 
-from course.lessons.plain_conversation import DutifulConversation
+from course.lessons.plain_conversation import DutifulConversation, conversation, juniper
 
 ANYTHING_ELSE = "Is there anything else I can do for you?"
 INSTRUCTIONS = f"""You are the support agent of Juniper, a shop for house plants. Look up what you do not
@@ -32,9 +30,9 @@ def asks(reply: str) -> bool:
 
 
 class QuestioningDesk(DutifulConversation):
+    @workflow.init
     def __init__(self, customer: str) -> None:
-        tools = [activity_as_tool(activities.look_up_order, **TOOL)]
-        super().__init__(Agent(name="Juniper", instructions=INSTRUCTIONS, tools=tools))
+        super().__init__(juniper(activities.look_up_order, instructions=INSTRUCTIONS))
         self.customer = customer
         self.record: list[activities.TurnRecord] = []
 
@@ -183,17 +181,9 @@ def remind_from_table() -> int:
     return len(due)
 
 
-@workflow.defn
+@conversation
 class ProcessTimerWorkflow(QuestioningDesk):
     """Leaves the deadline to a timer of the worker's process."""
-
-    @workflow.init
-    def __init__(self, customer: str) -> None:
-        super().__init__(customer)
-
-    @workflow.run
-    async def run(self, customer: str) -> int:
-        return await self.until_closed()
 
     async def turn(self, text: str) -> str:
         answer = await self.answer_and_save(text)
@@ -203,17 +193,9 @@ class ProcessTimerWorkflow(QuestioningDesk):
         return answer.text
 
 
-@workflow.defn
+@conversation
 class SweptWorkflow(QuestioningDesk):
     """Notes in the table that it waits. A job beside it reads that, once a day."""
-
-    @workflow.init
-    def __init__(self, customer: str) -> None:
-        super().__init__(customer)
-
-    @workflow.run
-    async def run(self, customer: str) -> int:
-        return await self.until_closed()
 
     async def turn(self, text: str) -> str:
         return (await self.answer_and_save(text)).text

@@ -2,8 +2,8 @@
 
 from temporalio import activity
 
-from course.desk.activities import refused
-from course.desk.services import Refused, current_services
+from course.desk.activities import refusals_are_final
+from course.desk.services import current_services
 from course.lessons import stock, till
 
 
@@ -16,10 +16,8 @@ def issue_refund(refund_id: str, order_id: str, amount_cents: int) -> str:
         order_id: The order's number, such as 1042.
         amount_cents: How much, in cents.
     """
-    try:
+    with refusals_are_final():
         return till.refund(current_services().database, refund_id, order_id, amount_cents)
-    except Refused as error:
-        raise refused(error) from error
 
 
 @activity.defn
@@ -30,10 +28,8 @@ def put_back(task_id: str, order_id: str) -> str:
         task_id: The key of the move: the same key twice is one move.
         order_id: The order's number, such as 1042.
     """
-    try:
+    with refusals_are_final():
         return stock.put_back(current_services().database, task_id, order_id)
-    except Refused as error:
-        raise refused(error) from error
 
 
 @activity.defn
@@ -44,7 +40,5 @@ def take_out(task_id: str, order_id: str) -> str:
         task_id: The key of the move: the same key twice is one move.
         order_id: The order's number, such as 1042.
     """
-    try:
+    with refusals_are_final():
         return stock.take_out(current_services().database, task_id, order_id)
-    except Refused as error:
-        raise refused(error) from error

@@ -1,37 +1,79 @@
-"""What the small workflows have in common: memory, one message at a time, an end."""
+"""What the small workflows have in common: an agent, memory, one message at a time, an end."""
 
 import asyncio
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from agents import Agent, TResponseInputItem
+from agents import Agent, Tool, TResponseInputItem
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
+from temporalio.openai_agents.workflow import activity_as_tool
 
 with workflow.unsafe.imports_passed_through():
     from course.desk.answering import Answer, ask
     from course.desk.duties import Duties
     from course.desk.messages import check_message
+    from course.desk.policies import TOOL
 
 INSTRUCTIONS = "You are the support agent of Juniper, a shop for house plants. Look up what you do not know."
+MAY_REFUND = "You are the support agent of Juniper, a plant shop. You may refund an order."
 
 
-class PlainConversation:
-    """A conversation with one agent. A workflow derives from it, gives it the agent, and has a `run`."""
+def juniper(
+    *activities: Callable[..., Any],
+    instructions: str = INSTRUCTIONS,
+    tools: Sequence[Tool] = (),
+    **options: Any,
+) -> Agent[Any]:
+    """The shop's agent. Its tools are these activities, and then `tools`."""
+    as_tools = [activity_as_tool(activity, **TOOL) for activity in activities]
+    return Agent(
+        name="Juniper", instructions=instructions, tools=[*as_tools, *tools], **options
+    )
 
-    def __init__(self, agent: Agent[Any]) -> None:
-        self.agent = agent
+
+def conversation(cls: type) -> type:
+    """Makes a workflow of a class whose `run` is nothing but `until_closed`.
+
+    Temporal wants a `run` in each workflow class itself: one in a base class does not count.
+    """
+
+    async def run(self, customer: str) -> int:
+        return await self.until_closed()
+
+    run.__module__, run.__qualname__ = cls.__module__, f"{cls.__qualname__}.run"
+    cls.run = workflow.run(run)
+    return workflow.defn(cls)
+
+
+class UntilClosed:
+    """A workflow that lives until somebody closes it."""
+
+    def __init__(self) -> None:
         self.turns = 0
-        self._memory: list[TResponseInputItem] = []
-        self._one_at_a_time = asyncio.Lock()
         self._closing = False
-        self.closing_words = "The conversation is closing and takes no more messages."
 
     async def until_closed(self) -> int:
-        """The life of the conversation. Returns its number of turns."""
+        """The life of the workflow. Returns its number of turns."""
         await workflow.wait_condition(
             lambda: self._closing and workflow.all_handlers_finished()
         )
         return self.turns
+
+    @workflow.signal
+    def close(self) -> None:
+        self._closing = True
+
+
+class PlainConversation(UntilClosed):
+    """A conversation with one agent. A workflow derives from it, gives it the agent, and has a `run`."""
+
+    def __init__(self, agent: Agent[Any]) -> None:
+        super().__init__()
+        self.agent = agent
+        self._memory: list[TResponseInputItem] = []
+        self._one_at_a_time = asyncio.Lock()
+        self.closing_words = "The conversation is closing and takes no more messages."
 
     @workflow.update
     async def send(self, text: str) -> str:
@@ -47,10 +89,6 @@ class PlainConversation:
             check_message(text)
         except ValueError as error:
             raise ApplicationError(str(error)) from None
-
-    @workflow.signal
-    def close(self) -> None:
-        self._closing = True
 
     async def turn(self, text: str) -> str:
         """One turn. A workflow that has duties besides the answer overrides it."""

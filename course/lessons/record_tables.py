@@ -5,47 +5,35 @@ import sqlalchemy as sql
 
 from course.desk.services import database
 
-tool_calls = sql.Table(
-    "tool_calls",
-    database.metadata,
-    sql.Column("task_id", sql.String, primary_key=True),
-    sql.Column("tool", sql.String),
-    sql.Column("arguments", sql.Text),
-)
-moves = sql.Table(
+
+def _table(name: str, key: str, **columns: type[sql.types.TypeEngine]) -> sql.Table:
+    rest = (sql.Column(column, kind) for column, kind in columns.items())
+    return sql.Table(
+        name, database.metadata, sql.Column(key, sql.String, primary_key=True), *rest
+    )
+
+
+tool_calls = _table("tool_calls", "task_id", tool=sql.String, arguments=sql.Text)
+moves = _table(
     "moves",
-    database.metadata,
-    sql.Column("task_id", sql.String, primary_key=True),
-    sql.Column("ticket", sql.String),
-    sql.Column("from_state", sql.String),
-    sql.Column("to_state", sql.String),
-    sql.Column("by", sql.String),
-    sql.Column("outcome", sql.String),
+    "task_id",
+    ticket=sql.String,
+    from_state=sql.String,
+    to_state=sql.String,
+    by=sql.String,
+    outcome=sql.String,
 )
-decisions = sql.Table(
+decisions = _table(
     "decisions",
-    database.metadata,
-    sql.Column("task_id", sql.String, primary_key=True),  # the number of what was decided
-    sql.Column("customer", sql.String),
-    sql.Column("order_id", sql.String),
-    sql.Column("amount_cents", sql.BigInteger),
-    sql.Column("decision", sql.String),
-    sql.Column("decided_by", sql.String),
-    sql.Column("reason", sql.Text),
-    sql.Column("asked_at", sql.String),
-    sql.Column("decided_at", sql.String),
+    "task_id",  # the number of what was decided
+    customer=sql.String,
+    order_id=sql.String,
+    amount_cents=sql.BigInteger,
+    decision=sql.String,
+    decided_by=sql.String,
+    reason=sql.Text,
+    asked_at=sql.String,
+    decided_at=sql.String,
 )
-stock_moves = sql.Table(
-    "stock_moves",
-    database.metadata,
-    sql.Column("task_id", sql.String, primary_key=True),
-    sql.Column("plant", sql.String),
-    sql.Column("quantity", sql.Integer),
-)
-refunds = sql.Table(
-    "refunds",
-    database.metadata,
-    sql.Column("refund_id", sql.String, primary_key=True),
-    sql.Column("order_id", sql.String),
-    sql.Column("amount_cents", sql.Integer),
-)
+stock_moves = _table("stock_moves", "task_id", plant=sql.String, quantity=sql.Integer)
+refunds = _table("refunds", "refund_id", order_id=sql.String, amount_cents=sql.Integer)

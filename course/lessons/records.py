@@ -1,10 +1,14 @@
 """What lessons keep beside the desk's own rows: tool calls (03), decisions of a person (10), moves of a ticket (11)."""
 
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sql
 from temporalio import activity
 from typing_extensions import TypedDict  # pydantic wants this one before Python 3.12
 
-from course.desk.activities import refused
-from course.desk.services import Refused, current_services
+from course.desk.activities import refusals_are_final
+from course.desk.services import current_services
 from course.lessons.record_tables import decisions, moves, tool_calls
 
 
@@ -40,12 +44,7 @@ def record_tool_call(task_id: str, tool: str, arguments: str) -> str:
         tool: The tool that the model called.
         arguments: With what, as JSON text.
     """
-    row = {"task_id": task_id, "tool": tool, "arguments": arguments}
-    try:
-        new = current_services().database.insert_once(tool_calls, row)
-    except Refused as error:
-        raise refused(error) from error
-    return "recorded" if new else "already recorded"
+    return _keep(tool_calls, task_id, {"tool": tool, "arguments": arguments})
 
 
 @activity.defn
@@ -56,11 +55,7 @@ def record_move(task_id: str, move: MoveRecord) -> str:
         task_id: The key of the move: the ticket, and the move's number.
         move: From where to where, by whom, and what became of it.
     """
-    try:
-        new = current_services().database.insert_once(moves, {"task_id": task_id, **move})
-    except Refused as error:
-        raise refused(error) from error
-    return "recorded" if new else "already recorded"
+    return _keep(moves, task_id, move)
 
 
 @activity.defn
@@ -71,10 +66,10 @@ def record_decision(task_id: str, data: DecisionRecord) -> str:
         task_id: The refund's number. A second, other decision under it is refused.
         data: The decision.
     """
-    try:
-        new = current_services().database.insert_once(
-            decisions, {"task_id": task_id, **data}
-        )
-    except Refused as error:
-        raise refused(error) from error
+    return _keep(decisions, task_id, data)
+
+
+def _keep(table: sql.Table, task_id: str, row: Mapping[str, Any]) -> str:
+    with refusals_are_final():
+        new = current_services().database.insert_once(table, {"task_id": task_id, **row})
     return "recorded" if new else "already recorded"

@@ -30,10 +30,7 @@ def take_out(database: Database, task_id: str, order_id: str) -> str:
 
 
 def _ordered(database: Database, order_id: str) -> sql.Row:
-    with database.engine.connect() as connection:
-        order = connection.execute(
-            sql.select(db.orders).where(db.orders.c.order_id == db.storable(order_id))
-        ).one_or_none()
+    order = database.find(db.orders, db.orders.c.order_id == db.storable(order_id))
     if order is None:
         raise StockRefused(f"There is no order {order_id!r}, so no plant was moved.")
     return order
@@ -47,12 +44,8 @@ def _move(database: Database, task_id: str, plant: str, quantity: int) -> None:
             connection.execute(stock_moves.insert().values(**move))
             there = db.stock.c.quantity + quantity
             enough = (db.stock.c.plant == plant) & (there >= 0)
-            if (
-                connection.execute(
-                    db.stock.update().where(enough).values(quantity=there)
-                ).rowcount
-                != 1
-            ):
+            change = db.stock.update().where(enough).values(quantity=there)
+            if connection.execute(change).rowcount != 1:
                 raise StockRefused(
                     f"There are too few {plant} in stock. Nothing was moved."
                 )

@@ -19,9 +19,8 @@ def refund(database: Database, refund_id: str, order_id: str, amount_cents: int)
     """Pays once per `refund_id`. Raises `RefundRefused`, or `KeyReused` for a changed repeat."""
     refund_id, order_id = db.storable(refund_id), db.storable(order_id)
     if not 0 < amount_cents <= LARGEST_CENTS:
-        sensible = (
-            abs(amount_cents) < 10**15
-        )  # a model may propose a number that is too long to print
+        # A model may propose a number that is too long to print.
+        sensible = abs(amount_cents) < 10**15
         amount = euros(amount_cents) if sensible else "this many cents"
         raise RefundRefused(f"A refund of {amount} makes no sense. Nothing was paid.")
     row = {"refund_id": refund_id, "order_id": order_id, "amount_cents": amount_cents}
@@ -31,28 +30,22 @@ def refund(database: Database, refund_id: str, order_id: str, amount_cents: int)
             # Written before it is judged: from here to the commit no other refund of this order can slip
             # between the sum and the payment. A refusal rolls it back.
             connection.execute(refunds.insert().values(**row))
-            order = connection.execute(
-                sql.select(db.orders)
-                .where(db.orders.c.order_id == order_id)
-                .with_for_update()
-            ).one_or_none()
+            which = sql.select(db.orders).where(db.orders.c.order_id == order_id)
+            order = connection.execute(which.with_for_update()).one_or_none()
             if order is None:
                 raise RefundRefused(
                     f"There is no order {order_id!r}, so nothing was refunded."
                 )
+            paid_back = sql.select(sql.func.sum(refunds.c.amount_cents))
             total = connection.execute(
-                sql.select(sql.func.sum(refunds.c.amount_cents)).where(
-                    refunds.c.order_id == order_id
-                )
+                paid_back.where(refunds.c.order_id == order_id)
             ).scalar()
             if total > order.paid_cents:
                 raise RefundRefused(
                     f"Order {order_id} was paid with {euros(order.paid_cents)}; refunds of "
                     f"{euros(total)} would be more. Nothing was paid."
                 )
-    except (
-        sql.exc.IntegrityError
-    ):  # the number is there already, perhaps since a moment ago
+    except sql.exc.IntegrityError:  # the number is there, perhaps since a moment ago
         try:
             database.check_repeat(refunds, row)
         except KeyReused:

@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .filling import NOT, Facts, Schema, facts_of, fill, kind, with_amount
-from .understanding import Turn, cents, clauses, orders, plants, stems
+from .filling import NOT, Facts, Schema, facts_of, fill, kind, spoken_of, with_amount
+from .understanding import Turn, cents, clauses, has, orders, plants, stems
 
 # Words in a tool's name that say nothing about what it is for.
 _GENERIC = set(
@@ -47,7 +47,7 @@ class Skill:
     handoff: bool = False
 
     @classmethod
-    def of(cls, name: str, description: str, schema: Schema, *, handoff: bool = False) -> "Skill":
+    def of(cls, name: str, description: str, schema: Schema, handoff: bool = False) -> "Skill":
         keys = frozenset(stems(name.replace("_", " "))) - _GENERIC
         hints = frozenset(stems(description[:400])) - _GENERIC - keys
         handoff = handoff or name.startswith("transfer_to_")  # an endpoint is told of these as tools
@@ -135,9 +135,7 @@ def _asked(turn: Turn, skills: list[Skill], made: set[str], draft: str) -> list[
     for i, part in enumerate(parts):
         # What "it" is: this clause, those before it, those after it, then the conversation.
         near = [part, *reversed(parts[:i]), *parts[i + 1 :], *reversed(turn.earlier)]
-        facts = Facts(turn, part, reply=draft)
-        facts.orders = next(filter(None, map(orders, near)), [])
-        facts.plants = next(filter(None, map(plants, near)), [])
+        facts = spoken_of(near, turn, part, reply=draft)
         skill = _best(part, skills, previous)
         if skill is None:
             continue
@@ -163,8 +161,8 @@ def _best(part: str, skills: list[Skill], previous: Skill | None) -> Skill | Non
     words = set(stems(part))
     names = set(stems(" ".join(plants(part))))
     bare = not (words - names - set(stems("order plant one two three four five six seven eight nine ten")))
-    spoken_of = {"order": orders(part), "plant": plants(part), "money": cents(part)}
-    mentioned = {what for what, there in spoken_of.items() if there}
+    found = {"order": orders(part), "plant": plants(part), "money": cents(part)}
+    mentioned = {what for what, there in found.items() if there}
     if bare and previous and mentioned & set(previous.needs.values()):
         return previous
 
@@ -181,9 +179,9 @@ def _best(part: str, skills: list[Skill], previous: Skill | None) -> Skill | Non
     if fitting:
         return max(fitting, key=lambda skill: skill.score(words))
     about_order = "order" in mentioned or words & {"order", "deliver"}
-    if about_order or re.search(r"\bwhere\b.*\bit\b", part, re.I):
+    if about_order or has(r"where\b.*\bit", part):
         return next((skill for skill in skills if skill.reads("order")), None)
-    for_sale = bare or (_ABOUT_STOCK.search(part) and not re.search(r"\bmy\b", part, re.I))
+    for_sale = bare or (_ABOUT_STOCK.search(part) and not has("my", part))
     if ("plant" in mentioned and for_sale) or "stock" in words:
         return next((skill for skill in skills if skill.reads("plant")), None)
     return None

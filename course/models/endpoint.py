@@ -17,9 +17,8 @@ from .wire import as_response, events_of
 
 def model_at(url: str) -> Model:
     """A model that asks the endpoint at this URL, once for each attempt: retries are Temporal's."""
-    return OpenAIProvider(openai_client=openai_client("none", url), use_responses=True).get_model(
-        "behind-http"
-    )
+    provider = OpenAIProvider(openai_client=openai_client("none", url), use_responses=True)
+    return provider.get_model("behind-http")
 
 
 class ModelEndpoint:
@@ -95,9 +94,8 @@ class ModelEndpoint:
         with suppress(IndexError):
             return self._failures.pop(0)
         try:
-            response = as_response(
-                asyncio.run(self.model.get_response(**_arguments(body))), str(body.get("model"))
-            )
+            answer = asyncio.run(self.model.get_response(**_arguments(body)))
+            response = as_response(answer, str(body.get("model")))
         except APIStatusError as error:
             return _error(error.status_code, str(error))
         except Exception as error:  # a client can read an answer, and not a server that died
@@ -143,21 +141,18 @@ def _arguments(body: dict[str, Any]) -> dict[str, Any]:
     async def unused(*_: Any) -> str:
         return ""
 
+    functions = [t for t in body.get("tools") or [] if t.get("type") == "function"]
     tools = [
-        FunctionTool(
-            t["name"], t.get("description") or "", t.get("parameters") or {}, unused, strict_json_schema=False
-        )
-        for t in body.get("tools") or []
-        if t.get("type") == "function"
+        FunctionTool(t["name"], t.get("description") or "", t.get("parameters") or {}, unused, False)
+        for t in functions
     ]
     wanted = (body.get("text") or {}).get("format") or {}
     choice = body.get("tool_choice")
+    choice = choice.get("name") if isinstance(choice, dict) else choice
     return {
         "system_instructions": body.get("instructions"),
         "input": body["input"],
-        "model_settings": ModelSettings(
-            tool_choice=choice.get("name") if isinstance(choice, dict) else choice
-        ),
+        "model_settings": ModelSettings(tool_choice=choice),
         "tools": tools,
         "output_schema": _Schema(wanted) if wanted.get("type") == "json_schema" else None,
         "handoffs": [],

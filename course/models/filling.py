@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
-from .understanding import Turn, cents, clean, known, number, orders, plants, stems
+from .understanding import Turn, cents, clean, has, known, number, orders, plants, stems
 
 Schema = dict[str, Any]
 
@@ -29,13 +29,16 @@ class Facts:
         return bool({"order": self.orders, "plant": self.plants, "money": self.amount}.get(what, True))
 
 
-def facts_of(turn: Turn, clause: str, reply: str = "", *, output: bool = False) -> Facts:
+def facts_of(turn: Turn, clause: str, reply: str = "", **more: Any) -> Facts:
     """The facts for a whole message: its own order, or the last one that the conversation mentions."""
     places = [clause, turn.message, *reversed(turn.earlier)]
-    found = Facts(turn, clause, reply=reply, output=output)
-    found.orders = next(filter(None, map(orders, places)), [])
-    found.plants = next(filter(None, map(plants, places)), [])
-    return with_amount(found)
+    return with_amount(spoken_of(places, turn, clause, reply=reply, **more))
+
+
+def spoken_of(places: list[str], *about: Any, **more: Any) -> Facts:
+    """The facts with the orders and plants of the first of these texts that names any."""
+    named = [next(filter(None, map(find, places)), []) for find in (orders, plants)]
+    return Facts(*about, *named, **more)
 
 
 def with_amount(facts: Facts) -> Facts:
@@ -129,9 +132,8 @@ def _chosen(listed: dict[str, str], message: str) -> str | None:
 
     said = words(message, named=True)
     other = [value for value, when in listed.items() if when.startswith("otherwise")]
-    shared = {
-        value: len(said & words(when, named=False)) for value, when in listed.items() if value not in other
-    }
+    due = {value: words(when, named=False) for value, when in listed.items() if value not in other}
+    shared = {value: len(said & when) for value, when in due.items()}
     best = max(shared, key=lambda value: shared[value], default=None)
     return best if best is not None and shared[best] else next(iter(other), None)
 
@@ -179,11 +181,8 @@ def _number(schema: Schema, name: str, facts: Facts, numeric: str) -> int | floa
     value: int | float | None
     match kind(name, schema):
         case "money":
-            value = (
-                facts.amount
-                if facts.amount is None or "cent" in name or numeric == "integer"
-                else facts.amount / 100
-            )
+            in_cents = facts.amount is None or "cent" in name or numeric == "integer"
+            value = facts.amount if in_cents else facts.amount / 100
         case "order":
             value = int(re.sub(r"\D", "", facts.orders[0]) or 0) if facts.orders else None
         case _:
@@ -220,14 +219,11 @@ def _string(schema: Schema, name: str, facts: Facts) -> str:
         return str(value[0]) if value and value[0] is not None else schema.get("default", "")
     if schema.get("format") in ("date", "date-time"):
         return date(2026, 1, 1).isoformat() + ("T00:00:00Z" if schema["format"] == "date-time" else "")
-    if words & set(stems("answer reply response summary")) or (
-        facts.output and words & set(stems("message text content"))
-    ):
+    says = "answer reply response summary" + (" message text content" if facts.output else "")
+    if words & set(stems(says)):
         return clean(facts.reply or message)
     if "reason" in words or "caus" in words:
-        because = re.search(
-            r"\b(?:because|since|as it|it (?:was|came|arrived|died)|arrived)\b.*", message, re.I
-        )
+        because = has("because|since|as it|it (?:was|came|arrived|died)|arrived", message, r".*")
         return (because[0] if because else clean(facts.clause, 200)) or "The customer asked for it."
     if "channel" in words:
         return "webhook" if "webhook" in low + message.lower() else schema.get("default", "email")

@@ -22,7 +22,7 @@ from .wire import (
     ToolCall,
     as_json,
     as_response,
-    call_item,
+    call_items,
     estimated_usage,
     events_of,
     message_item,
@@ -96,6 +96,8 @@ class OfflineModel(Model):
         TypeError: a step is none of these.
     """
 
+    _lock = threading.Lock()  # of the class: a model goes to workers in other processes, and a lock cannot
+
     def __init__(self, *, mistakes: Mistakes | None = None, script: Sequence[Step] | None = None) -> None:
         if mistakes is not None and not isinstance(mistakes, Mistakes):
             raise TypeError(f"mistakes= takes Mistakes(forget=0.2, …), not {type(mistakes).__name__}.")
@@ -105,14 +107,6 @@ class OfflineModel(Model):
         self._answered: set[tuple[str, ...]] = set()
         self._steps: dict[str, dict[tuple[str, ...], int]] = {}  # conversation -> logical call -> its step
         self._failed: dict[tuple[str, ...], int] = {}
-        self._lock = threading.Lock()
-
-    def __getstate__(self) -> dict[str, Any]:
-        """For a worker in another process, which counts for itself."""
-        return {name: value for name, value in vars(self).items() if name != "_lock"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, _lock=threading.Lock())
 
     def __repr__(self) -> str:
         return f"<{NAME}, {self.calls} calls answered>"
@@ -142,18 +136,12 @@ class OfflineModel(Model):
         if says is None:
             says = self._by_rules(turn, skills, output_schema, getattr(model_settings, "tool_choice", None))
         seed = fingerprint(logical, turn.message, len(turn.earlier), len(turn.calls))
-        said: Any = says
-        if isinstance(says, str):
-            output: list[Any] = [message_item(says, seed)]
-        else:
-            output = [call_item(call, seed, i) for i, call in enumerate(says)]
-            said = [[call.name, call.arguments] for call in says]
+        said: Any = says if isinstance(says, str) else [[call.name, call.arguments] for call in says]
+        output: list[Any] = [message_item(says, seed)] if isinstance(says, str) else call_items(says, seed)
         offered = [[skill.name, skill.description, skill.schema] for skill in skills]
         usage = estimated_usage([system_instructions, items, offered, _schema(output_schema)], said)
         self._answered.add(logical)
-        return ModelResponse(
-            output=output, usage=usage, response_id=f"offline_{seed}", raw_usage=dict(ESTIMATED)
-        )
+        return ModelResponse(output, usage, response_id=f"offline_{seed}", raw_usage=dict(ESTIMATED))
 
     async def stream_response(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         """The same answer as a stream of Responses events, the text word by word."""
@@ -257,9 +245,8 @@ def _checked(step: Any) -> Step:
 def _play(step: Step | None, attempt: int) -> str | list[ToolCall] | None:
     if isinstance(step, Fails):
         if attempt <= step.times:
-            raise status_error(
-                step.status, f"The offline model fails attempt {attempt} of {step.times} (scripted)."
-            )
+            said = f"The offline model fails attempt {attempt} of {step.times} (scripted)."
+            raise status_error(step.status, said)
         return _play(step.then, attempt - step.times)
     if isinstance(step, Exception):
         raise step.with_traceback(None)
@@ -268,13 +255,10 @@ def _play(step: Step | None, attempt: int) -> str | list[ToolCall] | None:
 
 def _skills(tools: Any, handoffs: Any) -> list[Skill]:
     """Function tools and handoffs; what a provider runs itself (web search and its like) is left alone."""
-    found = [
-        Skill.of(t.name, t.description or "", t.params_json_schema)
-        for t in tools
-        if hasattr(t, "params_json_schema")
-    ]
+    functions = [t for t in tools if hasattr(t, "params_json_schema")]
+    found = [Skill.of(t.name, t.description or "", t.params_json_schema) for t in functions]
     return found + [
-        Skill.of(h.tool_name, h.tool_description or "", h.input_json_schema, handoff=True) for h in handoffs
+        Skill.of(h.tool_name, h.tool_description or "", h.input_json_schema, True) for h in handoffs
     ]
 
 

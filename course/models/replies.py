@@ -4,12 +4,13 @@ import ast
 import json
 import re
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from .choosing import SILENCE, Skill
 from .filling import facts_of, fill
 from .notes import said_about
-from .understanding import CARE, Call, Turn, clean, known, orders, plants, stems
+from .understanding import CARE, Call, Turn, clean, has, known, orders, plants, stems
 
 WHAT_I_AM = "I am the course's offline model (simulated: rules, not a language model)."
 _CLOSING = "Is there anything else I can do for you?"
@@ -96,9 +97,8 @@ def proposal(schema: dict[str, Any], turn: Turn, skills: list[Skill], duties: se
             said += f" I propose a {field}{of} for order {order}; the shop checks it before anything happens."
         elif not proposed:
             said += f" To propose a {field}, I need the order's number and what it cost."
-    return json.dumps(
-        fill(schema, "", facts_of(turn, turn.message, said.strip(), output=True)), ensure_ascii=False
-    )
+    value = fill(schema, "", facts_of(turn, turn.message, said.strip(), output=True))
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _greeting(turn: Turn, message: str) -> str:
@@ -106,9 +106,7 @@ def _greeting(turn: Turn, message: str) -> str:
     name = known("name", turn.notes, *turn.earlier, turn.message)
     hello = re.match(r"\W*(hello|hi|hey|good (morning|afternoon|evening)|dear)\b", message, re.I)
     said = [f"Hello {clean(name, 40)}!" if name else "Hello!"] if hello else []
-    if re.search(
-        r"\b(broken|damaged|dead|died|dying|wilted|disappointed|angry|terrible|too late)\b", message, re.I
-    ):
+    if has("broken|damaged|dead|died|dying|wilted|disappointed|angry|terrible|too late", message):
         said.append("I am sorry to hear that.")
     return " ".join(said)
 
@@ -135,15 +133,10 @@ def _memory(turn: Turn, message: str) -> str:
         if re.search(rf"\b(which|what) {what}", message, re.I):
             texts = [turn.notes, *turn.earlier]
             found = list(dict.fromkeys(one for text in texts for one in find(text)))
-            listed = " and ".join(found)
-            return (
-                f"You asked about {what + 's' if len(found) > 1 else what} {listed}."
-                if found
-                else f"You have not named {what}s so far."
-            )
-    nth = re.search(
-        r"\b(?:turn|message|question)\s+(\d+)\b|\b(first|second|third|fourth|fifth)\b", message, re.I
-    )
+            if not found:
+                return f"You have not named {what}s so far."
+            return f"You asked about {what + 's' if len(found) > 1 else what} {' and '.join(found)}."
+    nth = has(r"(?:turn|message|question)\s+(\d+)|(first|second|third|fourth|fifth)", message)
     if turn.notes and (nth or not turn.earlier):
         return f"I have only notes of what you wrote first: {clean(turn.notes, 1000)}"
     index = (int(nth[1]) - 1 if nth[1] else _NTH[nth[2].lower()]) if nth else len(turn.earlier) - 1
@@ -186,7 +179,7 @@ def _result(call: Call) -> str:
 def _unable(turn: Turn, message: str, skills: list[Skill], results: list[Call]) -> str:
     """What was asked for and could not be done, and what is missing."""
     words, used = set(stems(message)), {call.name for call in results}
-    refused = SILENCE.search(message) or re.search(r"\b(don't|do not)\b", message, re.I)
+    refused = SILENCE.search(message) or has("don't|do not", message)
     if not refused and (action := _ACTIONS.search(message)):
         do = action[1].lower()
         able = [skill for skill in skills if set(stems(do)) & skill.keys]
@@ -198,19 +191,17 @@ def _unable(turn: Turn, message: str, skills: list[Skill], results: list[Call]) 
             return ""
         if not orders(message) and not results:
             return f"Which order is it? With its number, four digits, I can {do} it."
-        return (
-            "I found no amount for it, so nothing was paid back." if "money" in able[0].needs.values() else ""
-        )
+        no_amount = "money" in able[0].needs.values()
+        return "I found no amount for it, so nothing was paid back." if no_amount else ""
     if results:
         return ""
-    mine = re.search(r"\b(my|mine|where|when|i)\b", message, re.I)
+    mine = has("my|mine|where|when|i", message)
     if orders(message) or (mine and words & {"order", "deliver"}):
         if not any(skill.reads("order") for skill in skills):
             return "I have no tool that could look up an order here." if orders(message) else ""
         return "" if orders(message) else "Which order is it? Its number has four digits, like 1042."
-    if "stock" in words or (
-        (plants(message) or "plant" in words) and re.search(r"\b(have|sell|got|buy)\b", message, re.I)
-    ):
+    about_plants = plants(message) or "plant" in words
+    if "stock" in words or (about_plants and has("have|sell|got|buy", message)):
         if any(skill.reads("plant") for skill in skills):
             return "" if plants(message) else "Which plant would you like me to check?"
         return "I have no tool that could check the stock here."
@@ -218,9 +209,7 @@ def _unable(turn: Turn, message: str, skills: list[Skill], results: list[Call]) 
 
 
 def _small_talk(turn: Turn, message: str, greeting: str, skills: list[Skill], duties: set[str]) -> str:
-    def says(pattern: str) -> bool:
-        return bool(re.search(rf"\b(?:{pattern})\b", message, re.I))
-
+    says = partial(has, text=message)
     tools = [s.name for s in skills if s.name not in duties and not s.handoff]
     able = [_PLAINLY[name] for name in tools if name in _PLAINLY]
     able += ["pass you on to a colleague"] if any(skill.handoff for skill in skills) else []

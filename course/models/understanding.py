@@ -79,9 +79,8 @@ _read_once = functools.lru_cache(maxsize=1024)
 def stems(text: str) -> tuple[str, ...]:
     """The words of a text that carry meaning, without their endings: "Cancelled orders" is cancel, order."""
     found = []
-    for word in re.findall(
-        r"[^\W\d_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text).lower().replace("money back", "refund")
-    ):
+    text = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text).lower().replace("money back", "refund")
+    for word in re.findall(r"[^\W\d_]+", text):
         if len(word) > 1 and word not in STOP_WORDS:
             stem = re.sub(r"(?<=\w{3})(?:ations?|ings?|ies|ied|ed|es|s|y|e)$", "", word)
             stem = re.sub(r"([b-df-hj-km-np-rtv-z]|l)\1$", r"\1", stem) if len(stem) > 4 else stem
@@ -111,10 +110,10 @@ def cents(text: str) -> tuple[int, ...]:
     for coins, _, a, b, word, c, field_ in _MONEY.findall(text):
         if coins or field_:
             found.append(int(float((coins or field_).replace(",", "."))))
+        elif word:
+            found.append(_NUMBERS[word.lower()] * 100)
         else:
-            found.append(
-                _NUMBERS[word.lower()] * 100 if word else round(float((a or b or c).replace(",", ".")) * 100)
-            )
+            found.append(round(float((a or b or c).replace(",", ".")) * 100))
     return tuple(found)
 
 
@@ -125,6 +124,11 @@ def number(text: str) -> int | None:
     return None if match is None else _NUMBERS.get(match[1]) or int(match[1])
 
 
+def has(pattern: str, text: str, after: str = "") -> re.Match[str] | None:
+    """Where a text has one of these words: a pattern, whatever the case."""
+    return re.search(rf"\b(?:{pattern})\b{after}", text, re.IGNORECASE)
+
+
 def clauses(text: str) -> list[str]:
     """A message, cut into the things it asks for."""
     return [part.strip() for part in _SPLIT.split(text) if part.strip()]
@@ -133,8 +137,7 @@ def clauses(text: str) -> list[str]:
 def clean(text: Any, limit: int = 2000) -> str:
     """Text that any service can store: no lone surrogates, no control characters, not endless."""
     text = str(text).encode("utf-8", "replace").decode()
-    text = "".join(c for c in text[:limit] if c in "\n\t" or ord(c) >= 32).strip()
-    return text
+    return "".join(c for c in text[:limit] if c in "\n\t" or ord(c) >= 32).strip()
 
 
 def plain(value: Any) -> Any:
@@ -162,13 +165,9 @@ def known(what: str, *texts: str) -> str | None:
     patterns = [rf"\b(?i:my|customer's|their)\s+(?i:{re.escape(what)})(?i:{is_})([^.,!?;\n]{{1,60}})"]
     if what == "name":
         patterns.append(r"\b(?i:i am|i'm|this is|call me|i am called)\s+([A-Z][\w'-]{1,30})")
-    found = [
-        match[1].strip()
-        for text in texts
-        for p in patterns
-        for match in re.finditer(p, text.replace("’", "'"))
-    ]
-    return found[-1] if found else None
+    texts = [text.replace("’", "'") for text in texts]
+    found = [match for text in texts for one in patterns for match in re.finditer(one, text)]
+    return found[-1][1].strip() if found else None
 
 
 @dataclass
@@ -223,9 +222,8 @@ class Turn:
 
 def _text(content: Any) -> str:
     if isinstance(content, list):
-        return "\n".join(
-            str(part.get("text", "")) if isinstance(part, dict) else str(part) for part in content
-        )
+        parts = (part.get("text", "") if isinstance(part, dict) else part for part in content)
+        return "\n".join(map(str, parts))
     return "" if content is None else content if isinstance(content, str) else json.dumps(content)
 
 

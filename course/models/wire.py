@@ -39,16 +39,14 @@ def as_json(arguments: dict[str, Any] | str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def call_item(call: ToolCall, seed: str, index: int) -> parts.ResponseFunctionToolCall:
-    unique = fingerprint(seed, index)[:24]
-    return parts.ResponseFunctionToolCall(
-        type="function_call",
-        id=f"fc_{unique}",
-        call_id=f"call_{unique}",
-        name=call.name,
-        arguments=as_json(call.arguments),
-        status="completed",
-    )
+def call_items(calls: list[ToolCall], seed: str) -> list[parts.ResponseFunctionToolCall]:
+    items = []
+    for index, call in enumerate(calls):
+        unique = fingerprint(seed, index)[:24]
+        said = {"name": call.name, "arguments": as_json(call.arguments), "status": "completed"}
+        ids = {"id": f"fc_{unique}", "call_id": f"call_{unique}"}
+        items.append(parts.ResponseFunctionToolCall(type="function_call", **ids, **said))
+    return items
 
 
 def message_item(text: str, seed: str) -> parts.ResponseOutputMessage:
@@ -99,12 +97,8 @@ def events_of(response: parts.Response) -> list[Any]:
         where: dict[str, Any] = {"output_index": at, "item_id": item.id}
         if called:
             tell(parts.ResponseFunctionCallArgumentsDeltaEvent, delta=item.arguments, **where)
-            tell(
-                parts.ResponseFunctionCallArgumentsDoneEvent,
-                name=item.name,
-                arguments=item.arguments,
-                **where,
-            )
+            done = parts.ResponseFunctionCallArgumentsDoneEvent
+            tell(done, name=item.name, arguments=item.arguments, **where)
         else:
             text, where["content_index"] = item.content[0], 0
             tell(parts.ResponseContentPartAddedEvent, part=text.model_copy(update={"text": ""}), **where)

@@ -172,37 +172,33 @@ class Database:
 
     def forget_words(self, before: date) -> int:
         """Blanks who wrote what in turns before a day; returns how many turns these are."""
-        blank = (
-            turns.update()
-            .where(said_at < before.isoformat())
-            .values(customer=None, message=None, answer=None)
-        )
+        old = turns.update().where(said_at < before.isoformat())
         with self.engine.begin() as connection:
-            return connection.execute(blank).rowcount
+            return connection.execute(old.values(customer=None, message=None, answer=None)).rowcount
 
     def reports_about(self, before: date) -> list[str]:
         """The files of reports on conversations with turns before a day."""
         old = sql.select(turns.c.conversation).where(said_at < before.isoformat())
         with self.engine.connect() as connection:
-            return list(
-                connection.execute(sql.select(reports.c.file).where(reports.c.task_id.in_(old))).scalars()
-            )
+            files = sql.select(reports.c.file).where(reports.c.task_id.in_(old))
+            return list(connection.execute(files).scalars())
 
     def knows(self, task_id: str) -> bool:
         """Whether any row's key is `task_id`, or begins with it and a slash."""
-        keyed = [table for table in metadata.sorted_tables if "task_id" in table.columns]
+
+        def is_its(key: sql.Column) -> sql.ColumnElement[bool]:
+            return (key == task_id) | key.startswith(f"{task_id}/", autoescape=True)
+
+        keys = [table.c.task_id for table in metadata.sorted_tables if "task_id" in table.columns]
         with self.engine.connect() as connection:
             return any(
-                connection.execute(
-                    sql.select(table.c.task_id)
-                    .where(
-                        (table.c.task_id == task_id)
-                        | table.c.task_id.startswith(f"{task_id}/", autoescape=True)
-                    )
-                    .limit(1)
-                ).first()
-                for table in keyed
+                connection.execute(sql.select(key).where(is_its(key)).limit(1)).first() for key in keys
             )
+
+    def find(self, table: sql.Table, which: sql.ColumnElement[bool]) -> sql.Row | None:
+        """The one row, if it is there."""
+        with self.engine.connect() as connection:
+            return connection.execute(sql.select(table).where(which)).one_or_none()
 
     def rows(self, table: sql.Table | str) -> list[dict[str, Any]]:
         """All rows of a table, in the order they were written. Raises `KeyError` for an unknown name."""

@@ -19,11 +19,14 @@ STYLE = """
   td { white-space: pre-wrap; overflow-wrap: anywhere }
   img { max-width: 100% }
 """
-PAGE = """<!doctype html>
+HEAD = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>{title}</title>
 <style>{style}</style>
 <h1>{title}</h1>
-<p>{turns} messages, {answered} answered.{shown}</p>
+"""
+PAGE = (
+    HEAD
+    + """<p>{turns} messages, {answered} answered.{shown}</p>
 <table><tr><th>Turn</th><th>Customer</th><th>Juniper</th><th>Outcome</th></tr>
 {rows}
 </table>
@@ -31,6 +34,7 @@ PAGE = """<!doctype html>
 {figure}
 </html>
 """
+)
 FIGURE = """<img src="data:image/png;base64,{png}"
  alt="Bars: characters of each message and of its answer, turn by turn">"""
 NO_FIGURE = "<p>There is no figure: the worker that wrote this report has no Matplotlib.</p>"
@@ -39,16 +43,12 @@ NO_FIGURE = "<p>There is no figure: the worker that wrote this report has no Mat
 def write_report(folder: Path, task_id: str, summary: dict[str, Any]) -> Path:
     """Writes the report of one conversation and returns its path. The same `task_id` is the same file."""
     turns, counted = summary.get("turns", []), totals(summary)
-    rows = "\n".join(
-        "<tr>" + "".join(f"<td>{escape(str(turn.get(name, '')))}</td>" for name in COLUMNS) + "</tr>"
-        for turn in turns
-    )
     page = PAGE.format(
         style=STYLE,
         title=escape(f"Conversation with {summary.get('customer', 'a customer')}"),
         **counted,
         shown=f" The last {len(turns)} are shown." if len(turns) < counted["turns"] else "",
-        rows=rows,
+        rows=_rows(turns, COLUMNS),
         figure=_figure(turns),
     )
     return _write(folder, task_id, page)
@@ -56,11 +56,8 @@ def write_report(folder: Path, task_id: str, summary: dict[str, Any]) -> Path:
 
 def write_weekly_report(folder: Path, task_id: str, title: str, counts: list[dict[str, Any]]) -> Path:
     """Writes one week's report: `conversation`, `messages` and `answered` of each. No customer's words are in it."""
-    rows = "\n".join(
-        "<tr>" + "".join(f"<td>{escape(str(count[name]))}</td>" for name in WEEKLY) + "</tr>"
-        for count in counts
-    )
-    return _write(folder, task_id, WEEK.format(style=STYLE, title=escape(title), rows=rows))
+    page = WEEK.format(style=STYLE, title=escape(title), rows=_rows(counts, WEEKLY))
+    return _write(folder, task_id, page)
 
 
 def keep_weekly_row(database: Database, row: dict[str, Any]) -> None:
@@ -76,15 +73,19 @@ def keep_weekly_row(database: Database, row: dict[str, Any]) -> None:
 
 
 WEEKLY = ("conversation", "messages", "answered")
-WEEK = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>{title}</title>
-<style>{style}</style>
-<h1>{title}</h1>
-<table><tr><th>Conversation</th><th>Messages</th><th>Answered</th></tr>
+WEEK = (
+    HEAD
+    + """<table><tr><th>Conversation</th><th>Messages</th><th>Answered</th></tr>
 {rows}
 </table>
 </html>
 """
+)
+
+
+def _rows(items: list[dict[str, Any]], names: tuple[str, ...]) -> str:
+    cells = ("".join(f"<td>{escape(str(item.get(name, '')))}</td>" for name in names) for item in items)
+    return "\n".join(f"<tr>{row}</tr>" for row in cells)
 
 
 def report_name(task_id: str) -> str:
@@ -121,22 +122,11 @@ def _figure(turns: list[dict[str, Any]]) -> str:
     figure = Figure(figsize=(7, 2.4), layout="constrained")
     axes = figure.subplots()
     places = range(1, len(turns) + 1)
-    axes.bar(
-        [x - 0.2 for x in places],
-        [len(t.get("message", "")) for t in turns],
-        0.38,
-        label="customer",
-        color="#3b6e4f",
-    )
-    axes.bar(
-        [x + 0.2 for x in places],
-        [len(t.get("answer", "")) for t in turns],
-        0.38,
-        label="Juniper",
-        color="#c9d8c5",
-        hatch="//",
-        edgecolor="#3b6e4f",
-    )
+    customer = {"label": "customer", "color": "#3b6e4f"}
+    juniper = {"label": "Juniper", "color": "#c9d8c5", "hatch": "//", "edgecolor": "#3b6e4f"}
+    for name, aside, look in (("message", -0.2, customer), ("answer", 0.2, juniper)):
+        lengths = [len(turn.get(name, "")) for turn in turns]
+        axes.bar([x + aside for x in places], lengths, 0.38, **look)
     axes.set_xticks(list(places))
     axes.set_xlabel("turn")
     axes.set_ylabel("characters")

@@ -41,10 +41,7 @@ class Shop:
 
     def order(self, order_id: str) -> str:
         order_id = db.storable(order_id)
-        with self.database.engine.connect() as connection:
-            order = connection.execute(
-                sql.select(db.orders).where(db.orders.c.order_id == order_id)
-            ).one_or_none()
+        order = self.database.find(db.orders, db.orders.c.order_id == order_id)
         if order is None:
             return f"There is no order {order_id!r}."
         return (
@@ -53,10 +50,8 @@ class Shop:
 
     def stock(self, plant: str) -> str:
         plant = db.storable(plant)
-        with self.database.engine.connect() as connection:
-            row = connection.execute(
-                sql.select(db.stock).where(sql.func.lower(db.stock.c.plant) == plant.strip().lower())
-            ).one_or_none()
+        same = sql.func.lower(db.stock.c.plant) == plant.strip().lower()
+        row = self.database.find(db.stock, same)
         if row is None:
             return f"Juniper does not sell {plant!r}."
         if row.quantity == 0:

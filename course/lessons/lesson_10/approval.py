@@ -66,30 +66,21 @@ def in_words(verdict: Verdict) -> str:
 
 def check_verdict(number: str, verdict: Verdict, before: Verdict | None) -> None:
     """Refuses a decision that cannot count, with a sentence."""
+    waits = f"{number} still waits."
+    texts = astuple(verdict) if isinstance(verdict, Verdict) else (None,)
     if before:
-        raise ApplicationError(
-            f"{number} was already {in_words(before)}. A decision counts once: nothing was "
-            "changed."
-        )
-    if not isinstance(verdict, Verdict) or not all(
-        isinstance(text, str) for text in astuple(verdict)
-    ):
-        raise ApplicationError(
-            f"A decision has three texts: decision, by, reason. {number} still waits."
-        )
-    if verdict.decision not in ("approve", "reject"):
-        raise ApplicationError(
-            f"A decision is 'approve' or 'reject', and not {verdict.decision[:40]!r}. "
-            f"{number} still waits."
-        )
-    if not verdict.by.strip():
-        raise ApplicationError(
-            f"A decision needs the name of the person who makes it. {number} still waits."
-        )
-    if verdict.decision == "reject" and not verdict.reason.strip():
-        raise ApplicationError(
-            f"The customer is told why: a rejection needs a reason. {number} still waits."
-        )
+        problem = f"{number} was already {in_words(before)}. A decision counts once: nothing was changed."
+    elif not all(isinstance(text, str) for text in texts):
+        problem = f"A decision has three texts: decision, by, reason. {waits}"
+    elif verdict.decision not in ("approve", "reject"):
+        problem = f"A decision is 'approve' or 'reject', and not {verdict.decision[:40]!r}. {waits}"
+    elif not verdict.by.strip():
+        problem = f"A decision needs the name of the person who makes it. {waits}"
+    elif verdict.decision == "reject" and not verdict.reason.strip():
+        problem = f"The customer is told why: a rejection needs a reason. {waits}"
+    else:
+        return
+    raise ApplicationError(problem)
 
 
 async def keep(request: Request, verdict: Verdict, asked_at: datetime) -> None:

@@ -4,32 +4,30 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
-from agents import Agent, function_tool
+from agents import function_tool
 from agents.tool_context import ToolContext
 from temporalio import workflow
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
-from temporalio.openai_agents.workflow import activity_as_tool
 from temporalio.workflow import ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
     from course.desk import activities
-    from course.desk.policies import PAYMENT, RECORD, TOOL
+    from course.desk.policies import PAYMENT, RECORD
     from course.lessons import money
+    from course.lessons.till import LARGEST_CENTS
 
 from course.lessons.lesson_10.approval import ApprovalWorkflow, Request, Settled
-from course.lessons.plain_conversation import DutifulConversation
+from course.lessons.plain_conversation import (
+    MAY_REFUND,
+    DutifulConversation,
+    conversation,
+    juniper,
+)
 from course.lessons.telling import tell_the_model
 
 LIMIT_CENTS = 2000
 """What the desk may refund without a person, for one order in one conversation."""
-
-LARGEST_CENTS = 1_000_000_00
-"""Above that no person is asked: no order of a plant shop is worth a million."""
-
-INSTRUCTIONS = (
-    "You are the support agent of Juniper, a plant shop. You may refund an order."
-)
 
 
 def needs_a_person(amount_cents: int) -> bool:
@@ -44,11 +42,12 @@ class RefundingDesk(DutifulConversation):
         self.customer = customer
         self.lines: list[dict[str, Any]] = []
         self.requests: dict[str, Request] = {}  # by the model's call
-        tools = [
-            activity_as_tool(activities.look_up_order, **TOOL),
-            function_tool(self.refund, failure_error_function=tell_the_model, **approval),
-        ]
-        super().__init__(Agent(name="Juniper", instructions=INSTRUCTIONS, tools=tools))
+        refund = function_tool(
+            self.refund, failure_error_function=tell_the_model, **approval
+        )
+        super().__init__(
+            juniper(activities.look_up_order, instructions=MAY_REFUND, tools=[refund])
+        )
 
     async def refund(
         self, call: ToolContext[Any], order_id: str, amount_cents: int, reason: str
@@ -115,16 +114,12 @@ class RefundingDesk(DutifulConversation):
         return self.lines
 
 
-@workflow.defn
+@conversation
 class AskingWorkflow(RefundingDesk):
     @workflow.init
     def __init__(self, customer: str) -> None:
         super().__init__(customer)
         self.waiting: dict[str, Request] = {}
-
-    @workflow.run
-    async def run(self, customer: str) -> int:
-        return await self.until_closed()
 
     async def dispose(self, request: Request) -> str:
         orders = [one.order_id for one in self.requests.values()]

@@ -26,6 +26,7 @@ from course.lessons.lesson_10.approval import (
     keep,
 )
 from course.lessons.lesson_10.asking import RefundingDesk, needs_a_person
+from course.lessons.plain_conversation import conversation
 
 
 class Call(BaseModel):
@@ -43,17 +44,13 @@ def read(item: ToolApprovalItem) -> Call | None:
         return None
 
 
-@workflow.defn
+@conversation
 class NeedsApprovalWorkflow(RefundingDesk):
     @workflow.init
     def __init__(self, customer: str) -> None:
         super().__init__(customer, needs_approval=self.is_large)
         self.waiting: dict[str, tuple[RunState[Any], ToolApprovalItem]] = {}
         self.verdicts: dict[str, Verdict] = {}
-
-    @workflow.run
-    async def run(self, customer: str) -> int:
-        return await self.until_closed()
 
     async def is_large(
         self, context: RunContextWrapper[Any], arguments: dict[str, Any], call_id: str

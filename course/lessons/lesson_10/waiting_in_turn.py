@@ -4,18 +4,15 @@ from temporalio import workflow
 
 from course.lessons.lesson_10.approval import Request
 from course.lessons.lesson_10.asking import RefundingDesk, needs_a_person
+from course.lessons.plain_conversation import conversation
 
 
-@workflow.defn
+@conversation
 class WaitingInTurnWorkflow(RefundingDesk):
     @workflow.init
     def __init__(self, customer: str) -> None:
         super().__init__(customer)
         self.approved = False
-
-    @workflow.run
-    async def run(self, customer: str) -> int:
-        return await self.until_closed()
 
     async def dispose(self, request: Request) -> str:
         if needs_a_person(request.amount_cents):

@@ -3,6 +3,7 @@
 Nothing here knows of Temporal or of an agent. A workflow asks it before it moves, and a figure is drawn from it.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -51,13 +52,12 @@ class Machine:
     states: dict[str, State]
     moves: tuple[Move, ...]
 
+    def moves_of(self, state: str, by: str) -> list[Move]:
+        return [move for move in self.moves if (move.from_state, move.by) == (state, by)]
+
     def legal(self, state: str, by: str) -> list[str]:
         """Where this one may move a ticket that is in this state."""
-        return [
-            move.to_state
-            for move in self.moves
-            if move.from_state == state and move.by == by
-        ]
+        return [move.to_state for move in self.moves_of(state, by)]
 
     def refusal(self, state: str, to_state: str, by: str) -> str | None:
         """Why this move is not permitted, and which would be; None if it is."""
@@ -71,95 +71,63 @@ class Machine:
 
     def move_of(self, state: str, by: str) -> Move | None:
         """The first move out of a state that this one may make."""
-        moves = (m for m in self.moves if (m.from_state, m.by) == (state, by))
-        return next(moves, None)
+        return next(iter(self.moves_of(state, by)), None)
 
     def __post_init__(self) -> None:
-        self._check_states()
-        for state in (self.start, self.end):
-            self._check_known(state, "The machine's start or end")
-        for move in self.moves:
-            if not isinstance(move, Move):
-                raise ValueError(
-                    f"`moves` holds a {type(move).__name__}, which is no Move. "
-                    "A tuple with more moves: (*MOVES, Move(…))."
-                )
-        made = [(move.from_state, move.to_state, move.by) for move in self.moves]
-        for move in self.moves:
-            self._check(move, made)
-        for state in self.states:
-            self._check_way(state)
+        if problem := next(self._problems(), None):
+            raise ValueError(problem)
 
-    def _check_states(self) -> None:
+    def _problems(self) -> Iterator[str]:
+        """What is wrong with it. The first counts: each is looked for as if nothing before it were wrong."""
         if not isinstance(self.states, dict):
-            raise ValueError(
+            yield (
                 "`states` is a dict, from a name to a State. "
                 'With one more: STATES | {"name": State(…)}.'
             )
         for name, state in self.states.items():
-            if not isinstance(state, State):
-                raise ValueError(
-                    f"The state {name!r} is a {type(state).__name__}, and no State."
+            yield from _problems_of_state(name, state)
+        yield from self._unknown("The machine's start or end", self.start, self.end)
+        for move in self.moves:
+            if not isinstance(move, Move):
+                yield (
+                    f"`moves` holds a {type(move).__name__}, which is no Move. "
+                    "A tuple with more moves: (*MOVES, Move(…))."
                 )
-            if isinstance(state.tools, str):
-                raise ValueError(
-                    f"The state {name!r}: `tools` is a tuple, and one name in a tuple "
-                    f"needs a comma: ({state.tools!r},)."
-                )
-            for tool in state.tools:
-                if tool not in TOOLS:
-                    named = (
-                        repr(tool) if isinstance(tool, str) else f"a {type(tool).__name__}"
-                    )
-                    raise ValueError(
-                        f"The state {name!r}: {named} is no tool. "
-                        f"There are: {', '.join(TOOLS)}."
-                    )
+        for move in self.moves:
+            name = f"The move from {move.from_state!r} to {move.to_state!r} by {move.by!r}"
+            yield from self._unknown(name, move.from_state, move.to_state)
+            yield from (f"{name}{problem}" for problem in self._problems_of_move(move))
+        for state in self.states:
+            yield from self._problems_of_way(state)
 
-    def _check(self, move: Move, made: list[tuple[str, str, str]]) -> None:
-        name = f"The move from {move.from_state!r} to {move.to_state!r} by {move.by!r}"
-        for state in (move.from_state, move.to_state):
-            self._check_known(state, name)
+    def _unknown(self, what: str, *states: str) -> Iterator[str]:
+        for state in states:
+            if state not in self.states:
+                there = ", ".join(self.states)
+                yield f"{what}: there is no state {state!r}. There are: {there}."
+
+    def _problems_of_move(self, move: Move) -> Iterator[str]:
         if move.by not in MOVERS:
-            raise ValueError(f"{name}: moves are made by {', '.join(MOVERS)}.")
-        if made.count((move.from_state, move.to_state, move.by)) > 1:
-            raise ValueError(f"{name} stands there twice.")
+            yield f": moves are made by {', '.join(MOVERS)}."
+        if self.legal(move.from_state, move.by).count(move.to_state) > 1:
+            yield " stands there twice."
         if (move.by == "clock") != (move.after is not None):
-            raise ValueError(
-                f"{name}: `after` is for the clock, which needs it, and for nobody else."
-            )
+            yield ": `after` is for the clock, which needs it, and for nobody else."
         if not isinstance(move.after, timedelta | None):
-            raise ValueError(
-                f"{name}: `after` is a timedelta, such as timedelta(days=2), "
-                f"and not {move.after!r}."
-            )
+            yield f": `after` is a timedelta, such as timedelta(days=2), and not {move.after!r}."
         if (
             move.by in ("clock", "customer")
             and len(self.legal(move.from_state, move.by)) > 1
         ):
-            raise ValueError(
-                f"{name}: the {move.by} cannot choose, and has two moves there."
-            )
+            yield f": the {move.by} cannot choose, and has two moves there."
 
-    def _check_known(self, state: str, what: str) -> None:
-        if state not in self.states:
-            raise ValueError(
-                f"{what}: there is no state {state!r}. There are: {', '.join(self.states)}."
-            )
-
-    def _check_way(self, state: str) -> None:
+    def _problems_of_way(self, state: str) -> Iterator[str]:
         if state not in self._reached_from(self.start):
-            raise ValueError(
-                f"No moves lead from {self.start!r} to {state!r}: no ticket would ever be there."
-            )
+            yield f"No moves lead from {self.start!r} to {state!r}: no ticket would ever be there."
         if self.end not in self._reached_from(state):
-            raise ValueError(
-                f"No moves lead from {state!r} to {self.end!r}: a ticket there could never end."
-            )
+            yield f"No moves lead from {state!r} to {self.end!r}: a ticket there could never end."
         if not self.states[state].answers and not self.legal(state, "model"):
-            raise ValueError(
-                f"{state!r} does not answer, so its model needs a move: a message would end there."
-            )
+            yield f"{state!r} does not answer, so its model needs a move: a message would end there."
 
     def _reached_from(self, state: str) -> set[str]:
         reached, new = {state}, {state}
@@ -167,3 +135,18 @@ class Machine:
             new = {m.to_state for m in self.moves if m.from_state in new} - reached
             reached |= new
         return reached
+
+
+def _problems_of_state(name: str, state: State) -> Iterator[str]:
+    if not isinstance(state, State):
+        yield f"The state {name!r} is a {type(state).__name__}, and no State."
+    if isinstance(state.tools, str):
+        yield (
+            f"The state {name!r}: `tools` is a tuple, and one name in a tuple "
+            f"needs a comma: ({state.tools!r},)."
+        )
+    for tool in state.tools:
+        if tool not in TOOLS:
+            named = repr(tool) if isinstance(tool, str) else f"a {type(tool).__name__}"
+            there = ", ".join(TOOLS)
+            yield f"The state {name!r}: {named} is no tool. There are: {there}."

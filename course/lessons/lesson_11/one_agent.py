@@ -10,7 +10,7 @@ with workflow.unsafe.imports_passed_through():
     from course.lessons import records
 
 from course.lessons.lesson_11.ticket import Answered, tool
-from course.lessons.plain_conversation import PlainConversation
+from course.lessons.plain_conversation import PlainConversation, conversation
 
 INSTRUCTIONS = """You are the support agent of Juniper, a plant shop. A ticket begins in triage.
 In triage you only sort: NEVER pay a refund there. Move on to clarify or resolve.
@@ -19,17 +19,13 @@ In resolve you do what the customer asks for, and move on to confirm.
 In confirm you find out whether the customer is content. Only then move to closed."""
 
 
-@workflow.defn
+@conversation
 class OneAgentWorkflow(PlainConversation):
     @workflow.init
     def __init__(self, customer: str) -> None:
         super().__init__(self._agent_in("triage"))
         self._state = "triage"
         self._moves = 0
-
-    @workflow.run
-    async def run(self, customer: str) -> int:
-        return await self.until_closed()
 
     def _agent_in(self, state: str) -> Agent[Any]:
         return Agent(

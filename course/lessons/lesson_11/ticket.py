@@ -16,7 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from course.lessons import money, records
 
 from course.lessons.lesson_11.machine import Machine, Move, State
-from course.lessons.plain_conversation import PlainConversation
+from course.lessons.plain_conversation import PlainConversation, conversation
 from course.lessons.telling import tell_the_model
 
 STATES = {
@@ -105,11 +105,7 @@ def tool(name: str) -> Tool:
 def agent_of(machine: Machine, name: str) -> Agent[Any]:
     """The agent of one state: its instructions, its tools, and which moves it may propose."""
     state = machine.states[name]
-    moves = [
-        f"- {move.to_state}: {move.when}"
-        for move in machine.moves
-        if (move.from_state, move.by) == (name, "model")
-    ]
+    moves = [f"- {move.to_state}: {move.when}" for move in machine.moves_of(name, "model")]
     told = f"You are the support agent of Juniper, a plant shop. {state.instructions}"
     told += f" The ticket is in {name}."
     if moves:
@@ -237,12 +233,8 @@ class TicketDesk(PlainConversation):
         return reply if reply.strip() else APOLOGY
 
 
-@workflow.defn
+@conversation
 class TicketWorkflow(TicketDesk):
     @workflow.init
     def __init__(self, customer: str) -> None:
         super().__init__(TICKET)
-
-    @workflow.run
-    async def run(self, customer: str) -> int:
-        return await self.until_closed()
