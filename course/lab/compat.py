@@ -11,6 +11,7 @@ from typing import Any
 
 from temporalio import activity, workflow
 from temporalio.client import WorkflowHandle
+from temporalio.openai_agents._invoke_model_activity import ActivityModelInput
 from temporalio.testing import TimeSkipper, TimeSkippingConfig
 
 NAMES = {
@@ -18,12 +19,15 @@ NAMES = {
     "temporalio.activity:_Definition.from_callable": "nor a function for the name of its activity",
     "temporalio.testing:TimeSkipper._update_time_skipping_config": "to hold a clock whose move was withdrawn",
     "temporalio.worker._workflow_instance:logger.name": "the logger whose tracebacks would fill a cell",
+    "temporalio.openai_agents._invoke_model_activity:ActivityModelInput": "what a model call's activity is given",
     "threading:_register_atexit": "atexit itself comes too late: no thread can be started any more",
     "multiprocessing.spawn:_main._inheriting": "whether a process reads its parent's script again",
 }
 """Module and name, with a colon between. A name behind a function is one that the function sets on its object."""
 
 WORKFLOW_LOGGER = "temporalio.worker._workflow_instance"
+MODEL_CALL = ActivityModelInput
+"""The first one of a process takes a tenth of a second to read: `preloaded` reads it before any worker is forked."""
 
 
 def workflow_definition(code: Any) -> Any:

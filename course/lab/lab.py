@@ -2,7 +2,10 @@
 
 import asyncio
 import os
+import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
@@ -12,18 +15,17 @@ import pandas as pd
 from agents import Model
 from IPython import get_ipython
 from temporalio.client import Client
+from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.openai_agents import ModelActivityParameters, SandboxClientProvider
 
 from course.lab import compat, everything
 from course.lab.approver import Approver
 from course.lab.awaiting import awaited
-from course.lab.beginning import Beginnings
 from course.lab.chat import Conversation
 from course.lab.errors import LabError
-from course.lab.failures import Failures
 from course.lab.life import Life, silence_what_is_let_go
 from course.lab.live_model import chosen_model
-from course.lab.outages import OutageProvider, OutageUnderWay
+from course.lab.outages import Failures, OutageProvider, OutageUnderWay
 from course.lab.processes import WorkerProcess
 from course.lab.receivers import WebhookReceiver
 from course.lab.running import beside_the_cells, lab_plugin, runtime
@@ -66,12 +68,13 @@ class Lab:
     world: World
     workers: Workers
     failures: Failures
-    _beginnings: Beginnings
 
     def __init__(self, life: Life | None = None) -> None:
         if life is None:
             raise LabError("A lab is started, and not made: lab = await Lab.start()")
         self._life = life
+        self._talks: dict[str, dict[str, Any]] = {}  # how the conversations are talked to that began here
+        self._numbers: Counter[str] = Counter()
 
     def __repr__(self) -> str:
         return f"<Lab at {self.address}{', stopped' if self.stopped else ''}>"
@@ -128,15 +131,15 @@ class Lab:
             lab.model, provider = chosen_model(model)
             life.stack.push_async_callback(lambda: beside_the_cells(provider.aclose()))
             lab.world = World(life)
-            lab.failures = Failures(lab.world.folder)
+            lab.failures = Failures(lab.world.folder.path)
             options = {"mcp_servers": mcp_servers, "sandbox_clients": sandbox_clients}
-            refusable = OutageProvider(provider, lab.failures.outages)
+            refusable = OutageProvider(provider, lab.failures)
             try:
                 plugin = lab_plugin(refusable, model_calls, **options)
             except (TypeError, ValueError, RuntimeError) as error:
                 raise LabError(f"The Agents plugin does not take these options: {error}") from None
-            lab.temporal = Temporal(plugin, life, namespace, persist)
-            starting = asyncio.create_task(lab.temporal.start(lab.world.folder, address=address, ui=ui))
+            lab.temporal = Temporal(plugin, life, lab.world.folder, namespace, persist)
+            starting = asyncio.create_task(lab.temporal.start(address, ui))
             await asyncio.sleep(0)  # the server boots while the rest is made
             try:
                 await lab.world.start(database_url)
@@ -161,7 +164,6 @@ class Lab:
             life.stop_worker = lab.workers.stop_with_python
             life.stack.push_async_callback(lab.failures.stop)
             await lab.workers.start()
-            lab._beginnings = Beginnings(lab.temporal, lab.world, lab.failures, lab.workers)
         except BaseException:
             await life.stack.aclose()
             raise
@@ -259,7 +261,7 @@ class Lab:
     async def restart_server(self) -> None:
         """Kills the Temporal server, and starts it again on its file and its ports."""
         self.temporal.must_run()
-        await self.temporal.restart(self.world.folder)
+        await self.temporal.restart()
 
     # Conversations
 
@@ -276,13 +278,38 @@ class Lab:
             close: The signal or update handler that ends the conversation.
         """
         self.temporal.must_run()
-        return await self._beginnings.begin(workflow_class, customer, update, close)
+        _must_be_a_name(customer)
+        definition = self.workers.served(workflow_class, update)
+        id = await self._begin(definition.name, customer)
+        self.failures.begin_for(id)
+        self._talks[id] = {"update": update, "close": close, "result": definition.ret_type}
+        return self.conversation(id)
+
+    async def _begin(self, workflow: str, customer: str) -> str:
+        """Starts a workflow under the first id that is free: `ada-1`, `ada-2`, …
+
+        The server gives an id to one of those who ask for it at once, and so does a database that labs share.
+        """
+        slug = re.sub(r"[^a-z0-9]+", "-", customer.lower()).strip("-") or "customer"
+        for number in count(self._numbers[slug] + 1):
+            id = f"{slug}-{number}"
+            if not self.world.claim(id):
+                continue
+            try:
+                await self.temporal.begin(workflow, customer, id=id, task_queue=self.task_queue)
+            except BaseException as error:
+                self.world.release(id)
+                if not isinstance(error, WorkflowAlreadyStartedError):
+                    raise
+            else:
+                self._numbers[slug] = number
+                return id
 
     def conversation(self, id: str) -> Conversation:
         """Finds a conversation again by its id."""
         if not isinstance(id, str):
             raise LabError(f"A conversation is found by its id, a text such as 'ada-1', and not by {id!r}.")
-        return self._beginnings.find(id)
+        return Conversation(self.temporal, self.workers, id, **self._talks.get(id, {}))
 
     # From outside
 
@@ -334,3 +361,11 @@ def _must_make_sense(address: Any, persist: Any, namespace: Any, task_queue: Any
     for option, value in (("namespace", namespace), ("task_queue", task_queue)):
         if not ((isinstance(value, str) and value.strip()) or (option == "task_queue" and value is None)):
             raise LabError(f"{option}= is a name, such as 'juniper', and not {value!r}.")
+
+
+def _must_be_a_name(customer: Any) -> None:
+    is_text = isinstance(customer, str) and customer.strip() and customer.isprintable()
+    if not is_text or len(customer) > 100:
+        raise LabError(
+            f"A customer has a name of 1 to 100 printable characters, and not {str(customer)[:40]!r}."
+        )

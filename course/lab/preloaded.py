@@ -12,7 +12,6 @@ import matplotlib.backends.backend_agg  # what a report is drawn with
 import sqlalchemy.dialects.sqlite
 from agents import ModelSettings, ModelTracing, OpenAIProvider
 from openai import AsyncOpenAI
-from temporalio.openai_agents._invoke_model_activity import ActivityModelInput
 
 from course.lab import compat
 from course.lab.everything import workflows
@@ -43,7 +42,7 @@ def read_a_model_call() -> None:
     """As a worker reads it that runs the model's activity."""
     call = {"input": "Thanks!", "model_settings": {}, "tracing": 0}
     read = PAYLOADS.payload_converter
-    read.from_payloads(read.to_payloads([call]), [ActivityModelInput])
+    read.from_payloads(read.to_payloads([call]), [compat.MODEL_CALL])
 
 
 async def try_workflows() -> None:

@@ -10,44 +10,22 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
-from agents import Model
 from temporalio.client import Client
-from temporalio.openai_agents import ModelActivityParameters
 
-from course.desk.services import Database, Mail, Services, Shop, Webhook
+from course.desk.services import Database
 from course.lab.errors import LabError
 from course.lab.moments import DyingRunner, KillAt, Moment
 from course.lab.outages import OutageInterceptor, OutageProvider, Outages
-from course.lab.running import RunningWorker, lab_plugin, runtime
+from course.lab.running import RunningWorker, Sandbox, WorkerSettings, lab_plugin, runtime
+from course.lab.world import services_at
 from course.models import model_provider
 
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["course.lab.preloaded"])
-
-
-@dataclass(frozen=True)
-class WorkerSettings:
-    """All that a worker in another process needs to do the same work."""
-
-    address: str
-    namespace: str
-    task_queue: str
-    workflows: Sequence[type]
-    activities: Sequence[Callable[..., Any]]
-    model: Model | str | None
-    model_calls: ModelActivityParameters | None
-    plugin_options: Mapping[str, Any]
-    database_url: str
-    mail_port: int
-    webhook_url: str
-    reports: Path
-    outages: Path
 
 
 class WorkerProcess:
@@ -129,15 +107,9 @@ def _main(
 
 
 async def _work(settings: WorkerSettings, kill: Sequence[Moment], ready: Connection) -> None:
-    database = Database(settings.database_url)
-    services = Services(
-        database=database,
-        shop=Shop(database),
-        mail=Mail("127.0.0.1", settings.mail_port),
-        webhook=Webhook(settings.webhook_url),
-        reports=settings.reports,
-    )
     try:
+        database = Database(settings.database_url)
+        services = services_at(database, settings.mail_port, settings.webhook_url, settings.reports)
         outages = Outages(settings.outages)
         _, provider = model_provider(settings.model)
         refusable = OutageProvider(provider, outages)
@@ -145,16 +117,11 @@ async def _work(settings: WorkerSettings, kill: Sequence[Moment], ready: Connect
         client = await Client.connect(
             settings.address, namespace=settings.namespace, plugins=[plugin], runtime=runtime()
         )
-        kill_at = KillAt(kill) if kill else None
-        worker = RunningWorker(
-            client,
-            settings.task_queue,
-            settings.workflows,
-            settings.activities,
-            [OutageInterceptor(services, outages), *([kill_at] if kill_at else [])],
-            DyingRunner(kill_at=kill_at) if kill_at else None,
-        )
-        await worker.start()
+        interceptors, runner = [OutageInterceptor(services, outages)], Sandbox()
+        if kill:
+            interceptors.append(kill_at := KillAt(kill))
+            runner = DyingRunner(kill_at=kill_at)
+        await RunningWorker(client, settings, interceptors, runner).start()
     except Exception as error:
         ready.send(f"{type(error).__name__}: {error}")
         raise

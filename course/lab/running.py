@@ -11,14 +11,15 @@ import functools
 import gc
 import logging
 import warnings
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 from weakref import WeakSet
 
-from agents import ModelProvider, set_trace_provider
+from agents import Model, ModelProvider, set_trace_provider
 from agents.run import get_default_agent_runner, set_default_agent_runner
 from agents.tracing import get_trace_provider
 from temporalio.client import Client, ClientConfig
@@ -106,6 +107,25 @@ async def beside_the_cells(coroutine: Coroutine[Any, Any, Result]) -> Result:
     return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, _loop()))
 
 
+@dataclass(frozen=True)
+class WorkerSettings:
+    """All that a worker needs, also one in another process, to do the same work."""
+
+    address: str
+    namespace: str
+    task_queue: str
+    workflows: Sequence[type]
+    activities: Sequence[Callable[..., Any]]
+    model: Model | str | None
+    model_calls: ModelActivityParameters | None
+    plugin_options: Mapping[str, Any]
+    database_url: str
+    mail_port: int
+    webhook_url: str
+    reports: Path
+    outages: Path
+
+
 class RunningWorker:
     """A worker that has been started.
 
@@ -120,18 +140,16 @@ class RunningWorker:
     def __init__(
         self,
         client: Client,
-        task_queue: str,
-        workflows: Sequence[type],
-        activities: Sequence[Callable[..., Any]],
+        settings: WorkerSettings,
         interceptors: Sequence[Interceptor],
         runner: SandboxedWorkflowRunner | None = None,
     ) -> None:
         self._threads = ThreadPoolExecutor(100, thread_name_prefix="activity")
         self._worker = Worker(
             client,
-            task_queue=task_queue,
-            workflows=workflows,
-            activities=activities,
+            task_queue=settings.task_queue,
+            workflows=settings.workflows,
+            activities=settings.activities,
             activity_executor=self._threads,
             interceptors=[Heartbeats(client), *interceptors],
             workflow_runner=runner or Sandbox(),

@@ -1,5 +1,7 @@
 """What the desk works with, and what a lab shows of it: the database, the mailbox, the webhooks, the reports."""
 
+from pathlib import Path
+
 import pandas as pd
 import sqlalchemy as sql
 from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
@@ -21,6 +23,11 @@ claims = sql.Table(
     sql.Column("conversation", sql.String, primary_key=True),
     sql.Column("lab", sql.String),
 )
+
+
+def services_at(database: Database, mail_port: int, webhook_url: str, reports: Path) -> Services:
+    mail, webhook = Mail("127.0.0.1", mail_port), Webhook(webhook_url)
+    return Services(database, Shop(database), mail, webhook, reports)
 
 
 class World:
@@ -55,13 +62,7 @@ class World:
         self._life.stack.push_async_callback(lambda: beside_the_cells(self.mailbox.stop()))
         self.webhooks = WebhookReceiver()
         self._life.stack.callback(self.webhooks.stop)
-        self.services = Services(
-            database=database,
-            shop=Shop(database),
-            mail=Mail("127.0.0.1", self.mailbox.port),
-            webhook=Webhook(self.webhooks.url),
-            reports=reports,
-        )
+        self.services = services_at(database, self.mailbox.port, self.webhooks.url, reports)
 
     def open(self, url: str) -> Database:
         """Opens a database, with the tables in it. Raises `LabError`."""
