@@ -272,7 +272,7 @@ async def failed(chat: Conversation, activity: str) -> dict[str, Any] | None:
 
 async def test_no_database_then_one_again(lab: Lab, chat: Conversation) -> None:
     await works(chat)
-    kept = lab.world.folder.path / "desk.db"
+    kept = lab.world.folder / "desk.db"
     engine = lab.world.services.database.engine
     engine.dispose()
     away = kept.with_name("away")

@@ -87,7 +87,7 @@ async def test_a_stopped_lab_has_ended_and_says_so() -> None:
     async with await Lab.start(ui=False) as lab:
         assert lab.ui_url is None
         chat = await lab.converse(HelloWorkflow, "ada")
-        server, folder = lab.temporal.server.process.pid, lab.world.folder.path
+        server, folder = lab.temporal.server.process.pid, lab.world.folder
         assert psutil.Process(server).is_running()
     assert not psutil.pid_exists(server)
     assert not folder.exists()
@@ -439,8 +439,7 @@ async def test_many_labs_started_at_once_all_stand() -> None:
 def test_the_reason_of_a_server_that_panics_is_no_line_of_its_stack(tmp_path: Path) -> None:
     log = tmp_path / "server.log"
     log.write_text("a line\npanic: the moon is full\n\ngoroutine 1 [running]:\nmain.go:18 +0x8e\n")
-    server = course.lab.server.Server(None, (1, 2), False, log)  # type: ignore[arg-type]
-    assert server.last_words() == "panic: the moon is full."
+    assert course.lab.server.last_words(log) == "panic: the moon is full."
 
 
 def test_a_long_error_of_the_server_is_told_by_its_end(tmp_path: Path) -> None:
@@ -448,9 +447,9 @@ def test_a_long_error_of_the_server_is_told_by_its_end(tmp_path: Path) -> None:
     log = tmp_path / "server.log"
     chain = "could not build arguments for function: " * 40
     log.write_text(f"another line\nError: {chain}listen tcp 127.0.0.1:39657: bind: address already in use\n")
-    server = course.lab.server.Server(None, (1, 2), False, log)  # type: ignore[arg-type]
-    assert server.last_words().endswith("bind: address already in use.")
-    assert len(server.last_words()) < 310
+    words = course.lab.server.last_words(log)
+    assert words.endswith("bind: address already in use.")
+    assert len(words) < 310
 
 
 async def test_no_place_to_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

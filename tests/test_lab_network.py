@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -241,9 +240,7 @@ async def test_a_live_model_is_retried_answers_and_its_key_is_on_no_record(
         record += str([lab.table(name).to_dict() for name in ("turns", "batches", "reports", "tool_calls")])
         record += str(lab.inbox().to_dict()) + "".join(f.read_text() for f in lab.reports.iterdir())
         record += "".join(
-            f.read_bytes().decode(errors="replace")
-            for f in Path(lab.world.folder.path).rglob("*")
-            if f.is_file()
+            f.read_bytes().decode(errors="replace") for f in lab.world.folder.rglob("*") if f.is_file()
         )
     printed = "".join(capfd.readouterr())
     for kept in (record, printed, caplog.text):

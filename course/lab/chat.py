@@ -3,7 +3,7 @@
 import asyncio
 import math
 import uuid
-from collections.abc import Awaitable, Generator
+from collections.abc import Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -97,12 +97,10 @@ class Conversation:
             happened = f"No reply to {_short(text)} after {timeout:g} s."
             raise await self.record.no_reply(happened, message_id) from None
         except WorkflowUpdateFailedError as error:
-            cause = error.cause
+            cause, said = error.cause, f"did not answer {_short(text)}: {why(error)}"
             if isinstance(cause, ApplicationError) and cause.type == "AcceptedUpdateCompletedWorkflow":
-                raise LabError(
-                    f"{self.id} ended before it replied to {_short(text)}: {cause.message}"
-                ) from None
-            raise LabError(f"{self.id} did not answer {_short(text)}: {why(error)}") from None
+                said = f"ended before it replied to {_short(text)}: {cause.message}"
+            raise LabError(f"{self.id} {said}") from None
         except RPCError as error:
             raise await self.record.unreachable(error) from None
         finally:
@@ -178,19 +176,17 @@ class Conversation:
         asked = (event.activity_task_scheduled_event_attributes for event in events)
         first = next((one for one in asked if one.activity_type.name == before), None)
         if first is None:
-            raise LabError(
-                f"{self.id} has no activity {before!r} on record, so there is no way back behind it."
-            )
+            none = f"{self.id} has no activity {before!r} on record, so there is no way back behind it."
+            raise LabError(none)
         client = self._temporal.client
-        await client.workflow_service.reset_workflow_execution(
-            ResetWorkflowExecutionRequest(
-                namespace=client.namespace,
-                workflow_execution=WorkflowExecution(workflow_id=self.id, run_id=run),
-                reason=f"back behind {before}",
-                workflow_task_finish_event_id=first.workflow_task_completed_event_id,
-                request_id=str(uuid.uuid4()),
-            )
+        reset = ResetWorkflowExecutionRequest(
+            namespace=client.namespace,
+            workflow_execution=WorkflowExecution(workflow_id=self.id, run_id=run),
+            reason=f"back behind {before}",
+            workflow_task_finish_event_id=first.workflow_task_completed_event_id,
+            request_id=str(uuid.uuid4()),
         )
+        await client.workflow_service.reset_workflow_execution(reset)
 
     # Time
 
@@ -198,19 +194,17 @@ class Conversation:
     async def fast_forward(self, duration: timedelta, *, timeout: float = 30) -> datetime:
         """Moves this conversation's virtual clock, and its children's; returns its time (UTC).
 
-        A conversation that ends on the way stays at the time of its end.
-
-        Every timer and every retry on the way runs. While a child workflow stays open (it waits for a
-        person, say), Temporal holds its parent's clock: then the child's clock has moved and this one not.
+        Every timer and every retry on the way runs. A conversation that ends on the way stays at the time of its end.
+        While a child workflow stays open (it waits for a person, say), Temporal holds its parent's clock: then the
+        child's clock has moved and this one not.
 
         Args:
             duration: How far. Not negative.
             timeout: Real seconds. Past them the move is withdrawn, and the error names what held the clock.
         """
         if not isinstance(duration, timedelta):
-            raise LabError(
-                f"fast_forward takes a timedelta, such as timedelta(hours=6), and got {duration!r}."
-            )
+            wanted = f"fast_forward takes a timedelta, such as timedelta(hours=6), and got {duration!r}."
+            raise LabError(wanted)
         if duration < timedelta(0):
             raise LabError("Time does not run backwards: fast_forward takes a positive timedelta.")
         if not await self.record.runs():
@@ -303,20 +297,12 @@ class Conversation:
         return await replay(await self.record.settled(), *workflows)
 
 
-class Reply(Awaitable[str]):
+class Reply(asyncio.Task[str]):
     """A turn under way. Await it for the reply; it runs on whether or not somebody waits."""
 
-    def __init__(self, turn: Any) -> None:
-        self._task = asyncio.create_task(turn)
-        self._task.add_done_callback(
-            lambda task: task.cancelled() or task.exception()
-        )  # seen, if not awaited
-
-    def __await__(self) -> Generator[Any, None, str]:
-        return self._task.__await__()
-
-    def done(self) -> bool:
-        return self._task.done()
+    def __init__(self, turn: Coroutine[Any, Any, str]) -> None:
+        super().__init__(turn)
+        self.add_done_callback(lambda _: self.cancelled() or self.exception())  # seen, if not awaited
 
     def __repr__(self) -> str:
         return f"<Reply {'there' if self.done() else 'under way: await it'}>"

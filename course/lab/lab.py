@@ -5,9 +5,10 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from itertools import count
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 from uuid import uuid4
 
 import nest_asyncio2
@@ -28,7 +29,7 @@ from course.lab.live_model import chosen_model
 from course.lab.outages import Failures, OutageProvider, OutageUnderWay
 from course.lab.processes import WorkerProcess
 from course.lab.receivers import WebhookReceiver
-from course.lab.running import beside_the_cells, lab_plugin, runtime
+from course.lab.running import WorkerSettings, beside_the_cells, lab_plugin, runtime
 from course.lab.temporal import Temporal
 from course.lab.workers import Workers
 from course.lab.world import World
@@ -44,7 +45,7 @@ def prepare_python() -> None:
         pd.set_option("display.max_colwidth", 150)
 
 
-class Lab:
+class Lab(AbstractAsyncContextManager["Lab"]):
     """Everything that a lesson needs, started with `await Lab.start()` and ended with `await lab.stop()`.
 
     Attributes:
@@ -77,7 +78,7 @@ class Lab:
         self._numbers: Counter[str] = Counter()
 
     def __repr__(self) -> str:
-        return f"<Lab at {self.address}{', stopped' if self.stopped else ''}>"
+        return f"<Lab at {self.address}{', stopped' if self.temporal.stopped else ''}>"
 
     @classmethod
     @awaited("Lab.start(…)", "async with await Lab.start(…) as lab:")
@@ -131,7 +132,7 @@ class Lab:
             lab.model, provider = chosen_model(model)
             life.stack.push_async_callback(lambda: beside_the_cells(provider.aclose()))
             lab.world = World(life)
-            lab.failures = Failures(lab.world.folder.path)
+            lab.failures = Failures(lab.world.folder)
             options = {"mcp_servers": mcp_servers, "sandbox_clients": sandbox_clients}
             refusable = OutageProvider(provider, lab.failures)
             try:
@@ -147,21 +148,25 @@ class Lab:
                 await starting
             lab.address, lab.ui_url = lab.temporal.address, lab.temporal.ui_url
             lab.reports, lab.webhooks = lab.world.services.reports, lab.world.webhooks
-            lab.workers = Workers(
-                lab.temporal,
-                lab.world,
-                lab.failures,
-                task_queue=task_queue or (f"{TASK_QUEUE}-{uuid4().hex[:8]}" if address else TASK_QUEUE),
+            lab.task_queue = task_queue or (f"{TASK_QUEUE}-{uuid4().hex[:8]}" if address else TASK_QUEUE)
+            settings = WorkerSettings(
+                address=lab.address,
+                namespace=namespace,
+                task_queue=lab.task_queue,
                 workflows=everything.workflows() if workflows is None else workflows,
                 activities=everything.activities() if activities is None else activities,
                 model=lab.model,
                 model_calls=model_calls,
                 plugin_options=options,
+                database_url=lab.world.services.database.url,
+                mail_port=lab.world.mailbox.port,
+                webhook_url=lab.webhooks.url,
+                reports=lab.reports,
+                outages=lab.failures.file,
             )
-            lab.task_queue = lab.workers.settings.task_queue
+            lab.workers = Workers(settings, lab.temporal, lab.world, lab.failures)
             lab.world.owner = f"{lab.temporal.namespace_id}/{lab.task_queue}"
             life.stack.push_async_callback(lab.workers.stop)
-            life.stop_worker = lab.workers.stop_with_python
             life.stack.push_async_callback(lab.failures.stop)
             await lab.workers.start()
         except BaseException:
@@ -174,17 +179,10 @@ class Lab:
         """A `temporalio.client.Client` with the Agents plugin on it."""
         return self.temporal.client
 
-    @property
-    def stopped(self) -> bool:
-        return self.temporal.stopped
-
     async def stop(self) -> None:
         """Ends the conversations' worker, the server, the database and the mailbox. Twice is once."""
         self.temporal.stopped = True
         await self._life.stack.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
 
     async def __aexit__(self, *error: object) -> None:
         await self.stop()
@@ -227,12 +225,7 @@ class Lab:
 
     @awaited("lab.outage(…)", "with await lab.outage(…):")
     async def outage(
-        self,
-        service: str,
-        *,
-        hours: float | None = None,
-        permanent: bool = False,
-        silent: bool = False,
+        self, service: str, *, hours: float | None = None, permanent: bool = False, silent: bool = False
     ) -> OutageUnderWay:
         """Takes a service away. It really refuses; the activities stay as they are.
 
@@ -335,7 +328,7 @@ class Lab:
     def inbox(self) -> pd.DataFrame:
         """The mail that was delivered to this lab's mailbox: columns `to`, `subject`, `text`, in the order of arrival."""
         self.temporal.must_run()
-        return self.world.inbox()
+        return pd.DataFrame(self.world.mailbox.mails, columns=["to", "subject", "text"])
 
     def table(self, name: str) -> pd.DataFrame:
         """A table of the desk's database.
@@ -366,6 +359,5 @@ def _must_make_sense(address: Any, persist: Any, namespace: Any, task_queue: Any
 def _must_be_a_name(customer: Any) -> None:
     is_text = isinstance(customer, str) and customer.strip() and customer.isprintable()
     if not is_text or len(customer) > 100:
-        raise LabError(
-            f"A customer has a name of 1 to 100 printable characters, and not {str(customer)[:40]!r}."
-        )
+        named = str(customer)[:40]
+        raise LabError(f"A customer has a name of 1 to 100 printable characters, and not {named!r}.")

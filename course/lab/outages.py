@@ -2,23 +2,22 @@
 
 The activities stay as they are. What changes is who they talk to: during an outage their worker hands them
 a service that refuses. It is a real one: a database that another connection holds locked, a mail server that
-answers 451 or nothing at all, an HTTP server that answers 503. Clocks are per conversation, so an outage of six
-hours ends for each conversation when its own clock is six hours ahead.
+answers 451 or nothing at all, an HTTP server that answers 503.
 """
 
 import asyncio
 import functools
 import json
 import sqlite3
-from contextlib import AsyncExitStack, suppress
+from contextlib import AbstractContextManager, AsyncExitStack, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Self
+from typing import Any
 from uuid import uuid4
 
 from agents import Model, ModelProvider
-from aiosmtpd.smtp import SMTP, Envelope, Session
+from aiosmtpd.smtp import SMTP
 from temporalio import activity
 
 from course.desk.services import Database, Services, ServicesInterceptor, Shop
@@ -88,7 +87,20 @@ class Failures(Outages):
         self, temporal: Temporal, service: str, hours: float | None, permanent: bool, silent: bool
     ) -> "OutageUnderWay":
         """Takes a service away. Raises `LabError` for what cannot be taken away, or is away."""
-        _must_make_sense(service, hours, permanent, silent)
+        if service not in SERVICES:
+            raise LabError(
+                f"There is no service {service!r} to take away: choose one of {', '.join(SERVICES)}."
+            )
+        if permanent and service == "database":
+            raise LabError(
+                "A database refuses for a while: it is locked. permanent= is for mail, model and webhook."
+            )
+        if silent and (permanent or service != "mail"):
+            raise LabError(
+                f"The {service} cannot be silent here: silent= is for mail, and without permanent=."
+            )
+        if hours is not None and not (isinstance(hours, int | float) and 0 < hours < 24 * 3650):
+            raise LabError(f"An outage has a length in hours, such as hours=6, and not {hours!r}.")
         at = await beside_the_cells(self._servers.start(service, permanent, silent))
         others = self.read()
         if any(other.service == service for other in others):
@@ -122,20 +134,7 @@ class Failures(Outages):
         await beside_the_cells(self._servers.stop())
 
 
-def _must_make_sense(service: str, hours: float | None, permanent: bool, silent: bool) -> None:
-    if service not in SERVICES:
-        raise LabError(f"There is no service {service!r} to take away: choose one of {', '.join(SERVICES)}.")
-    if permanent and service == "database":
-        raise LabError(
-            "A database refuses for a while: it is locked. permanent= is for mail, model and webhook."
-        )
-    if silent and (permanent or service != "mail"):
-        raise LabError(f"The {service} cannot be silent here: silent= is for mail, and without permanent=.")
-    if hours is not None and not (isinstance(hours, int | float) and 0 < hours < 24 * 3650):
-        raise LabError(f"An outage has a length in hours, such as hours=6, and not {hours!r}.")
-
-
-class OutageUnderWay:
+class OutageUnderWay(AbstractContextManager["OutageUnderWay"]):
     """An outage that has begun."""
 
     def __init__(self, outage: Outage, outages: Outages) -> None:
@@ -147,9 +146,6 @@ class OutageUnderWay:
         rest = [one for one in before if one.id != self._outage.id]
         if rest != before:
             self._outages.write(rest)
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *error: object) -> None:
         self.end()
@@ -207,6 +203,7 @@ class RefusingServers:
         self._folder = folder
         self._started: dict[tuple[str, bool, bool], str | int] = {}
         self._stack = AsyncExitStack()
+        self.stop = self._stack.aclose
 
     async def start(self, service: str, permanent: bool, silent: bool) -> str | int:
         """Starts one, once; returns where it is, as `Outage.at`."""
@@ -228,9 +225,8 @@ class RefusingServers:
             server = await asyncio.start_server(self._say_nothing, "127.0.0.1", 0)
         else:
             handler = _RefusingMail("550 No such mailbox" if permanent else "451 Try again later")
-            server = await asyncio.get_running_loop().create_server(
-                lambda: SMTP(handler, hostname="localhost"), "127.0.0.1", 0
-            )
+            smtp = functools.partial(SMTP, handler, hostname="localhost")
+            server = await asyncio.get_running_loop().create_server(smtp, "127.0.0.1", 0)
         self._stack.push_async_callback(server.wait_closed)
         self._stack.callback(server.close)
         return server.sockets[0].getsockname()[1]
@@ -250,15 +246,10 @@ class RefusingServers:
         self._stack.callback(server.stop)
         return f"{server.url}/v1"
 
-    async def stop(self) -> None:
-        await self._stack.aclose()
 
-
+@dataclass
 class _RefusingMail:
-    def __init__(self, answer: str) -> None:
-        self._answer = answer
+    answer: str
 
-    async def handle_RCPT(
-        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
-    ) -> str:
-        return self._answer
+    async def handle_RCPT(self, *_: Any) -> str:
+        return self.answer

@@ -21,6 +21,7 @@ from course.lab.errors import LabError
 from course.lab.moments import DyingRunner, KillAt, Moment
 from course.lab.outages import OutageInterceptor, OutageProvider, Outages
 from course.lab.running import RunningWorker, Sandbox, WorkerSettings, lab_plugin, runtime
+from course.lab.server import until
 from course.lab.world import services_at
 from course.models import model_provider
 
@@ -60,7 +61,14 @@ class WorkerProcess:
             problem = await asyncio.to_thread(ready.recv)
         except EOFError:
             process.join(5)
-            problem = f"it ended with exit code {process.exitcode}.{_script()}"
+            problem = f"it ended with exit code {process.exitcode}."
+            if hasattr(
+                sys.modules["__main__"], "__file__"
+            ):  # what a script has to do that a notebook has not
+                problem += (
+                    " A process that a script starts reads the script again: put what yours does under "
+                    "`if __name__ == '__main__':`."
+                )
         if problem:
             raise LabError(f"The worker process did not start: {problem}")
         return cls(process)
@@ -72,10 +80,7 @@ class WorkerProcess:
     async def died(self, *, timeout: float = 30) -> int:
         """Waits until the process has ended; returns its exit code (-9: killed). Raises `LabError`."""
         # Not in a thread: whoever asks for the exit code first reads it away from the others.
-        deadline = asyncio.get_running_loop().time() + timeout
-        while self.alive and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(0.01)
-        if self.alive:
+        if not await until(lambda: not self.alive, timeout):
             raise LabError(
                 f"The worker process still lives after {timeout:g} s: the moment at which it is to be killed has "
                 "not come. process.kill() ends it now."
@@ -85,16 +90,6 @@ class WorkerProcess:
     def kill(self) -> None:
         """SIGKILL, now. A second time does nothing."""
         self._process.kill()
-
-
-def _script() -> str:
-    """What a script has to do that a notebook has not."""
-    if not hasattr(sys.modules["__main__"], "__file__"):
-        return ""
-    return (
-        " A process that a script starts reads the script again: put what yours does under "
-        "`if __name__ == '__main__':`."
-    )
 
 
 def _main(

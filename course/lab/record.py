@@ -152,8 +152,8 @@ class Record:
         """What to say of a wait that took too long. `message`: the id of the one that got no reply, if it was one."""
         if ended := self._temporal.hint():
             return LabError(f"{happened}{ended}")
-        if failure := self._workers.failure:
-            return LabError(f"{happened} The lab's worker has ended: {why(failure)} Start a new lab.")
+        if (kernel := self._workers.kernel) and kernel.failure:
+            return LabError(f"{happened} The lab's worker has ended: {why(kernel.failure)} Start a new lab.")
         raw = (await self.describe()).raw_description
         task = raw.pending_workflow_task
         if raw.pending_activities:

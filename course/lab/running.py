@@ -45,7 +45,6 @@ SILENCED = (
 SECONDS_TO_STOP = 15
 """An activity that hangs in a blocking call cannot be ended; the lab does not wait for it."""
 
-
 PAYLOADS = DataConverter(payload_converter_class=OpenAIPayloadConverter)
 """The plugin's own. It keeps what it has built to read a model call with, which takes it a tenth of a second."""
 
@@ -198,10 +197,6 @@ class RunningWorker:
         """Lets running activities end (two seconds, then they are cancelled), and ends the worker."""
         await beside_the_cells(self._stop())
 
-    def stop_with_python(self) -> None:
-        """The same, for the end of Python, when no other event loop need be left."""
-        asyncio.run_coroutine_threadsafe(self._stop(), _loop()).result()
-
     async def _stop(self) -> None:
         if self not in RunningWorker._running or not self._task:
             return
@@ -217,3 +212,9 @@ class RunningWorker:
         set_default_agent_runner(runner)
         set_trace_provider(traces)
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def stop_workers_with_python() -> None:
+    """One that runs, or a call under way, would crash Python while it ends. No other event loop need be left."""
+    for worker in list(RunningWorker._running):
+        asyncio.run_coroutine_threadsafe(worker._stop(), _loop()).result()

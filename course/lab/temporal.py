@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
@@ -17,17 +18,16 @@ from temporalio.service import RPCError, RPCStatusCode
 from course.lab.clock import Clock
 from course.lab.errors import LabError
 from course.lab.life import Life
-from course.lab.persisting import Persisted
+from course.lab.persisting import persisted
 from course.lab.running import runtime
-from course.lab.server import Folder, Server, temporal_binary
+from course.lab.server import ENVIRONMENT, Server, last_words, temporal_binary, until
 
 
 class Temporal:
     """A server, a client of it with the Agents plugin, and its workflows' clock.
 
     Attributes:
-        address: host:port of the server.
-        ui_url: The URL of its Web UI, or None.
+        address, ui_url: As the lab has them.
         client: Starts workflows with their clock held, where the server knows such a clock.
         clock: Moves it. None where the server does not.
         namespace: The namespace's name.
@@ -40,7 +40,7 @@ class Temporal:
         self,
         plugin: OpenAIAgentsPlugin,
         life: Life,
-        folder: Folder,
+        folder: Path,
         namespace: str,
         persist: "str | os.PathLike[str] | None",
     ) -> None:
@@ -52,9 +52,7 @@ class Temporal:
         self._plain: Client  # without the clock
         self.clock: Clock | None = None
         self.stopped = False
-        self._persist = Persisted(persist) if persist is not None else None
-        if self._persist:
-            life.must_end.callback(self._persist.release)
+        self._persist = persisted(persist, life) if persist is not None else None
         life.must_end.callback(lambda: self.server and self.server.stop())
 
     async def start(self, address: str | None, ui: bool) -> None:
@@ -70,10 +68,9 @@ class Temporal:
         A port that was free a moment ago, or one of those that the server takes beside the two that it is
         given, can be lost to somebody else, at which it ends: then it is started again.
         """
-        file = self._persist and self._persist.path
         for _attempt in range(3):
-            server = self.server = Server.launch(
-                self._folder.path, ui=ui, persist=file, ports=ports, namespace=self.namespace
+            server = self.server = Server(
+                self._folder, ui=ui, persist=self._persist, ports=ports, namespace=self.namespace
             )
             self.address, self.ui_url = server.address, server.ui_url
             if up := await server.listens():
@@ -83,7 +80,7 @@ class Temporal:
                     except LabError:
                         if server.running:
                             raise
-                await server.ended()
+                await until(lambda server=server: not server.running, 20)  # it says why in its log
             failure = server.failure()
             if not up and "address already in use" not in str(failure):
                 break  # it would end so again
@@ -159,9 +156,9 @@ class Temporal:
             *arguments,
             env={
                 **os.environ,
+                **ENVIRONMENT,
                 "TEMPORAL_ADDRESS": self.address,
                 "TEMPORAL_NAMESPACE": self.namespace,
-                "TEMPORAL_DISABLE_VERSION_CHECK": "1",
             },
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -175,11 +172,11 @@ class Temporal:
         if self.stopped:
             again = "This lab has been stopped. Start another: lab = await Lab.start()"
             if self._persist:
-                again += f", on the file that keeps its conversations: persist={str(self._persist.path)!r}"
+                again += f", on the file that keeps its conversations: persist={str(self._persist)!r}"
             raise LabError(again)
 
     def hint(self) -> str:
         """What to add to an error when the lab's own server is gone."""
         if self.server and not self.server.running:
-            return f" The server has ended: {self.server.last_words()} Its log: {self.server.log}"
+            return f" The server has ended: {last_words(self.server.log)} Its log: {self.server.log}"
         return ""

@@ -1,6 +1,7 @@
 """Who does a lab's work: the worker in the kernel, or one in a process of its own for as long as that lives."""
 
 import asyncio
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,7 +12,7 @@ from course.lab.errors import LabError
 from course.lab.outages import OutageInterceptor, Outages
 from course.lab.processes import WorkerProcess
 from course.lab.running import RunningWorker, WorkerSettings
-from course.lab.server import note_process
+from course.lab.server import note_process, until
 from course.lab.temporal import Temporal
 from course.lab.world import World
 
@@ -24,18 +25,8 @@ class Workers:
         kernel: The worker in the kernel.
     """
 
-    def __init__(self, temporal: Temporal, world: World, outages: Outages, **served: Any) -> None:
-        """`served`: the fields of `WorkerSettings` that say what is served, and not where something is."""
-        self.settings = WorkerSettings(
-            address=temporal.address,
-            namespace=temporal.namespace,
-            database_url=world.services.database.url,
-            mail_port=world.mailbox.port,
-            webhook_url=world.webhooks.url,
-            reports=world.services.reports,
-            outages=outages.file,
-            **served,
-        )
+    def __init__(self, settings: WorkerSettings, temporal: Temporal, world: World, outages: Outages) -> None:
+        self.settings = settings
         self.kernel: RunningWorker | None = None
         self._temporal, self._folder = temporal, world.folder
         self._interceptor = OutageInterceptor(world.services, outages)
@@ -56,7 +47,7 @@ class Workers:
     async def start_process(self, kill: str | Sequence[str] | None) -> WorkerProcess:
         self._no_process("A worker process is already at work.")
         self._process = await WorkerProcess.start(self.settings, kill)
-        note_process(self._folder.path, self._process.pid)
+        note_process(self._folder, self._process.pid)
         await self.stop_kernels()
         self._watch = asyncio.create_task(self._take_over(self._process))
         return self._process
@@ -66,8 +57,7 @@ class Workers:
             raise LabError(f"{else_say} Kill it first: process.kill()")
 
     async def _take_over(self, process: WorkerProcess) -> None:
-        while process.alive:
-            await asyncio.sleep(0.02)
+        await until(lambda: not process.alive, math.inf)
         if not self._temporal.stopped:
             await self._start_kernels()
 
@@ -109,11 +99,6 @@ class Workers:
             )
         return definition
 
-    @property
-    def failure(self) -> BaseException | None:
-        """Why the kernel's worker ended by itself, if it did."""
-        return self.kernel.failure if self.kernel else None
-
     async def stop(self) -> None:
         if self._process:
             self._process.kill()
@@ -124,10 +109,6 @@ class Workers:
     async def stop_kernels(self) -> None:
         if self.kernel:
             await self.kernel.stop()
-
-    def stop_with_python(self) -> None:
-        if self.kernel:
-            self.kernel.stop_with_python()
 
 
 def definition_of(workflow_class: Any) -> Any:
