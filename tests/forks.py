@@ -90,6 +90,8 @@ def run_kernel(arguments: list[str], environment: dict[str, str], folder: str) -
     import atexit
     import threading
 
+    import matplotlib
+    import pandas
     from ipykernel.kernelapp import IPKernelApp
 
     os.setsid()
@@ -101,6 +103,9 @@ def run_kernel(arguments: list[str], environment: dict[str, str], folder: str) -
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # What these two ask for while they are imported, a kernel would have told them.
+    matplotlib.rcParams["backend"] = "module://matplotlib_inline.backend_inline"
+    pandas.set_option("display.max_columns", 20)
     join(forkserver._forkserver._forkserver_address)
     sys.argv = ["ipykernel_launcher.py", *arguments]
     try:

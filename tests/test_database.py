@@ -1,5 +1,7 @@
 """The desk's database by URL: what it keeps, what it refuses, and that it may outlive the server."""
 
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -83,7 +85,13 @@ async def test_a_database_that_outlives_the_server_keeps_conversations_apart(tmp
             chat = await lab.converse(DutyAsStepWorkflow, "ada")
             await chat.send(message)
             ids.append(chat.id)
-            rows = lab.table("turns")
+            assert lab.table("turns").message.tolist() == [message]  # each lab sees its own
+            rows = lab.world.services.database.rows("turns")
     assert ids == ["ada-1", "ada-2"]
-    assert rows.conversation.tolist() == ids
-    assert rows.message.tolist() == ["Hello!", "Thank you!"]
+    assert [row["conversation"] for row in rows] == ids
+    assert [row["message"] for row in rows] == ["Hello!", "Thank you!"]
+
+
+def test_a_lab_of_a_fresh_process_makes_the_lessons_tables_too() -> None:
+    code = "from course.lab import world; print('refunds' in world.metadata.tables)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "True\n"

@@ -17,8 +17,10 @@ from course.checks.complaints import does_not_take, is_own, own_words
 from course.checks.verdict import NotYet, Verdict, one_line, shortened
 
 
-def main(lesson: str, file: str, limit: float, sender: Connection) -> None:
-    """Sends one `Verdict` and ends the process."""
+def main(lesson: str, file: str, limit: float, sender: Connection, environment: dict[str, str]) -> None:
+    """Sends one `Verdict` and ends the process. The environment is the kernel's; the helper's is of its own start."""
+    os.environ.clear()
+    os.environ.update(environment)
     signal.alarm(int(limit) + 5)  # if the kernel dies, nobody else ends an endless loop
     sys.dont_write_bytecode = True
     with _captured() as printed:

@@ -8,6 +8,7 @@ beforehand and forks a fresh process for every check.
 import asyncio
 import contextlib
 import multiprocessing
+import os
 import threading
 from collections.abc import Coroutine
 from multiprocessing import forkserver
@@ -100,7 +101,8 @@ async def _in_a_process(exercise: str, file: Path, limit: float) -> Verdict:
 
     patience = on_this_machine(limit)
     receiver, sender = _processes.Pipe(duplex=False)
-    process = _processes.Process(target=child.main, args=(exercise, str(file), patience, sender), daemon=True)
+    arguments = (exercise, str(file), patience, sender, dict(os.environ))
+    process = _processes.Process(target=child.main, args=arguments, daemon=True)
     try:
         await asyncio.to_thread(process.start)  # waits until the helper has imported everything
         sender.close()

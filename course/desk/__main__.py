@@ -7,7 +7,8 @@ The desk's own settings are variables of the environment, too:
   TASK_QUEUE      the queue to serve (default: juniper)
   DATABASE_URL    any SQLAlchemy URL (default: sqlite:///desk.db)
   SMTP_ADDRESS    host:port of the mail server (default: 127.0.0.1:25)
-  WEBHOOK_URL     where notices are posted (default: http://127.0.0.1:8080/)
+  WEBHOOK_URL     where notices of the channel webhook are posted; the desk itself sends mail
+                  (default: http://127.0.0.1:8080/)
   REPORTS         the folder for reports (default: reports)
   MODEL           a live model's name (default: the offline model, which is simulated);
                   OPENAI_API_KEY is its key, OPENAI_BASE_URL another endpoint than OpenAI's

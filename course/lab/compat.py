@@ -17,6 +17,7 @@ from temporalio.testing import TimeSkipper, TimeSkippingConfig
 NAMES = {
     "temporalio.workflow:_Definition.from_class": "the public API has no way to ask a class for its handlers",
     "temporalio.activity:_Definition.from_callable": "nor a function for the name of its activity",
+    "temporalio.openai_agents._invoke_model_activity:ActivityModelInput": "what takes long to read for the first time",
     "temporalio.testing:TimeSkipper._update_time_skipping_config": "to hold a clock whose move was withdrawn",
     "temporalio.worker._workflow_instance:logger.name": "the logger whose tracebacks would fill a cell",
     "temporalio.openai_agents._invoke_model_activity:ActivityModelInput": "what a model call's activity is given",
@@ -24,6 +25,9 @@ NAMES = {
     "multiprocessing.spawn:_main._inheriting": "whether a process reads its parent's script again",
 }
 """Module and name, with a colon between. A name behind a function is one that the function sets on its object."""
+
+MODEL_CALL: Any = ActivityModelInput
+"""The type of a model call's recorded input."""
 
 WORKFLOW_LOGGER = "temporalio.worker._workflow_instance"
 MODEL_CALL = ActivityModelInput

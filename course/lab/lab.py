@@ -315,10 +315,9 @@ class Lab(AbstractAsyncContextManager["Lab"]):
 
     @awaited("lab.cli(…)")
     async def cli(self, *arguments: str) -> str:
-        """Runs Temporal's command line on this lab's server; returns what it printed.
+        """Runs Temporal's command line against this lab's server; returns what it printed.
 
-        In a terminal it is the same with `--address` and `lab.address`. (Not with `!` in a cell: that would hold up
-        the kernel, in which the lab's worker runs.)
+        In a terminal it is the same with `--address` and `lab.address`.
         """
         self.temporal.must_run()
         return await self.temporal.cli(*arguments)

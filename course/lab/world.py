@@ -6,6 +6,7 @@ import pandas as pd
 import sqlalchemy as sql
 from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 
+import course.lessons.record_tables  # noqa: F401 (the lessons' tables are made with the desk's)
 from course.desk.answering import why
 from course.desk.services import Database, KeyReused, Mail, Services, Shop, Webhook
 from course.desk.services.database import metadata

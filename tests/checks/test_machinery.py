@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from course.checks import cell, check, child, exercises, hint, progress, talking, work
+from course.checks import cell, check, child, exercises, hint, progress, runner, talking, work
 from course.checks.verdict import NotYet
 from course.lab import LabError
 
@@ -159,6 +159,14 @@ async def test_leaving_the_process_is_told_from_an_error() -> None:
 async def test_what_the_code_prints_is_shown_shortened() -> None:
     text = await judged("01", "for i in range(1000):\n    print('line', i)\n")
     assert "Your code printed: line 0 … (1000 lines)" in text
+
+
+async def test_the_code_finds_the_environment_of_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    runner.warm_up()
+    monkeypatch.setenv("SET_AFTERWARDS", "by a cell")
+    assert "Your code printed: by a cell" in await judged(
+        "01", "import os\nprint(os.environ['SET_AFTERWARDS'])\n"
+    )
 
 
 async def test_a_check_does_not_block_the_kernel_and_can_be_given_up() -> None:
