@@ -20,7 +20,6 @@ NAMES = {
     "temporalio.openai_agents._invoke_model_activity:ActivityModelInput": "what takes long to read for the first time",
     "temporalio.testing:TimeSkipper._update_time_skipping_config": "to hold a clock whose move was withdrawn",
     "temporalio.worker._workflow_instance:logger.name": "the logger whose tracebacks would fill a cell",
-    "temporalio.openai_agents._invoke_model_activity:ActivityModelInput": "what a model call's activity is given",
     "threading:_register_atexit": "atexit itself comes too late: no thread can be started any more",
     "multiprocessing.spawn:_main._inheriting": "whether a process reads its parent's script again",
 }
@@ -30,8 +29,6 @@ MODEL_CALL: Any = ActivityModelInput
 """The type of a model call's recorded input."""
 
 WORKFLOW_LOGGER = "temporalio.worker._workflow_instance"
-MODEL_CALL = ActivityModelInput
-"""The first one of a process takes a tenth of a second to read: `preloaded` reads it before any worker is forked."""
 
 
 def workflow_definition(code: Any) -> Any:
