@@ -58,8 +58,8 @@ class Approver:
             if (task := asyncio.current_task()) and task.cancelling():  # this wait, not the decision
                 raise asyncio.CancelledError from None
             raise LabError(
-                f"{number} gave no answer in {ANSWER_TIMEOUT.total_seconds():g} s: is there a worker that runs it? "
-                f"{NOT_KNOWN.format(number)}"
+                f"{number} gave no answer in {ANSWER_TIMEOUT.total_seconds():g} s: is there a worker that "
+                f"runs it? {NOT_KNOWN.format(number)}"
             ) from None
         except RPCError as error:
             raise await self._not_decided(number, error) from None

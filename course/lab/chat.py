@@ -194,9 +194,9 @@ class Conversation:
     async def fast_forward(self, duration: timedelta, *, timeout: float = 30) -> datetime:
         """Moves this conversation's virtual clock, and its children's; returns its time (UTC).
 
-        Every timer and every retry on the way runs. A conversation that ends on the way stays at the time of its end.
-        While a child workflow stays open (it waits for a person, say), Temporal holds its parent's clock: then the
-        child's clock has moved and this one not.
+        Every timer and every retry on the way runs. A conversation that ends on the way stays at the time of
+        its end. While a child workflow stays open (it waits for a person, say), Temporal holds its parent's
+        clock: then the child's clock has moved and this one not.
 
         Args:
             duration: How far. Not negative.

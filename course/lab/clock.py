@@ -65,8 +65,8 @@ class Clock:
             for task in [own, *moves.values()]:
                 task.cancel()
             await asyncio.gather(own, *moves.values(), return_exceptions=True)
-            # A clock that has arrived stands; to hold it again would run the next retry at once. A workflow that has
-            # ended has no clock to hold.
+            # A clock that has arrived stands; to hold it again would run the next retry at once. A workflow
+            # that has ended has no clock to hold.
             if not arrived:
                 with contextlib.suppress(RPCError):
                     await hold_clock(self._skipper, handle, HELD)

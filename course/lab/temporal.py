@@ -126,7 +126,7 @@ class Temporal:
         await self._launch(ui, ports)  # the lab's clients find it again by themselves
 
     async def begin(self, workflow: str, customer: str, *, id: str, task_queue: str) -> None:
-        """Starts a workflow. Raises `WorkflowAlreadyStartedError` for an id that is taken, or else `LabError`."""
+        """Starts a workflow. Raises `WorkflowAlreadyStartedError` for a taken id, or else `LabError`."""
         try:
             await self.client.start_workflow(
                 workflow,

@@ -84,7 +84,7 @@ class Workers:
         return {compat.workflow_definition(one).name: one for one in self.settings.workflows}
 
     def served(self, workflow_class: Any, update: str) -> Any:
-        """The definition of a class that these workers run, with this update. Raises `LabError` for any other."""
+        """The definition of a class that is served, with this update. Raises `LabError` for any other."""
         definition = definition_of(workflow_class)
         if workflow_class not in self.settings.workflows:
             raise LabError(

@@ -84,8 +84,8 @@ class World:
             ) from None
         except SQLAlchemyError as error:
             raise LabError(
-                f"The desk's tables cannot be made in {database.name}: {why(error)} The course has been tried on SQLite "
-                "and PostgreSQL: name a database of one of these, in which you may make tables."
+                f"The desk's tables cannot be made in {database.name}: {why(error)} The course has been tried "
+                "on SQLite and PostgreSQL: name a database of one of these, in which you may make tables."
             ) from None
         return database
 
