@@ -3,7 +3,7 @@
 import asyncio
 import math
 import uuid
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine, Generator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -297,12 +297,18 @@ class Conversation:
         return await replay(await self.record.settled(), *workflows)
 
 
-class Reply(asyncio.Task[str]):
+class Reply(Awaitable[str]):
     """A turn under way. Await it for the reply; it runs on whether or not somebody waits."""
 
     def __init__(self, turn: Coroutine[Any, Any, str]) -> None:
-        super().__init__(turn)
-        self.add_done_callback(lambda _: self.cancelled() or self.exception())  # seen, if not awaited
+        self._task = asyncio.create_task(turn)
+        self._task.add_done_callback(
+            lambda task: task.cancelled() or task.exception()
+        )  # seen, if not awaited
+        self.done = self._task.done
+
+    def __await__(self) -> Generator[Any, None, str]:
+        return self._task.__await__()
 
     def __repr__(self) -> str:
         return f"<Reply {'there' if self.done() else 'under way: await it'}>"

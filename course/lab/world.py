@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 import sqlalchemy as sql
-from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, NoResultFound, OperationalError, SQLAlchemyError
 
 import course.lessons.record_tables  # noqa: F401 (the lessons' tables are made with the desk's)
 from course.desk.answering import why
@@ -114,7 +114,7 @@ class World:
         try:
             # Known by rows from before, or from outside of any lab.
             return not database.knows(id) and database.insert_once(claims, claim)
-        except KeyReused:
+        except (KeyReused, NoResultFound):  # another lab has it, or had it a moment ago
             return False
         except SQLAlchemyError as error:
             raise self._away(error) from None
