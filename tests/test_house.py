@@ -150,6 +150,24 @@ def test_the_base_needs_the_temporal_sdk_alone() -> None:
     assert [line.split(">")[0] for line in project["dependencies"]] == ["temporalio"]
 
 
+def test_a_reader_of_histories_needs_no_more_than_its_extra() -> None:
+    used = {
+        name.split(".")[0].split("_")[0]  # pydantic_core comes with pydantic
+        for file in (COURSE / "history").glob("*.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in (
+            [node.module] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
+        )
+    }
+    extra = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"][
+        "history"
+    ]
+    assert used - sys.stdlib_module_names - {"course", "temporalio", "google", ""} <= {
+        re.match(r"[a-z]+", line)[0] for line in extra
+    }
+
+
 def test_lock_is_hashed_and_names_no_address() -> None:
     text = (ROOT / "requirements.lock").read_text()
     assert "://" not in text

@@ -14,7 +14,8 @@ The desk's own settings are variables of the environment, too:
                   OPENAI_API_KEY is its key, OPENAI_BASE_URL another endpoint than OpenAI's
 
 A setting that is wrong, or a Temporal server that does not answer, ends it with a sentence and exit code 2.
-A database, a mail server or a webhook that does not answer is waited for: what needs it is tried again.
+A database, a mail server or a webhook that does not answer is waited for: what needs it is tried again,
+a record for ever, a notice for three days, a tool for five minutes.
 """
 
 import argparse
@@ -43,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
     instead.add_argument(
         "--check",
         action="store_true",
-        help="say whether server, queue, database and mail answer (exit code 0 or 1), and end",
+        help="say whether server, queue, database and mail answer (exit code 0 or 1; 2 for a wrong setting), and end",
     )
     parser.add_argument(
         "--grace",

@@ -28,8 +28,8 @@ with workflow.unsafe.imports_passed_through():
 
 
 BATCH = 3
-"""The desk learns from every third message. Another number is another sequence of commands: conversations that are
-under way could not be replayed. Lesson 09 is about such changes: it takes `workflow.patched`, or only new runs."""
+"""The desk learns from every third message. Another number is another sequence of commands: conversations that have
+reached a batch could not be replayed. Lesson 09 is about such changes: it takes `workflow.patched`, or only new runs."""
 
 LAST = 100
 """Turns that are known in the next run, and that the report lists. The same message again, sent because its

@@ -1,5 +1,6 @@
 """Whether the Temporal server, the database, the mail server and the webhook answer, and if not, why not."""
 
+import asyncio
 import re
 import smtplib
 from typing import Any
@@ -19,6 +20,9 @@ from temporalio.service import RPCError, RPCStatusCode
 from course.desk.services import Database, Mail, Shop, Webhook
 from course.desk.settings import WrongSetting
 
+SECONDS_TO_CONNECT = 15
+"""A firewall that drops what it is sent would hold the client up for two minutes."""
+
 
 class Away(Exception):
     """Something does not answer now, and may answer later. The message is a sentence."""
@@ -28,11 +32,12 @@ async def connect(server: ClientConnectConfig, **options: Any) -> Client:
     """A client whose namespace is there. Raises `Away` or `WrongSetting`."""
     namespace = server["namespace"]
     try:
-        client = await Client.connect(**server, **options)
-        there = DescribeNamespaceRequest(namespace=namespace)
-        await client.workflow_service.describe_namespace(there)
-        return client
-    except (RuntimeError, ValueError, RPCError) as error:
+        async with asyncio.timeout(SECONDS_TO_CONNECT):
+            client = await Client.connect(**server, **options)
+            there = DescribeNamespaceRequest(namespace=namespace)
+            await client.workflow_service.describe_namespace(there)
+            return client
+    except (RuntimeError, ValueError, RPCError, TimeoutError) as error:
         raise _no_connection(error, server["target_host"], namespace) from None
 
 
@@ -56,9 +61,17 @@ def _no_connection(error: Exception, address: str, namespace: str) -> Away | Wro
             f"The certificate of the Temporal server at {address} cannot be trusted: {said}. Set "
             "TEMPORAL_TLS_SERVER_CA_CERT_PATH to the authority that signed it, and TEMPORAL_TLS_SERVER_NAME to the name in it."
         )
-    if status or "tcp connect error" in whole or "dns error" in whole:
+    if status in NO_ANSWER or "tcp connect error" in whole or "dns error" in whole:
         return Away(
             f"No Temporal server answers at {address} ({said}): start it, or set TEMPORAL_ADDRESS."
+        )
+    if status:
+        return Away(
+            f"The Temporal server at {address} answers with an error: {said}. Try again."
+        )
+    if isinstance(error, TimeoutError) or "Timeout expired" in whole:
+        return Away(
+            f"Something accepts connections at {address}, and says nothing: is the Temporal server there at work?"
         )
     # TLS on one side only and a missing client certificate end in the same error.
     return WrongSetting(
@@ -69,6 +82,7 @@ def _no_connection(error: Exception, address: str, namespace: str) -> Away | Wro
 
 
 REFUSALS = (RPCStatusCode.UNAUTHENTICATED, RPCStatusCode.PERMISSION_DENIED)
+NO_ANSWER = (RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED)
 
 
 async def look_at_queue(server: ClientConnectConfig, queue: str) -> str:

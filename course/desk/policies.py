@@ -1,13 +1,14 @@
-"""Who waits, for how long, and what ends it: the timeouts and retry policies of the desk's steps.
+"""Who waits, for how long, and what ends it: timeouts and retry policies of the desk's steps.
 
-`start_to_close_timeout` bounds one attempt, `schedule_to_close_timeout` all of them together. Errors that
-an activity marks as non-retryable end its retries at once, whatever stands here.
+`start_to_close_timeout` bounds one attempt, `schedule_to_close_timeout` all of them together.
+Errors that an activity marks as non-retryable end its retries at once, whatever is set here.
 
-`heartbeat_timeout` bounds how long a worker may be silent. The desk's workers beat for every activity that
-they run (`course.desk.heartbeats`), so one that has died is noticed after three seconds, and its activity goes
-to another. Without it the server would wait for `start_to_close_timeout`: a step that may take long needs both.
-Three and not one: on a machine whose cores have ten programs each to run, a worker that is alive may be silent
-for two.
+`heartbeat_timeout` bounds how long a worker may be silent. The desk's workers beat for every
+activity that has one (`course.desk.heartbeats`), so a worker that has died is noticed after
+three seconds, and its activity goes to another. Copy these timeouts only with that file: without
+beats, every attempt that takes longer would be given up. Without a heartbeat timeout the server
+waits for `start_to_close_timeout`: a step that may take long needs both. Three seconds, not one:
+on a machine with ten processes per core, a live worker may be silent for two.
 """
 
 from datetime import timedelta
@@ -25,7 +26,7 @@ TOOL = ActivityConfig(
     retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=30)),
 )
 
-# The customer waits for the record. A record is never given up: it waits for the database to come back.
+# The customer waits for the record. It is never given up: it waits for the database.
 RECORD = ActivityConfig(
     start_to_close_timeout=timedelta(seconds=10),
     heartbeat_timeout=A_WORKER_HAS_DIED,
@@ -40,8 +41,8 @@ BACKGROUND = ActivityConfig(
     retry_policy=RetryPolicy(maximum_interval=timedelta(minutes=30)),
 )
 
-# Nobody waits for these either. The first report of a process imports the library that draws it: on a busy machine
-# that holds up all of Python, the heartbeats too, for longer than that.
+# Nobody waits for these either. The first report of a process imports the library that draws
+# it, which holds up the rest of the process, for seconds on a busy machine.
 REPORT = BACKGROUND.copy()
 REPORT["heartbeat_timeout"] = timedelta(seconds=10)
 

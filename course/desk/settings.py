@@ -50,7 +50,7 @@ def temporal_server() -> ClientConnectConfig:
     if key and not found.get("tls"):
         raise WrongSetting(
             "TEMPORAL_API_KEY is set and TLS is off, so anybody on the network could read the key: "
-            "remove TEMPORAL_TLS=false, or the key."
+            "turn TLS on (TEMPORAL_TLS, or tls in the profile), or remove the key."
         )
     return found
 

@@ -35,7 +35,7 @@ agent of any other framework, or of none, the record proves only that there is o
 calls have a form that gives them away). From its first answer that calls a tool, nothing is called the
 workflow's: every row that is not the plugin's, and is not proved to be what an open call asks for, is
 `unknown`, and so are that agent's model calls before. A workflow without an agent has decided everything
-itself. A result that cannot be read may have been such an answer: what comes after it is `unknown`.
+itself, and is read so unless a result looks like a call. A result that cannot be read may have been such an answer: what comes after it is `unknown`.
 
 **What the record cannot prove**
 
@@ -55,6 +55,7 @@ itself. A result that cannot be read may have been such an answer: what comes af
   since the Agents SDK asks again only when every call has its output; after any other model call they are
   in doubt. Local activities leave neither arguments nor a note, so they are never `agent`.
 - Hosted tools and function tools without activities leave nothing of their own.
+- A result that names a later activity beside an object (a plan, a routing rule) looks like a model's answer: `unknown`.
 - A foreign agent is not seen if its model calls leave no activity with such a form: a graph whose node binds
   the tools and whose next node runs them all under one name; a model call in a child workflow; a local one,
   unless its tools are activities by their own names; an answer that is no call, and that the workflow's code

@@ -2,8 +2,7 @@
 
 The model calls of such an agent are activities like any other. What gives one away is its form, not its name:
 a *foreign model call* is an activity whose result names, with arguments, a tool that the activity's own input
-declares with a JSON schema; or, where the tools are not in the input, the type of an activity that is
-scheduled later. In an answer that came in pieces, the arguments may be in another piece than the name.
+declares with a JSON schema, or the type of an activity that is scheduled later. In an answer that came in pieces, the arguments may be in another piece than the name.
 
 Results are looked at as bytes first, and parsed only where these do not rule a call out.
 """

@@ -3,8 +3,8 @@
 That one goes through every field that a message could have, for every message, and needs the whole JSON
 parsed: the tables of a long history would spend nineteen twentieths of their time there. This one works out
 once how each type of message is read, leaves the rest to the message's constructor, and takes one event of a
-text at a time. It does not guess at what it does not expect: it raises, and `reading.py` turns to the SDK's
-reader.
+text at a time. Fields that it does not know are left out; a form that it does not know raises, and `reading.py` turns
+to the SDK's reader.
 """
 
 import json

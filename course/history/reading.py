@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from google.protobuf.json_format import ParseError
-from pydantic_core import from_json  # twice as fast as json.loads; the Agents SDK brings it
+from pydantic_core import from_json  # twice as fast as json.loads
 from temporalio.api.common.v1 import Payload
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import WorkflowHistory

@@ -20,7 +20,7 @@ NAMES = {
     "temporalio.openai_agents._invoke_model_activity:ActivityModelInput": "what takes long to read for the first time",
     "temporalio.testing:TimeSkipper._update_time_skipping_config": "to hold a clock whose move was withdrawn",
     "temporalio.worker._workflow_instance:logger.name": "the logger whose tracebacks would fill a cell",
-    "threading:_register_atexit": "atexit itself comes too late: no thread can be started any more",
+    "threading:_register_atexit": "atexit itself comes too late: executors take no more work by then",
     "multiprocessing.spawn:_main._inheriting": "whether a process reads its parent's script again",
 }
 """Module and name, with a colon between. A name behind a function is one that the function sets on its object."""

@@ -317,7 +317,7 @@ class Lab(AbstractAsyncContextManager["Lab"]):
     async def cli(self, *arguments: str) -> str:
         """Runs Temporal's command line against this lab's server; returns what it printed.
 
-        In a terminal it is the same with `--address` and `lab.address`.
+        In a terminal it is the same with `--address` and `--namespace`.
         """
         self.temporal.must_run()
         return await self.temporal.cli(*arguments)

@@ -103,7 +103,8 @@ class Temporal:
                 if self.server is None and getattr(error, "status", None) is RPCStatusCode.NOT_FOUND:
                     raise LabError(
                         f"The Temporal server at {self.address} has no namespace {self.namespace!r}. Name one that it "
-                        "has in namespace=, or make it: `temporal operator namespace create`."
+                        f"has in namespace=, or make it: `temporal operator namespace create --address {self.address} --namespace "
+                        f"{self.namespace}`."
                     ) from None
                 if self.server is None or attempt == 999:
                     raise LabError(

@@ -67,7 +67,7 @@ class World:
         except (SQLAlchemyError, ImportError) as error:
             raise LabError(
                 f"database_url is not one that SQLAlchemy can open here: {error}. An example is "
-                "'sqlite:///desk.db'; PostgreSQL needs `pip install psycopg[binary]` and "
+                "'sqlite:///desk.db'; PostgreSQL needs `pip install \"psycopg[binary]\"` and "
                 "'postgresql+psycopg://user:password@host/name'."
             ) from None
         if database.in_memory:

@@ -190,7 +190,7 @@ def _explain(error: Exception) -> None:
     ):
         error.args = (
             f"{error.request.url.host} does not take POST {error.request.url.path}: HTTP {error.status_code}. If it "
-            "speaks chat completions only, start with model=OpenAIChatCompletionsModel('the model', "
+            "speaks chat completions only, start a lab with model=OpenAIChatCompletionsModel('the model', "
             f"AsyncOpenAI(max_retries=0)), from agents and openai. It says: {error.message}",
         )
 

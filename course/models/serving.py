@@ -10,7 +10,7 @@ from typing import Any
 
 
 def keep_proxies_away() -> None:
-    """Tells every HTTP client of this process, and of the programs that it starts from now on, to come here straight.
+    """Tells HTTP clients that this process, and the programs it starts, make from now on to come here straight.
 
     A proxy could not reach what listens on this machine, and would read what is meant for it.
     """
