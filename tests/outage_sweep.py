@@ -55,15 +55,13 @@ class FailingLab(Lab):
         patient = replace(plugin.MODEL_CALLS, heartbeat_timeout=None)
         lab = await super().start(model_calls=patient, **options)
         lab.plans = {}
-        outages = OutageInterceptor(lab.world.services, lab.failures.outages)
+        outages = OutageInterceptor(lab.world.services, lab.failures)
         outages.intercept_activity = lambda after: _Failing(  # type: ignore[method-assign]
             OutageInterceptor.intercept_activity(outages, after), lab.plans
         )
         workers = lab.workers
         await workers.stop_kernels()
-        workers.kernel = RunningWorker(
-            lab.client, lab.task_queue, workers.settings.workflows, workers.settings.activities, [outages]
-        )
+        workers.kernel = RunningWorker(lab.client, workers.settings, [outages])
         await workers.kernel.start()
         return lab
 

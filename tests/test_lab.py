@@ -59,7 +59,7 @@ async def test_a_stopped_lab_has_ended_and_says_so() -> None:
         assert lab.ui_url is None
         chat, outage = await lab.converse(HelloWorkflow, "ada"), await lab.outage("database")
         reply = (await lab.converse(ConversationWorkflow, "ben")).begin("Hello!")
-        server, folder = lab.temporal.server.process.pid, lab.world.folder.path
+        server, folder = lab.temporal.server.process.pid, lab.world.folder
         assert psutil.Process(server).is_running()
     assert not psutil.pid_exists(server)
     assert not folder.exists()

@@ -188,7 +188,7 @@ async def test_a_live_model_is_retried_answers_and_its_key_is_on_no_record(
         record = [history.to_json(), (await chat.transcript()).to_dict(), (await chat.activities()).to_dict()]
         record += [lab.table(name).to_dict() for name in ("turns", "batches", "reports", "tool_calls")]
         record += [lab.inbox().to_dict(), [file.read_text() for file in lab.reports.iterdir()]]
-        files = [file for file in Path(lab.world.folder.path).rglob("*") if file.is_file()]
+        files = [file for file in Path(lab.world.folder).rglob("*") if file.is_file()]
         record += [file.read_bytes().decode(errors="replace") for file in files]
     printed = "".join(capfd.readouterr())
     for kept in (str(record), printed, caplog.text):

@@ -198,7 +198,7 @@ async def test_a_killed_kernels_lab_is_ended_by_the_next_and_nothing_else_is(
             assert not any(alive(pid) for pid in pids)
             assert not dead.exists()
             assert not (place / "lab-empty").exists()
-            assert set(lab_folders(place)) == {mine, next_one.world.folder.path}
+            assert set(lab_folders(place)) == {mine, next_one.world.folder}
             chat = await living.converse(ConversationWorkflow, "ada")
             assert "1042" in await chat.send("Where is order 1042?")
     finally:

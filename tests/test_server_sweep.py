@@ -130,7 +130,7 @@ async def with_server_killed(
             await asyncio.wait_for(died.wait(), 20)
             await lab.restart_server()
 
-        async with working(lab, KillAt([Moment.read(event, everything.activities())], kill)):
+        async with working(lab, KillAt(Moment.read_all(event, everything.activities()), kill)):
             yield restarted
         return
 

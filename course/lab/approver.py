@@ -20,6 +20,13 @@ ANSWER_TIMEOUT = timedelta(seconds=30)
 FOREIGN = ("Update handler for 'decide' expected", "Failed decoding arguments", "positional argument")
 """How a workflow answers that takes no decision, or takes one in another form."""
 
+UNKNOWN = "There is no approval {!r}. Nothing was changed. The mail that asks for a decision names its id."
+NO_APPROVAL = (
+    "{} is no approval, and takes no decision. An approval's id is the number of its request, such as "
+    "ada-1/refund-1: the mail that asks for a decision names it. Nothing was changed."
+)
+NOT_KNOWN = "Whether the decision counts is not known here: the query `view` of {} says how it stands."
+
 
 class Approver:
     """A person with a client. `decision` is `approve` or `reject`."""
@@ -35,7 +42,7 @@ class Approver:
             LabError: The decision does not count. The sentence says why, and how the matter stands.
         """
         if not isinstance(number, str) or not number.strip():
-            raise _unknown(number)
+            raise LabError(UNKNOWN.format(number))
         approval = self._client.get_workflow_handle(number)
         verdict = {"decision": decision, "by": self.name, "reason": reason}
         try:
@@ -43,54 +50,33 @@ class Approver:
                 "decide", verdict, result_type=str, rpc_timeout=ANSWER_TIMEOUT
             )
         except WorkflowUpdateFailedError as error:
-            if isinstance(error.cause, ApplicationError) and any(
+            foreign = isinstance(error.cause, ApplicationError) and any(
                 words in error.cause.message for words in FOREIGN
-            ):
-                raise _no_approval(number) from None
-            raise LabError(str(error.cause)) from None
+            )
+            raise LabError(NO_APPROVAL.format(number) if foreign else str(error.cause)) from None
         except WorkflowUpdateRPCTimeoutOrCancelledError:
             if (task := asyncio.current_task()) and task.cancelling():  # this wait, not the decision
                 raise asyncio.CancelledError from None
             raise LabError(
-                f"{number} gave no answer in {ANSWER_TIMEOUT.total_seconds():g} s: is there a worker that runs it? {_not_known(number)}"
+                f"{number} gave no answer in {ANSWER_TIMEOUT.total_seconds():g} s: is there a worker that "
+                f"runs it? {NOT_KNOWN.format(number)}"
             ) from None
         except RPCError as error:
-            if error.status != RPCStatusCode.NOT_FOUND:
-                raise self._no_server(number, error) from None
-            if "already completed" not in error.message:
-                raise _unknown(number) from None
-            raise LabError(
-                f"{number} was already {await self._state(number)}. Nothing was changed."
-            ) from None
+            raise await self._not_decided(number, error) from None
 
-    async def _state(self, number: str) -> str:
-        """What an approval that has ended says of itself."""
-        try:
-            return (await self._client.get_workflow_handle(number).query("view"))["state"]
-        except WorkflowQueryFailedError:
-            raise _no_approval(number) from None
-        except RPCError as error:
-            raise self._no_server(number, error) from None
-
-    def _no_server(self, number: str, error: RPCError) -> LabError:
+    async def _not_decided(self, number: str, error: RPCError) -> LabError:
+        if error.status == RPCStatusCode.NOT_FOUND and "already completed" in error.message:
+            try:
+                view = await self._client.get_workflow_handle(number).query("view")
+                return LabError(f"{number} was already {view['state']}. Nothing was changed.")
+            except WorkflowQueryFailedError:
+                return LabError(NO_APPROVAL.format(number))
+            except RPCError as no_server:
+                error = no_server
+        elif error.status == RPCStatusCode.NOT_FOUND:
+            return LabError(UNKNOWN.format(number))
         return LabError(
-            f"{self.name}'s decision did not get through to the server: {error.message.rstrip('.')}. {_not_known(number)} (If "
-            f"the lab of this client was stopped, make one for the new lab: `await lab.approver({self.name!r})`.)"
+            f"{self.name}'s decision did not get through to the server: {error.message.rstrip('.')}. "
+            f"{NOT_KNOWN.format(number)} (If the lab of this client was stopped, make one for the new lab: "
+            f"`await lab.approver({self.name!r})`.)"
         )
-
-
-def _unknown(number: object) -> LabError:
-    return LabError(
-        f"There is no approval {number!r}. Nothing was changed. The mail that asks for a decision names its id."
-    )
-
-
-def _no_approval(number: str) -> LabError:
-    return LabError(
-        f"{number} is no approval, and takes no decision. An approval's id is the number of its request, such as "
-        "ada-1/refund-1: the mail that asks for a decision names it. Nothing was changed."
-    )
-
-
-def _not_known(number: str) -> str:
-    return f"Whether the decision counts is not known here: the query `view` of {number} says how it stands."

@@ -3,8 +3,7 @@
 import asyncio
 import math
 import uuid
-from collections.abc import Awaitable, Generator
-from dataclasses import dataclass
+from collections.abc import Awaitable, Coroutine, Generator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -26,10 +25,10 @@ from temporalio.service import RPCError, RPCStatusCode
 from course.desk.answering import why
 from course.desk.messages import check_message
 from course.history import activity_table, event_table, growth_table, path, timeline, transcript_table
+from course.lab import compat
 from course.lab.awaiting import awaited
 from course.lab.errors import LabError, MessageRefused
-from course.lab.explaining import failure_of, no_reply
-from course.lab.record import Record, in_flight
+from course.lab.record import Record, failure_of, in_flight
 from course.lab.replaying import replay
 from course.lab.temporal import Temporal
 from course.lab.workers import Workers
@@ -38,23 +37,24 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-@dataclass(frozen=True)
-class Handlers:
-    """By which handlers a workflow is talked to, and what it returns."""
-
-    update: str = "send"
-    close: str = "close"
-    result: type | None = None
-
-
 class Conversation:
     """One workflow that is talked to by updates. Made by `lab.converse` and `lab.conversation`."""
 
-    def __init__(self, temporal: Temporal, workers: Workers, id: str, handlers: Handlers) -> None:
+    def __init__(
+        self,
+        temporal: Temporal,
+        workers: Workers,
+        id: str,
+        *,
+        update: str = "send",
+        close: str = "close",
+        result: type | None = None,
+    ) -> None:
+        """`update`, `close`: by which handlers it is talked to. `result`: what its workflow returns."""
         self.id = id
-        self.handle = temporal.client.get_workflow_handle(id, result_type=handlers.result)
-        self.record = Record(temporal, id)
-        self._temporal, self._workers, self._handlers = temporal, workers, handlers
+        self.handle = temporal.client.get_workflow_handle(id, result_type=result)
+        self.record = Record(temporal, workers, id)
+        self._temporal, self._workers, self._update, self._close = temporal, workers, update, close
         self._moving = asyncio.Lock()
 
     def __repr__(self) -> str:
@@ -94,16 +94,13 @@ class Conversation:
         except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
             if (task := asyncio.current_task()) and task.cancelling():  # this wait, not the turn
                 raise asyncio.CancelledError from None
-            raise await self._no_reply(
-                f"No reply to {_short(text)} after {timeout:g} s.", message_id
-            ) from None
+            happened = f"No reply to {_short(text)} after {timeout:g} s."
+            raise await self.record.no_reply(happened, message_id) from None
         except WorkflowUpdateFailedError as error:
-            cause = error.cause
+            cause, said = error.cause, f"did not answer {_short(text)}: {why(error)}"
             if isinstance(cause, ApplicationError) and cause.type == "AcceptedUpdateCompletedWorkflow":
-                raise LabError(
-                    f"{self.id} ended before it replied to {_short(text)}: {cause.message}"
-                ) from None
-            raise LabError(f"{self.id} did not answer {_short(text)}: {why(error)}") from None
+                said = f"ended before it replied to {_short(text)}: {cause.message}"
+            raise LabError(f"{self.id} {said}") from None
         except RPCError as error:
             raise await self.record.unreachable(error) from None
         finally:
@@ -116,7 +113,7 @@ class Conversation:
         """
         while True:
             try:
-                return await self.handle.execute_update(self._handlers.update, text, id=message_id)
+                return await self.handle.execute_update(self._update, text, id=message_id)
             except RPCError as error:  # the client has tried for ten seconds, counted from the sending
                 # A call that was older when its server died is not tried again, and breaks off as it is.
                 broken_off = error.status == RPCStatusCode.UNKNOWN and "transport error" in error.message
@@ -140,16 +137,17 @@ class Conversation:
                     await self._ask_to_close(description.workflow_type)
                 return await self.handle.result(rpc_timeout=timedelta(seconds=timeout + 5))
         except TimeoutError:
-            raise await self._no_reply(f"{self.id} has not ended after {timeout:g} s.") from None
+            raise await self.record.no_reply(f"{self.id} has not ended after {timeout:g} s.") from None
         except (WorkflowFailureError, WorkflowContinuedAsNewError, WorkflowUpdateFailedError) as error:
             raise LabError(f"{self.id} did not end well: {why(error)}") from None
         except RPCError as error:
             raise await self.record.unreachable(error) from None
 
     async def _ask_to_close(self, workflow_type: str) -> None:
-        close, definition = self._handlers.close, self._workers.definition_of_type(workflow_type)
-        if definition and not {close, None} & {*definition.updates, *definition.signals}:
-            known = ", ".join(sorted({*definition.signals, *definition.updates})) or "none"
+        close = self._close
+        definition = compat.workflow_definition(self._workers.by_type.get(workflow_type))
+        if definition and not {close, None} & (known := {*definition.updates, *definition.signals}):
+            known = ", ".join(sorted(known)) or "none"
             raise LabError(
                 f"{self.id} was not asked to end: {workflow_type} has no signal or update {close!r} (it has: {known}). "
                 "Name the one that ends it, lab.converse(…, close='…')."
@@ -174,21 +172,21 @@ class Conversation:
         """
         # A history names the run that its workflow began with, also after a reset: the server knows the last one.
         run = (await self.record.describe()).run_id
-        number = _task_that_scheduled(await self.history(run), before)
-        if number is None:
-            raise LabError(
-                f"{self.id} has no activity {before!r} on record, so there is no way back behind it."
-            )
+        events = (await self.history(run)).events
+        asked = (event.activity_task_scheduled_event_attributes for event in events)
+        first = next((one for one in asked if one.activity_type.name == before), None)
+        if first is None:
+            none = f"{self.id} has no activity {before!r} on record, so there is no way back behind it."
+            raise LabError(none)
         client = self._temporal.client
-        await client.workflow_service.reset_workflow_execution(
-            ResetWorkflowExecutionRequest(
-                namespace=client.namespace,
-                workflow_execution=WorkflowExecution(workflow_id=self.id, run_id=run),
-                reason=f"back behind {before}",
-                workflow_task_finish_event_id=number,
-                request_id=str(uuid.uuid4()),
-            )
+        reset = ResetWorkflowExecutionRequest(
+            namespace=client.namespace,
+            workflow_execution=WorkflowExecution(workflow_id=self.id, run_id=run),
+            reason=f"back behind {before}",
+            workflow_task_finish_event_id=first.workflow_task_completed_event_id,
+            request_id=str(uuid.uuid4()),
         )
+        await client.workflow_service.reset_workflow_execution(reset)
 
     # Time
 
@@ -196,19 +194,17 @@ class Conversation:
     async def fast_forward(self, duration: timedelta, *, timeout: float = 30) -> datetime:
         """Moves this conversation's virtual clock, and its children's; returns its time (UTC).
 
-        A conversation that ends on the way stays at the time of its end.
-
-        Every timer and every retry on the way runs. While a child workflow stays open (it waits for a
-        person, say), Temporal holds its parent's clock: then the child's clock has moved and this one not.
+        Every timer and every retry on the way runs. A conversation that ends on the way stays at the time of
+        its end. While a child workflow stays open (it waits for a person, say), Temporal holds its parent's
+        clock: then the child's clock has moved and this one not.
 
         Args:
             duration: How far. Not negative.
             timeout: Real seconds. Past them the move is withdrawn, and the error names what held the clock.
         """
         if not isinstance(duration, timedelta):
-            raise LabError(
-                f"fast_forward takes a timedelta, such as timedelta(hours=6), and got {duration!r}."
-            )
+            wanted = f"fast_forward takes a timedelta, such as timedelta(hours=6), and got {duration!r}."
+            raise LabError(wanted)
         if duration < timedelta(0):
             raise LabError("Time does not run backwards: fast_forward takes a positive timedelta.")
         if not await self.record.runs():
@@ -225,7 +221,7 @@ class Conversation:
                         await self.record.quiet()
                         await self._temporal.clock.move(self.handle, duration)
             except TimeoutError:
-                raise await self._no_reply(
+                raise await self.record.no_reply(
                     f"The clock of {self.id} did not get {duration} ahead in {timeout:g} s; the move is withdrawn. "
                     "A clock stands while an activity runs."
                 ) from None
@@ -240,24 +236,15 @@ class Conversation:
         Returns columns `activity`, `attempt`, `last failure`, and `next attempt in` (virtual time, rounded;
         missing while it runs).
         """
-        pending = await self.record.pending_activities()
+        description = await self.record.describe()
         now = await self.record.now()
         rows = []
-        for activity in pending:
+        for activity in description.raw_description.pending_activities:
             waits = activity.HasField("next_attempt_schedule_time") and not in_flight(activity)
-            due = activity.next_attempt_schedule_time.ToDatetime(UTC) - now if waits else None
-            rows.append(
-                {
-                    "activity": activity.activity_type.name,
-                    "attempt": activity.attempt,
-                    "last failure": failure_of(activity),
-                    "next attempt in": _rounded(due) if due is not None else pd.NaT,
-                }
-            )
+            due = _rounded(activity.next_attempt_schedule_time.ToDatetime(UTC) - now) if waits else None
+            rows.append((activity.activity_type.name, activity.attempt, failure_of(activity), due))
         table = pd.DataFrame(rows, columns=["activity", "attempt", "last failure", "next attempt in"])
-        waits = [row["next attempt in"] for row in rows]
-        table["next attempt in"] = pd.Series(waits, dtype="timedelta64[s]")
-        return table
+        return table.astype({"next attempt in": "timedelta64[s]"})
 
     # The record
 
@@ -267,45 +254,39 @@ class Conversation:
         Asks the workflow's `transcript` query, of each of its runs. A workflow without one, or one that is
         frozen and answers no query, gets what its history shows.
         """
-        if await self.record.quiet() == "frozen":
-            return transcript_table(await self.record.histories())
-        try:
-            lines = await self.record.lines()
-        except WorkflowQueryFailedError:
-            return transcript_table(await self.record.histories())
-        except RPCError as error:
-            raise await self.record.unreachable(error) from None
-        table = pd.DataFrame(lines, columns=["turn", "role", "text"])
-        return table.astype({"turn": "Int64"})
+        if await self.record.quiet() != "frozen":
+            try:
+                table = pd.DataFrame(await self.record.lines(), columns=["turn", "role", "text"])
+                return table.astype({"turn": "Int64"})
+            except WorkflowQueryFailedError:
+                pass
+            except RPCError as error:
+                raise await self.record.unreachable(error) from None
+        return transcript_table(await self.record.histories())
 
     async def activities(self, times: bool = False) -> pd.DataFrame:
         """Who decided what: `course.history.activity_table` of all runs of this conversation.
 
         Waits until nothing is in flight but what waits for a retry.
         """
-        await self.record.quiet(say=True)
-        return activity_table(await self.record.histories(), times=times)
+        return activity_table(await self.record.settled(), times=times)
 
     async def events(self) -> pd.DataFrame:
         """`course.history.event_table` of all runs of this conversation."""
-        await self.record.quiet(say=True)
-        return event_table(await self.record.histories())
+        return event_table(await self.record.settled())
 
     async def timeline(self) -> "Figure":
         """A figure of this conversation: who decided what, and where the clock jumped."""
-        await self.record.quiet(say=True)
-        return timeline(await self.record.histories(), title=f"Conversation {self.id}: who decided what")
+        return timeline(await self.record.settled(), title=f"Conversation {self.id}: who decided what")
 
     async def path(self) -> "Figure":
         """A figure of this ticket's path: its states, who moved it, and how long it was in each."""
-        await self.record.quiet(say=True)
         title = f"Ticket {self.id}: its path, and the time in each state"
-        return path(await self.record.histories(), "record_move", title=title)
+        return path(await self.record.settled(), "record_move", title=title)
 
     async def growth(self) -> pd.DataFrame:
         """What each turn added to the history: `course.history.growth_table` of all runs of this conversation."""
-        await self.record.quiet(say=True)
-        return growth_table(await self.record.histories())
+        return growth_table(await self.record.settled())
 
     async def history(self, run: str | None = None) -> WorkflowHistory:
         """The event history of the last run, or of the one named by its id."""
@@ -313,27 +294,21 @@ class Conversation:
 
     async def replay(self, *workflows: type) -> str:
         """Replays this conversation so far, all runs of it, with workflow code that may be newer: `course.lab.replay`."""
-        await self.record.quiet(say=True)
-        return await replay(await self.record.histories(), *workflows)
-
-    async def _no_reply(self, happened: str, message: str | None = None) -> LabError:
-        return await no_reply(self.record, self._temporal, self._workers, happened, message=message)
+        return await replay(await self.record.settled(), *workflows)
 
 
 class Reply(Awaitable[str]):
     """A turn under way. Await it for the reply; it runs on whether or not somebody waits."""
 
-    def __init__(self, turn: Any) -> None:
+    def __init__(self, turn: Coroutine[Any, Any, str]) -> None:
         self._task = asyncio.create_task(turn)
         self._task.add_done_callback(
             lambda task: task.cancelled() or task.exception()
         )  # seen, if not awaited
+        self.done = self._task.done
 
     def __await__(self) -> Generator[Any, None, str]:
         return self._task.__await__()
-
-    def done(self) -> bool:
-        return self._task.done()
 
     def __repr__(self) -> str:
         return f"<Reply {'there' if self.done() else 'under way: await it'}>"
@@ -344,15 +319,6 @@ def _rounded(duration: timedelta) -> timedelta:
     seconds = max(duration.total_seconds(), 0)
     unit = 1 if seconds < 120 else 60 if seconds < 7200 else 3600
     return timedelta(seconds=math.ceil(seconds / unit) * unit)
-
-
-def _task_that_scheduled(history: WorkflowHistory, activity: str) -> int | None:
-    """The number of the workflow task's completion that asked for the first activity of this type."""
-    for event in history.events:
-        scheduled = event.activity_task_scheduled_event_attributes
-        if scheduled.activity_type.name == activity:
-            return scheduled.workflow_task_completed_event_id
-    return None
 
 
 def _short(text: str) -> str:

@@ -18,7 +18,6 @@ from course.lab.compat import hold_clock
 # server's way to stop a workflow that waits in a loop; its default (200) ends three hours of retries.
 HELD = TimeSkippingConfig(enabled=False, max_session_skip_count=100_000, disable_propagation=True)
 
-
 A_MOMENT = timedelta(milliseconds=1)
 
 
@@ -66,10 +65,11 @@ class Clock:
             for task in [own, *moves.values()]:
                 task.cancel()
             await asyncio.gather(own, *moves.values(), return_exceptions=True)
-            if (
-                not arrived
-            ):  # a clock that has arrived stands; to hold it again would run the next retry at once
-                await self._hold(handle)
+            # A clock that has arrived stands; to hold it again would run the next retry at once. A workflow
+            # that has ended has no clock to hold.
+            if not arrived:
+                with contextlib.suppress(RPCError):
+                    await hold_clock(self._skipper, handle, HELD)
 
     async def _open_children(self, handle: WorkflowHandle[Any, Any]) -> list[WorkflowHandle[Any, Any]]:
         client = self._skipper.client
@@ -80,7 +80,3 @@ class Clock:
 
     async def _any_runs(self, handles: list[WorkflowHandle[Any, Any]]) -> bool:
         return any([(await h.describe()).status == WorkflowExecutionStatus.RUNNING for h in handles])
-
-    async def _hold(self, handle: WorkflowHandle[Any, Any]) -> None:
-        with contextlib.suppress(RPCError):  # a workflow that has ended has no clock to hold
-            await hold_clock(self._skipper, handle, HELD)

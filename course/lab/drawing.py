@@ -1,6 +1,7 @@
 """A state machine as a figure, drawn from its data."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -15,9 +16,7 @@ if TYPE_CHECKING:
 _WIDE, _HIGH = 3.3, 2.1  # half the axes of the ellipse that the states stand on
 
 
-def draw_machine(
-    machine: Machine, *, title: str = "The machine: states, their tools, and who may move"
-) -> "Figure":
+def draw_machine(machine: Machine) -> "Figure":
     """A figure of a machine: its states, in the order of its data, on an ellipse; what each state's agent
     may use stands below its name; an arrow is a legal move, in the colour of who may make it.
     """
@@ -25,28 +24,26 @@ def draw_machine(
 
     figure = Picture(figsize=(7.4, 5.2), layout="constrained")
     axes = figure.add_subplot()
-    boxes = {
-        name: _draw_state(axes, name, machine.states[name].tools, place, name == machine.start)
-        for name, place in _places(list(machine.states)).items()
-    }
-    ways: dict[tuple[str, str], int] = {}
+    boxes = {}
+    for number, (name, state) in enumerate(machine.states.items()):
+        angle = math.radians(150 - 360 * number / len(machine.states))  # from the upper left on, clockwise
+        place = (_WIDE * math.cos(angle), _HIGH * math.sin(angle))
+        boxes[name] = _draw_state(axes, name, state.tools, place, name == machine.start)
+    ways: Counter[tuple[str, str]] = Counter()
     for move in machine.moves:
-        way = (move.from_state, move.to_state)
-        ways[way] = ways.get(way, 0) + 1
-        _draw_move(axes, boxes[way[0]], boxes[way[1]], move.by, ways[way])
+        ways[move.from_state, move.to_state] += 1
+        number = ways[move.from_state, move.to_state]
+        _draw_move(axes, boxes[move.from_state], boxes[move.to_state], move.by, number)
     axes.set_xlim(-_WIDE - 1, _WIDE + 1)
     axes.set_ylim(-_HIGH - 0.8, _HIGH + 0.8)
     axes.axis("off")
     draw_legend(axes, [move.by for move in machine.moves])
+    title = "The machine: states, their tools, and who may move"
     axes.set_title(title, fontsize=10, loc="left", color=INK)
-    figure.description = _description(machine)
+    states = [f"{name} ({', '.join(state.tools) or 'no tools'})" for name, state in machine.states.items()]
+    moves = [f"{move.from_state} → {move.to_state} by the {move.by}" for move in machine.moves]
+    figure.description = f"States and their tools: {'; '.join(states)}. Legal moves: {'; '.join(moves)}."
     return figure
-
-
-def _places(names: list[str]) -> dict[str, tuple[float, float]]:
-    """From the upper left on, clockwise."""
-    angles = {name: math.radians(150 - 360 * number / len(names)) for number, name in enumerate(names)}
-    return {name: (_WIDE * math.cos(angle), _HIGH * math.sin(angle)) for name, angle in angles.items()}
 
 
 def _draw_state(
@@ -56,15 +53,8 @@ def _draw_state(
 
     (x, y), lines = place, tools or ("no tools",)
     high = 0.32 + 0.16 * len(lines)
-    box = FancyBboxPatch(
-        (x - 0.65, y - high / 2),
-        1.3,
-        high,
-        boxstyle="round,pad=0.08",
-        facecolor="#ececec",
-        edgecolor=INK if is_start else FAINT,
-    )
-    axes.add_patch(box)
+    looks = {"boxstyle": "round,pad=0.08", "facecolor": "#ececec", "edgecolor": INK if is_start else FAINT}
+    box = axes.add_patch(FancyBboxPatch((x - 0.65, y - high / 2), 1.3, high, **looks))
     axes.text(x, y + high / 2, name, ha="center", va="top", fontsize=10, weight="bold", color=INK)
     axes.text(x, y - high / 2, "\n".join(lines), ha="center", va="bottom", fontsize=7, color=INK)
     return box
@@ -73,29 +63,17 @@ def _draw_state(
 def _draw_move(axes: "Axes", start: "FancyBboxPatch", end: "FancyBboxPatch", by: str, number: int) -> None:
     """A second arrow on the same way bends further."""
     colour, dashes = MOVERS[by]
-    axes.annotate(
-        "",
-        _middle(end),
-        _middle(start),
-        arrowprops={
-            "arrowstyle": "-|>",
-            "color": colour,
-            "linestyle": dashes,
-            "linewidth": 1.6,
-            "shrinkA": 2,
-            "shrinkB": 2,
-            "patchA": start,
-            "patchB": end,
-            "connectionstyle": f"arc3,rad={0.12 + 0.16 * (number - 1)}",
-        },
-    )
+    bend = f"arc3,rad={0.12 + 0.16 * (number - 1)}"
+    line = {
+        "arrowstyle": "-|>",
+        "color": colour,
+        "linestyle": dashes,
+        "linewidth": 1.6,
+        "connectionstyle": bend,
+    }
+    ends = {"shrinkA": 2, "shrinkB": 2, "patchA": start, "patchB": end}
+    axes.annotate("", _middle(end), _middle(start), arrowprops=line | ends)
 
 
 def _middle(box: "FancyBboxPatch") -> tuple[float, float]:
     return box.get_x() + box.get_width() / 2, box.get_y() + box.get_height() / 2
-
-
-def _description(machine: Machine) -> str:
-    states = [f"{name} ({', '.join(state.tools) or 'no tools'})" for name, state in machine.states.items()]
-    moves = [f"{move.from_state} → {move.to_state} by the {move.by}" for move in machine.moves]
-    return f"States and their tools: {'; '.join(states)}. Legal moves: {'; '.join(moves)}."

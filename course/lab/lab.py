@@ -2,9 +2,13 @@
 
 import asyncio
 import os
+import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from itertools import count
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 from uuid import uuid4
 
 import nest_asyncio2
@@ -12,21 +16,20 @@ import pandas as pd
 from agents import Model
 from IPython import get_ipython
 from temporalio.client import Client
+from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.openai_agents import ModelActivityParameters, SandboxClientProvider
 
 from course.lab import compat, everything
 from course.lab.approver import Approver
 from course.lab.awaiting import awaited
-from course.lab.beginning import Beginnings
 from course.lab.chat import Conversation
 from course.lab.errors import LabError
-from course.lab.failures import Failures
 from course.lab.life import Life, silence_what_is_let_go
 from course.lab.live_model import chosen_model
-from course.lab.outages import OutageProvider, OutageUnderWay
+from course.lab.outages import Failures, OutageProvider, OutageUnderWay
 from course.lab.processes import WorkerProcess
 from course.lab.receivers import WebhookReceiver
-from course.lab.running import beside_the_cells, lab_plugin, runtime
+from course.lab.running import WorkerSettings, beside_the_cells, lab_plugin, runtime
 from course.lab.temporal import Temporal
 from course.lab.workers import Workers
 from course.lab.world import World
@@ -42,7 +45,7 @@ def prepare_python() -> None:
         pd.set_option("display.max_colwidth", 150)
 
 
-class Lab:
+class Lab(AbstractAsyncContextManager["Lab"]):
     """Everything that a lesson needs, started with `await Lab.start()` and ended with `await lab.stop()`.
 
     Attributes:
@@ -66,15 +69,16 @@ class Lab:
     world: World
     workers: Workers
     failures: Failures
-    _beginnings: Beginnings
 
     def __init__(self, life: Life | None = None) -> None:
         if life is None:
             raise LabError("A lab is started, and not made: lab = await Lab.start()")
         self._life = life
+        self._talks: dict[str, dict[str, Any]] = {}  # how the conversations are talked to that began here
+        self._numbers: Counter[str] = Counter()
 
     def __repr__(self) -> str:
-        return f"<Lab at {self.address}{', stopped' if self.stopped else ''}>"
+        return f"<Lab at {self.address}{', stopped' if self.temporal.stopped else ''}>"
 
     @classmethod
     @awaited("Lab.start(…)", "async with await Lab.start(…) as lab:")
@@ -130,13 +134,13 @@ class Lab:
             lab.world = World(life)
             lab.failures = Failures(lab.world.folder)
             options = {"mcp_servers": mcp_servers, "sandbox_clients": sandbox_clients}
-            refusable = OutageProvider(provider, lab.failures.outages)
+            refusable = OutageProvider(provider, lab.failures)
             try:
                 plugin = lab_plugin(refusable, model_calls, **options)
             except (TypeError, ValueError, RuntimeError) as error:
                 raise LabError(f"The Agents plugin does not take these options: {error}") from None
-            lab.temporal = Temporal(plugin, life, namespace, persist)
-            starting = asyncio.create_task(lab.temporal.start(lab.world.folder, address=address, ui=ui))
+            lab.temporal = Temporal(plugin, life, lab.world.folder, namespace, persist)
+            starting = asyncio.create_task(lab.temporal.start(address, ui))
             await asyncio.sleep(0)  # the server boots while the rest is made
             try:
                 await lab.world.start(database_url)
@@ -144,24 +148,27 @@ class Lab:
                 await starting
             lab.address, lab.ui_url = lab.temporal.address, lab.temporal.ui_url
             lab.reports, lab.webhooks = lab.world.services.reports, lab.world.webhooks
-            lab.workers = Workers(
-                lab.temporal,
-                lab.world,
-                lab.failures,
-                task_queue=task_queue or (f"{TASK_QUEUE}-{uuid4().hex[:8]}" if address else TASK_QUEUE),
+            lab.task_queue = task_queue or (f"{TASK_QUEUE}-{uuid4().hex[:8]}" if address else TASK_QUEUE)
+            settings = WorkerSettings(
+                address=lab.address,
+                namespace=namespace,
+                task_queue=lab.task_queue,
                 workflows=everything.workflows() if workflows is None else workflows,
                 activities=everything.activities() if activities is None else activities,
                 model=lab.model,
                 model_calls=model_calls,
                 plugin_options=options,
+                database_url=lab.world.services.database.url,
+                mail_port=lab.world.mailbox.port,
+                webhook_url=lab.webhooks.url,
+                reports=lab.reports,
+                outages=lab.failures.file,
             )
-            lab.task_queue = lab.workers.settings.task_queue
+            lab.workers = Workers(settings, lab.temporal, lab.world, lab.failures)
             lab.world.owner = f"{lab.temporal.namespace_id}/{lab.task_queue}"
             life.stack.push_async_callback(lab.workers.stop)
-            life.stop_worker = lab.workers.stop_with_python
             life.stack.push_async_callback(lab.failures.stop)
             await lab.workers.start()
-            lab._beginnings = Beginnings(lab.temporal, lab.world, lab.failures, lab.workers)
         except BaseException:
             await life.stack.aclose()
             raise
@@ -172,17 +179,10 @@ class Lab:
         """A `temporalio.client.Client` with the Agents plugin on it."""
         return self.temporal.client
 
-    @property
-    def stopped(self) -> bool:
-        return self.temporal.stopped
-
     async def stop(self) -> None:
         """Ends the conversations' worker, the server, the database and the mailbox. Twice is once."""
         self.temporal.stopped = True
         await self._life.stack.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
 
     async def __aexit__(self, *error: object) -> None:
         await self.stop()
@@ -225,12 +225,7 @@ class Lab:
 
     @awaited("lab.outage(…)", "with await lab.outage(…):")
     async def outage(
-        self,
-        service: str,
-        *,
-        hours: float | None = None,
-        permanent: bool = False,
-        silent: bool = False,
+        self, service: str, *, hours: float | None = None, permanent: bool = False, silent: bool = False
     ) -> OutageUnderWay:
         """Takes a service away. It really refuses; the activities stay as they are.
 
@@ -259,7 +254,7 @@ class Lab:
     async def restart_server(self) -> None:
         """Kills the Temporal server, and starts it again on its file and its ports."""
         self.temporal.must_run()
-        await self.temporal.restart(self.world.folder)
+        await self.temporal.restart()
 
     # Conversations
 
@@ -276,13 +271,38 @@ class Lab:
             close: The signal or update handler that ends the conversation.
         """
         self.temporal.must_run()
-        return await self._beginnings.begin(workflow_class, customer, update, close)
+        _must_be_a_name(customer)
+        definition = self.workers.served(workflow_class, update)
+        id = await self._begin(definition.name, customer)
+        self.failures.begin_for(id)
+        self._talks[id] = {"update": update, "close": close, "result": definition.ret_type}
+        return self.conversation(id)
+
+    async def _begin(self, workflow: str, customer: str) -> str:
+        """Starts a workflow under the first id that is free: `ada-1`, `ada-2`, …
+
+        The server gives an id to one of those who ask for it at once, and so does a database that labs share.
+        """
+        slug = re.sub(r"[^a-z0-9]+", "-", customer.lower()).strip("-") or "customer"
+        for number in count(self._numbers[slug] + 1):
+            id = f"{slug}-{number}"
+            if not self.world.claim(id):
+                continue
+            try:
+                await self.temporal.begin(workflow, customer, id=id, task_queue=self.task_queue)
+            except BaseException as error:
+                self.world.release(id)
+                if not isinstance(error, WorkflowAlreadyStartedError):
+                    raise
+            else:
+                self._numbers[slug] = number
+                return id
 
     def conversation(self, id: str) -> Conversation:
         """Finds a conversation again by its id."""
         if not isinstance(id, str):
             raise LabError(f"A conversation is found by its id, a text such as 'ada-1', and not by {id!r}.")
-        return self._beginnings.find(id)
+        return Conversation(self.temporal, self.workers, id, **self._talks.get(id, {}))
 
     # From outside
 
@@ -307,7 +327,7 @@ class Lab:
     def inbox(self) -> pd.DataFrame:
         """The mail that was delivered to this lab's mailbox: columns `to`, `subject`, `text`, in the order of arrival."""
         self.temporal.must_run()
-        return self.world.inbox()
+        return pd.DataFrame(self.world.mailbox.mails, columns=["to", "subject", "text"])
 
     def table(self, name: str) -> pd.DataFrame:
         """A table of the desk's database.
@@ -333,3 +353,10 @@ def _must_make_sense(address: Any, persist: Any, namespace: Any, task_queue: Any
     for option, value in (("namespace", namespace), ("task_queue", task_queue)):
         if not ((isinstance(value, str) and value.strip()) or (option == "task_queue" and value is None)):
             raise LabError(f"{option}= is a name, such as 'juniper', and not {value!r}.")
+
+
+def _must_be_a_name(customer: Any) -> None:
+    is_text = isinstance(customer, str) and customer.strip() and customer.isprintable()
+    if not is_text or len(customer) > 100:
+        named = str(customer)[:40]
+        raise LabError(f"A customer has a name of 1 to 100 printable characters, and not {named!r}.")

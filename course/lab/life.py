@@ -4,11 +4,11 @@ import asyncio
 import inspect
 import os
 import sys
-from collections.abc import Callable
 from contextlib import AsyncExitStack, ExitStack
 from typing import Any
 
 from course.lab import compat
+from course.lab.running import stop_workers_with_python
 
 
 class Life:
@@ -17,12 +17,10 @@ class Life:
     Attributes:
         stack: What ends with the lab, while its event loop runs.
         must_end: What ends with Python, too, and after all of that: a server process, a folder, a lock.
-        stop_worker: A worker or a call under way would crash Python while it ends.
     """
 
     def __init__(self) -> None:
         self.stack, self.must_end = AsyncExitStack(), ExitStack()
-        self.stop_worker: Callable[[], None] | None = None
         self._loop = asyncio.get_running_loop()
         self._process = os.getpid()
         self.stack.push_async_callback(asyncio.to_thread, self.must_end.close)
@@ -33,8 +31,7 @@ class Life:
         """When nobody has stopped the lab. A fork of its process must not end it."""
         if self._process != os.getpid():
             return
-        if self.stop_worker:
-            self.stop_worker()
+        stop_workers_with_python()
         if not self._loop.is_closed() and (under_way := asyncio.all_tasks(self._loop)):
             for task in under_way:
                 task.cancel()

@@ -23,13 +23,10 @@ class LiveModel(str):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name not in vars(OfflineModel()):
             raise AttributeError(name)
-        raise self._is_not_simulated(name)
+        return self.__setattr__(name, None)
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        raise self._is_not_simulated(name)
-
-    def _is_not_simulated(self, name: str) -> LabError:
-        return LabError(
+    def __setattr__(self, name: str, _: Any) -> Any:
+        raise LabError(
             f"`lab.model.{name}` is the offline model's: this lab asks the live model {str(self)!r}, which makes its own "
             "mistakes. For mistakes on purpose, start a lab without model=."
         )

@@ -24,7 +24,7 @@ from temporalio.worker import (
 from course.lab.errors import LabError
 from course.lab.running import Sandbox
 
-MOMENT = re.compile(r"(before|after) (.+?)(?: #([1-9]\d*))?")
+MOMENT = re.compile(r"((?:before|after) (.+?))(?: #([1-9]\d*))?")
 
 
 @dataclass(frozen=True)
@@ -38,30 +38,25 @@ class Moment:
     def read_all(
         cls, texts: str | Sequence[str] | None, activities: Sequence[Callable[..., Any]]
     ) -> "list[Moment]":
-        """Of a moment that is named several times, each means the next of its kind. Raises `LabError`."""
+        """Of a moment that is named several times, each means the next of its kind.
+
+        Raises `LabError` for a moment at which no worker of these activities can be killed.
+        """
+        names = [activity.__name__ for activity in activities] + ["invoke_model_activity"]
         moments: list[Moment] = []
-        texts = () if texts is None else texts
-        for text in texts if isinstance(texts, list | tuple) else [texts]:
-            moment = cls.read(text, activities)
+        for text in texts or () if isinstance(texts, list | tuple | None) else [texts]:
+            words = MOMENT.fullmatch(text) if isinstance(text, str) else None
+            if not words or (words[2] not in [*names, "workflow task"] and words[1] != "before reply"):
+                raise LabError(
+                    f"There is no moment {text!r} to kill a worker at: say 'before reply', or 'before NAME' "
+                    f"or 'after NAME' of a 'workflow task' or of one of its activities ({', '.join(names)}). "
+                    "A number names which one, counted from 1: 'after NAME #2'."
+                )
+            moment = cls(words[1], int(words[3] or 1))
             while moment in moments:
                 moment = replace(moment, occurrence=moment.occurrence + 1)
             moments.append(moment)
         return moments
-
-    @classmethod
-    def read(cls, text: str, activities: Sequence[Callable[..., Any]]) -> "Moment":
-        """Raises `LabError` for a moment at which no worker of these activities can be killed."""
-        names = [activity.__name__ for activity in activities] + ["invoke_model_activity"]
-        points = [f"{when} {name}" for name in [*names, "workflow task"] for when in ("before", "after")]
-        words = MOMENT.fullmatch(text) if isinstance(text, str) else None
-        point = f"{words[1]} {words[2]}" if words else ""
-        if not words or point not in [*points, "before reply"]:
-            raise LabError(
-                f"There is no moment {text!r} to kill a worker at: say 'before reply', or 'before NAME' or "
-                f"'after NAME' of a 'workflow task' or of one of its activities ({', '.join(names)}). "
-                "A number names which one, counted from 1: 'after NAME #2'."
-            )
-        return cls(point, int(words[3] or 1))
 
 
 def die() -> None:
@@ -72,11 +67,8 @@ def die() -> None:
 class KillAt(Interceptor):
     """Kills at one moment, or when several have come: its own process, if nothing else is said.
 
-    `before NAME`: the activity NAME is about to run. `after NAME`: its effect is there, and its completion not
-    yet reported. `before reply`: in a workflow task; the turn is done and its reply not yet on record.
-    `before workflow task`: it has come, and no line of the workflow has run. `after workflow task`: they have
-    run, and what they decided is not yet on record.
-    Of several moments, activities that have come to theirs wait there for the last: one death cuts them all off.
+    `Lab.worker_process` says what each means. `before workflow task`: it has come, no line of the workflow
+    has run. `after workflow task`: they have run, and what they decided is not yet on record.
     """
 
     def __init__(self, moments: Sequence[Moment], kill: Callable[[], None] = die) -> None:
@@ -101,7 +93,22 @@ class KillAt(Interceptor):
         return bool(self._missing)
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
-        return _DieInActivity(next, self)
+        kill_at = self
+
+        class DieInActivity(ActivityInboundInterceptor):
+            async def execute_activity(self, input: ExecuteActivityInput) -> Any:
+                name, info = input.fn.__name__, activity.info()
+                one = (info.workflow_run_id, info.activity_id)
+                await kill_at._come_to(f"before {name}", one)
+                result = await super().execute_activity(input)
+                await kill_at._come_to(f"after {name}", one)
+                return result
+
+        return DieInActivity(next)
+
+    async def _come_to(self, point: str, what: Hashable) -> None:
+        if self.passes(point, what):
+            await asyncio.Event().wait()
 
     def workflow_interceptor_class(
         self, input: WorkflowInterceptorClassInput
@@ -118,24 +125,6 @@ class KillAt(Interceptor):
         return DieBeforeReply
 
 
-class _DieInActivity(ActivityInboundInterceptor):
-    def __init__(self, next: ActivityInboundInterceptor, kill_at: KillAt) -> None:
-        super().__init__(next)
-        self._kill_at = kill_at
-
-    async def execute_activity(self, input: ExecuteActivityInput) -> Any:
-        name, info = input.fn.__name__, activity.info()
-        one = (info.workflow_run_id, info.activity_id)
-        await self._come_to(f"before {name}", one)
-        result = await super().execute_activity(input)
-        await self._come_to(f"after {name}", one)
-        return result
-
-    async def _come_to(self, point: str, what: Hashable) -> None:
-        if self._kill_at.passes(point, what):
-            await asyncio.Event().wait()
-
-
 @dataclass(frozen=True)
 class DyingRunner(Sandbox):
     """The workflows' sandbox, as always. `kill_at` is told of every workflow task that is not a replay."""
@@ -148,13 +137,12 @@ class DyingRunner(Sandbox):
         activate = instance.activate
 
         def activate_or_die(act: Any) -> Any:
-            happens = not act.is_replaying and any(not job.HasField("query_workflow") for job in act.jobs)
+            if act.is_replaying or all(job.HasField("query_workflow") for job in act.jobs):
+                return activate(act)
             one = (act.run_id, act.history_length)
-            if happens:
-                kill_at.passes("before workflow task", one)
+            kill_at.passes("before workflow task", one)
             completion = activate(act)
-            if happens:
-                kill_at.passes("after workflow task", one)
+            kill_at.passes("after workflow task", one)
             return completion
 
         instance.activate = activate_or_die  # type: ignore[method-assign]

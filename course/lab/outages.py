@@ -2,26 +2,28 @@
 
 The activities stay as they are. What changes is who they talk to: during an outage their worker hands them
 a service that refuses. It is a real one: a database that another connection holds locked, a mail server that
-answers 451 or nothing at all, an HTTP server that answers 503. Clocks are per conversation, so an outage of six
-hours ends for each conversation when its own clock is six hours ahead.
+answers 451 or nothing at all, an HTTP server that answers 503.
 """
 
 import asyncio
 import functools
 import json
 import sqlite3
-from contextlib import suppress
+from contextlib import AbstractContextManager, AsyncExitStack, suppress
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Self
+from typing import Any
 from uuid import uuid4
 
 from agents import Model, ModelProvider
-from aiosmtpd.smtp import SMTP, Envelope, Session
+from aiosmtpd.smtp import SMTP
 from temporalio import activity
 
 from course.desk.services import Database, Services, ServicesInterceptor, Shop
+from course.lab.errors import LabError
+from course.lab.running import beside_the_cells
+from course.lab.temporal import Temporal
 from course.models import Answer, LoopbackServer, model_at
 
 SERVICES = ("database", "mail", "model", "webhook")
@@ -32,13 +34,11 @@ class Outage:
     """One outage. Times are virtual, in ISO format, since it is kept in a file that every worker reads."""
 
     service: str
-    permanent: bool
-    """Whether the refusal is one that no retry gets past: SMTP 550, HTTP 401."""
-    silent: bool
-    """Whether the mail server takes the connection and never says a word."""
-    hours: float | None
+    at: str | int
+    """Where the one is that refuses in its place: its URL, or the mail server's port."""
+    hours: float | None = None
     """How long; None: until it is ended."""
-    until: str | None
+    until: str | None = None
     """The end for whatever is not named below."""
     id: str = field(default_factory=lambda: uuid4().hex)
     """Which outage this is: a service may be out again later."""
@@ -56,38 +56,85 @@ class Outages:
     def __init__(self, file: Path) -> None:
         self.file = file
 
-    def read(self) -> "tuple[RefusingServices | None, list[Outage]]":
+    def read(self) -> list[Outage]:
         try:
-            kept = json.loads(self.file.read_text())
+            return [Outage(**one) for one in json.loads(self.file.read_text())]
         except FileNotFoundError:
-            return None, []
-        return RefusingServices(**kept["refusing"]), [Outage(**one) for one in kept["outages"]]
+            return []
 
-    def write(self, refusing: "RefusingServices", outages: list[Outage]) -> None:
+    def write(self, outages: list[Outage]) -> None:
         draft = self.file.with_suffix(".draft")
-        draft.write_text(json.dumps({"refusing": asdict(refusing), "outages": [asdict(o) for o in outages]}))
+        draft.write_text(json.dumps([asdict(one) for one in outages]))
         draft.replace(self.file)  # whole or not at all: workers read it meanwhile
 
-    def begin_for(self, workflow_id: str, start: datetime) -> None:
-        """Lets the outages under way hold for a conversation that starts now."""
-        refusing, outages = self.read()
-        for outage in outages:
-            if outage.hours is not None:
-                outage.ends[workflow_id] = (start + timedelta(hours=outage.hours)).isoformat()
-        if refusing and outages:
-            self.write(refusing, outages)
-
-    def now(self) -> "tuple[RefusingServices | None, dict[str, Outage]]":
+    def now(self) -> dict[str, Outage]:
         """Which services refuse the activity that runs here, at its conversation's own time."""
-        refusing, outages = self.read()
-        if not outages:
-            return refusing, {}
+        if not activity.in_activity() or not (outages := self.read()):
+            return {}
         info = activity.info()
         at = info.current_attempt_scheduled_time
-        return refusing, {o.service: o for o in outages if o.holds(info.workflow_id or "", at)}
+        return {one.service: one for one in outages if one.holds(info.workflow_id or "", at)}
 
 
-class OutageUnderWay:
+class Failures(Outages):
+    """The outages, in the lab that begins them, and the servers that refuse meanwhile."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder / "outages.json")
+        self._servers = RefusingServers(folder)
+
+    async def begin(
+        self, temporal: Temporal, service: str, hours: float | None, permanent: bool, silent: bool
+    ) -> "OutageUnderWay":
+        """Takes a service away. Raises `LabError` for what cannot be taken away, or is away."""
+        if service not in SERVICES:
+            raise LabError(
+                f"There is no service {service!r} to take away: choose one of {', '.join(SERVICES)}."
+            )
+        if permanent and service == "database":
+            raise LabError(
+                "A database refuses for a while: it is locked. permanent= is for mail, model and webhook."
+            )
+        if silent and (permanent or service != "mail"):
+            raise LabError(
+                f"The {service} cannot be silent here: silent= is for mail, and without permanent=."
+            )
+        if hours is not None and not (isinstance(hours, int | float) and 0 < hours < 24 * 3650):
+            raise LabError(f"An outage has a length in hours, such as hours=6, and not {hours!r}.")
+        at = await beside_the_cells(self._servers.start(service, permanent, silent))
+        others = self.read()
+        if any(other.service == service for other in others):
+            raise LabError(
+                f"The {service} is out already: end that outage first, outage.end(). `lab.outages()` has all of them."
+            )
+        outage = Outage(service, at, hours)
+        if hours is not None:
+            length = timedelta(hours=hours)
+            outage.until = (datetime.now(UTC) + length).isoformat()
+            async for running in temporal.client.list_workflows("ExecutionStatus = 'Running'"):
+                now = await temporal.now(temporal.client.get_workflow_handle(running.id))
+                outage.ends[running.id] = (now + length).isoformat()
+        self.write([*others, outage])
+        return OutageUnderWay(outage, self)
+
+    def begin_for(self, workflow_id: str) -> None:
+        """Lets the outages under way hold for a conversation that starts now."""
+        if outages := self.read():
+            for outage in outages:
+                if outage.hours is not None:
+                    end = datetime.now(UTC) + timedelta(hours=outage.hours)
+                    outage.ends[workflow_id] = end.isoformat()
+            self.write(outages)
+
+    def under_way(self) -> list["OutageUnderWay"]:
+        return [OutageUnderWay(outage, self) for outage in self.read()]
+
+    async def stop(self) -> None:
+        """An activity that a silent server holds up is let go."""
+        await beside_the_cells(self._servers.stop())
+
+
+class OutageUnderWay(AbstractContextManager["OutageUnderWay"]):
     """An outage that has begun."""
 
     def __init__(self, outage: Outage, outages: Outages) -> None:
@@ -95,12 +142,10 @@ class OutageUnderWay:
 
     def end(self) -> None:
         """The service is back, for every conversation. Ending twice is once."""
-        refusing, outages = self._outages.read()
-        if refusing:
-            self._outages.write(refusing, [one for one in outages if one.id != self._outage.id])
-
-    def __enter__(self) -> Self:
-        return self
+        before = self._outages.read()
+        rest = [one for one in before if one.id != self._outage.id]
+        if rest != before:
+            self._outages.write(rest)
 
     def __exit__(self, *error: object) -> None:
         self.end()
@@ -117,8 +162,7 @@ class OutageInterceptor(ServicesInterceptor):
         self._outages = outages
 
     def services_now(self) -> Services:
-        refusing, outages = self._outages.now()
-        return refusing.in_place_of(self.services, outages) if refusing and outages else self.services
+        return in_place_of(self.services, self._outages.now())
 
 
 class OutageProvider(ModelProvider):
@@ -128,95 +172,20 @@ class OutageProvider(ModelProvider):
         self._provider, self._outages = provider, outages
 
     def get_model(self, model_name: str | None) -> Model:
-        refusing, outages = self._outages.now() if activity.in_activity() else (None, {})
-        if refusing and (outage := outages.get("model")):
-            return _model_at(refusing.url(outage))
-        return self._provider.get_model(model_name)
-
-    async def aclose(self) -> None:
-        await self._provider.aclose()
+        outage = self._outages.now().get("model")
+        return _model_at(outage.at) if outage else self._provider.get_model(model_name)
 
 
-class RefusingServers:
-    """The services that refuse: an SMTP server, two HTTP servers and a locked database, all real."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._smtp: dict[bool, asyncio.Server] = {}
-        self._http: dict[bool, LoopbackServer] = {}
-        self._silent: asyncio.Server | None = None
-        self._listening: set[asyncio.StreamWriter] = set()
-        self._lock: sqlite3.Connection | None = None
-        self._at: RefusingServices | None = None
-
-    async def start(self) -> "RefusingServices":
-        """Starts them, once; returns where they are."""
-        if self._at:
-            return self._at
-        loop = asyncio.get_running_loop()
-        for permanent in (False, True):
-            handler = _RefusingMail("550 No such mailbox" if permanent else "451 Try again later")
-            self._smtp[permanent] = await loop.create_server(
-                lambda handler=handler: SMTP(handler, hostname="localhost"), "127.0.0.1", 0
-            )
-            self._http[permanent] = _refusing_http(permanent)
-        self._silent = await asyncio.start_server(self._say_nothing, "127.0.0.1", 0)
-        database = self._folder / "locked.db"
-        self._lock = sqlite3.connect(database, isolation_level=None, check_same_thread=False)
-        self._lock.execute("BEGIN EXCLUSIVE")
-        self._at = RefusingServices(
-            database_url=f"sqlite:///{database}",
-            mail_ports=tuple(self._smtp[p].sockets[0].getsockname()[1] for p in (False, True)),
-            silent_port=self._silent.sockets[0].getsockname()[1],
-            http_ports=tuple(self._http[p].server_port for p in (False, True)),
-        )
-        return self._at
-
-    async def _say_nothing(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Listens until the client hangs up."""
-        self._listening.add(writer)
-        with suppress(OSError):
-            await reader.read()
-        self._listening.discard(writer)
-        writer.close()
-
-    async def stop(self) -> None:
-        if self._silent:
-            self._silent.close()
-            for writer in self._listening:
-                writer.close()
-        for smtp in self._smtp.values():
-            smtp.close()
-            await smtp.wait_closed()
-        for http in self._http.values():
-            http.stop()
-        if self._lock:
-            self._lock.close()
-
-
-@dataclass(frozen=True)
-class RefusingServices:
-    """Where the services are that refuse: for a while, and for good."""
-
-    database_url: str
-    mail_ports: tuple[int, ...]
-    silent_port: int
-    http_ports: tuple[int, ...]
-
-    def in_place_of(self, services: Services, outages: dict[str, Outage]) -> Services:
-        """The same services, but for those that are out."""
-        if "database" in outages:
-            database = _database(self.database_url)
-            services = replace(services, database=database, shop=Shop(database))
-        if outage := outages.get("mail"):
-            port = self.silent_port if outage.silent else self.mail_ports[outage.permanent]
-            services = replace(services, mail=replace(services.mail, port=port))
-        if outage := outages.get("webhook"):
-            services = replace(services, webhook=replace(services.webhook, url=self.url(outage)))
-        return services
-
-    def url(self, outage: Outage) -> str:
-        return f"http://127.0.0.1:{self.http_ports[outage.permanent]}/v1"
+def in_place_of(services: Services, outages: dict[str, Outage]) -> Services:
+    """The same services, but for those that are out."""
+    if outage := outages.get("database"):
+        database = _database(outage.at)
+        services = replace(services, database=database, shop=Shop(database))
+    if outage := outages.get("mail"):
+        services = replace(services, mail=replace(services.mail, port=outage.at))
+    if outage := outages.get("webhook"):
+        services = replace(services, webhook=replace(services.webhook, url=outage.at))
+    return services
 
 
 _model_at = functools.cache(model_at)  # to make a client takes longer than to be refused
@@ -227,17 +196,60 @@ def _database(url: str) -> Database:
     return Database(url, patience=0.02)
 
 
+class RefusingServers:
+    """The services that refuse, all real: each is started by the first outage that needs it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._started: dict[tuple[str, bool, bool], str | int] = {}
+        self._stack = AsyncExitStack()
+        self.stop = self._stack.aclose
+
+    async def start(self, service: str, permanent: bool, silent: bool) -> str | int:
+        """Starts one, once; returns where it is, as `Outage.at`."""
+        kind = (service, permanent, silent)
+        if kind not in self._started:
+            start = {"database": self._lock_database, "mail": self._start_mail}.get(service, self._start_http)
+            self._started[kind] = await start(permanent, silent)
+        return self._started[kind]
+
+    async def _lock_database(self, *_: bool) -> str:
+        file = self._folder / "locked.db"
+        lock = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+        self._stack.callback(lock.close)
+        lock.execute("BEGIN EXCLUSIVE")
+        return f"sqlite:///{file}"
+
+    async def _start_mail(self, permanent: bool, silent: bool) -> int:
+        if silent:
+            server = await asyncio.start_server(self._say_nothing, "127.0.0.1", 0)
+        else:
+            handler = _RefusingMail("550 No such mailbox" if permanent else "451 Try again later")
+            smtp = functools.partial(SMTP, handler, hostname="localhost")
+            server = await asyncio.get_running_loop().create_server(smtp, "127.0.0.1", 0)
+        self._stack.push_async_callback(server.wait_closed)
+        self._stack.callback(server.close)
+        return server.sockets[0].getsockname()[1]
+
+    async def _say_nothing(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Listens until the client hangs up."""
+        self._stack.callback(writer.close)
+        with suppress(OSError):
+            await reader.read()
+        writer.close()
+
+    async def _start_http(self, permanent: bool, _: bool) -> str:
+        """Answers every request as an overloaded service does, or as one that does not know the caller."""
+        status, says = (401, "This key is not valid.") if permanent else (503, "The server is overloaded.")
+        refusal = Answer(status, {"error": {"message": says, "type": "server_error"}})
+        server = LoopbackServer(lambda _: refusal)
+        self._stack.callback(server.stop)
+        return f"{server.url}/v1"
+
+
+@dataclass
 class _RefusingMail:
-    def __init__(self, answer: str) -> None:
-        self._answer = answer
+    answer: str
 
-    async def handle_RCPT(
-        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
-    ) -> str:
-        return self._answer
-
-
-def _refusing_http(permanent: bool) -> LoopbackServer:
-    """Answers every request as an overloaded service does, or as one that does not know the caller."""
-    status, says = (401, "This key is not valid.") if permanent else (503, "The server is overloaded.")
-    return LoopbackServer(lambda _: Answer(status, {"error": {"message": says, "type": "server_error"}}))
+    async def handle_RCPT(self, *_: Any) -> str:
+        return self.answer

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 from course.lab.errors import LabError
+from course.lab.life import Life
 from course.lab.server import lock_file
 
 KNOWN: dict[str, Any] = json.loads(Path(__file__).with_name("server_tables.json").read_text())
@@ -22,69 +23,44 @@ KNOWN: dict[str, Any] = json.loads(Path(__file__).with_name("server_tables.json"
 NAME_ANOTHER = "It was left as it is. Name another file in persist=."
 
 
-class Persisted:
-    """The file, locked for this lab: a second server on it would start, and spoil it. Raises `LabError`."""
-
-    def __init__(self, file: "str | os.PathLike[str]") -> None:
-        try:
-            # However it is named: the lock is on the file behind all its names.
-            self.path = Path(os.fsdecode(file)).expanduser().resolve()
-        except (TypeError, ValueError, OSError, RuntimeError):
-            raise LabError(
-                f"persist= takes the path of a file, such as 'juniper.db', and not {file!r}."
-            ) from None
-        if found := sorted(set("?#%") & set(str(self.path))):
-            raise LabError(
-                f"{self.path} cannot be the server's file: it would read the {' '.join(found)} in it as part of an "
-                "address, and write elsewhere. Name a file without it."
-            )
-        try:
-            if self.path.is_dir():
-                raise IsADirectoryError(21, "Is a directory")
-            self._lock: int | None = lock_file(self.path.with_name(self.path.name + ".lock"))
-        except BlockingIOError:
-            raise LabError(
-                f"{self.path} is in use by another lab. Stop that one, or name another file."
-            ) from None
-        except OSError as error:
-            raise self._unwritable(error) from None
-        try:
-            self._look()
-        except BaseException:
-            self.release()
-            raise
-
-    def release(self) -> None:
-        """Lets go of the file. Twice is once."""
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
-
-    def _look(self) -> None:
-        try:
-            with self.path.open("ab"):
-                pass
-            with self.path.open("rb") as file:
-                begins = file.read(16)
-        except OSError as error:
-            raise self._unwritable(error) from None
-        if not begins:
-            self.path.unlink()  # the server wants to make it
-        elif begins != b"SQLite format 3\0":
-            raise LabError(
-                f"{self.path} is not a Temporal server's: it is not an SQLite database at all. {NAME_ANOTHER}"
-            )
-        else:
-            _can_go_on(self.path)
-
-    def _unwritable(self, error: OSError) -> LabError:
-        return LabError(
-            f"{self.path} cannot be written: {error.strerror}. Name a file that you may write to."
+def persisted(file: "str | os.PathLike[str]", life: Life) -> Path:
+    """The file, locked for the lab's life: a second server on it would spoil it. Raises `LabError`."""
+    try:
+        # However it is named: the lock is on the file behind all its names.
+        path = Path(os.fsdecode(file)).expanduser().resolve()
+    except (TypeError, ValueError, OSError, RuntimeError):
+        wanted = f"persist= takes the path of a file, such as 'juniper.db', and not {file!r}."
+        raise LabError(wanted) from None
+    if found := sorted(set("?#%") & set(str(path))):
+        raise LabError(
+            f"{path} cannot be the server's file: it would read the {' '.join(found)} in it as part of an "
+            "address, and write elsewhere. Name a file without it."
         )
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(21, "Is a directory")
+        life.must_end.callback(os.close, lock_file(path.with_name(path.name + ".lock")))
+        with path.open("a+b") as opened:
+            opened.seek(0)
+            begins = opened.read(16)
+    except BlockingIOError:
+        raise LabError(f"{path} is in use by another lab. Stop that one, or name another file.") from None
+    except OSError as error:
+        unwritable = f"{path} cannot be written: {error.strerror}. Name a file that you may write to."
+        raise LabError(unwritable) from None
+    if begins:
+        _can_go_on(path, begins)
+    else:
+        path.unlink()  # the server wants to make it
+    return path
 
 
-def _can_go_on(file: Path) -> None:
-    """Raises `LabError` for a database that the server of today could not go on with."""
+def _can_go_on(file: Path, begins: bytes) -> None:
+    """Raises `LabError` for a file that the server of today could not go on with."""
+    if begins != b"SQLite format 3\0":
+        raise LabError(
+            f"{file} is not a Temporal server's: it is not an SQLite database at all. {NAME_ANOTHER}"
+        )
     try:
         tables = tables_of(file)
     except sqlite3.Error as error:

@@ -10,44 +10,23 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
-from agents import Model
 from temporalio.client import Client
-from temporalio.openai_agents import ModelActivityParameters
 
-from course.desk.services import Database, Mail, Services, Shop, Webhook
+from course.desk.services import Database
 from course.lab.errors import LabError
 from course.lab.moments import DyingRunner, KillAt, Moment
 from course.lab.outages import OutageInterceptor, OutageProvider, Outages
-from course.lab.running import RunningWorker, lab_plugin, runtime
+from course.lab.running import RunningWorker, Sandbox, WorkerSettings, lab_plugin, runtime
+from course.lab.server import until
+from course.lab.world import services_at
 from course.models import model_provider
 
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["course.lab.preloaded"])
-
-
-@dataclass(frozen=True)
-class WorkerSettings:
-    """All that a worker in another process needs to do the same work."""
-
-    address: str
-    namespace: str
-    task_queue: str
-    workflows: Sequence[type]
-    activities: Sequence[Callable[..., Any]]
-    model: Model | str | None
-    model_calls: ModelActivityParameters | None
-    plugin_options: Mapping[str, Any]
-    database_url: str
-    mail_port: int
-    webhook_url: str
-    reports: Path
-    outages: Path
 
 
 class WorkerProcess:
@@ -82,7 +61,14 @@ class WorkerProcess:
             problem = await asyncio.to_thread(ready.recv)
         except EOFError:
             process.join(5)
-            problem = f"it ended with exit code {process.exitcode}.{_script()}"
+            problem = f"it ended with exit code {process.exitcode}."
+            if hasattr(
+                sys.modules["__main__"], "__file__"
+            ):  # what a script has to do that a notebook has not
+                problem += (
+                    " A process that a script starts reads the script again: put what yours does under "
+                    "`if __name__ == '__main__':`."
+                )
         if problem:
             raise LabError(f"The worker process did not start: {problem}")
         return cls(process)
@@ -94,10 +80,7 @@ class WorkerProcess:
     async def died(self, *, timeout: float = 30) -> int:
         """Waits until the process has ended; returns its exit code (-9: killed). Raises `LabError`."""
         # Not in a thread: whoever asks for the exit code first reads it away from the others.
-        deadline = asyncio.get_running_loop().time() + timeout
-        while self.alive and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(0.01)
-        if self.alive:
+        if not await until(lambda: not self.alive, timeout):
             raise LabError(
                 f"The worker process still lives after {timeout:g} s: the moment at which it is to be killed has "
                 "not come. process.kill() ends it now."
@@ -107,16 +90,6 @@ class WorkerProcess:
     def kill(self) -> None:
         """SIGKILL, now. A second time does nothing."""
         self._process.kill()
-
-
-def _script() -> str:
-    """What a script has to do that a notebook has not."""
-    if not hasattr(sys.modules["__main__"], "__file__"):
-        return ""
-    return (
-        " A process that a script starts reads the script again: put what yours does under "
-        "`if __name__ == '__main__':`."
-    )
 
 
 def _main(
@@ -129,15 +102,9 @@ def _main(
 
 
 async def _work(settings: WorkerSettings, kill: Sequence[Moment], ready: Connection) -> None:
-    database = Database(settings.database_url)
-    services = Services(
-        database=database,
-        shop=Shop(database),
-        mail=Mail("127.0.0.1", settings.mail_port),
-        webhook=Webhook(settings.webhook_url),
-        reports=settings.reports,
-    )
     try:
+        database = Database(settings.database_url)
+        services = services_at(database, settings.mail_port, settings.webhook_url, settings.reports)
         outages = Outages(settings.outages)
         _, provider = model_provider(settings.model)
         refusable = OutageProvider(provider, outages)
@@ -145,16 +112,11 @@ async def _work(settings: WorkerSettings, kill: Sequence[Moment], ready: Connect
         client = await Client.connect(
             settings.address, namespace=settings.namespace, plugins=[plugin], runtime=runtime()
         )
-        kill_at = KillAt(kill) if kill else None
-        worker = RunningWorker(
-            client,
-            settings.task_queue,
-            settings.workflows,
-            settings.activities,
-            [OutageInterceptor(services, outages), *([kill_at] if kill_at else [])],
-            DyingRunner(kill_at=kill_at) if kill_at else None,
-        )
-        await worker.start()
+        interceptors, runner = [OutageInterceptor(services, outages)], Sandbox()
+        if kill:
+            interceptors.append(kill_at := KillAt(kill))
+            runner = DyingRunner(kill_at=kill_at)
+        await RunningWorker(client, settings, interceptors, runner).start()
     except Exception as error:
         ready.send(f"{type(error).__name__}: {error}")
         raise

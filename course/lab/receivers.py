@@ -38,13 +38,8 @@ class Mailbox:
             self.repeats += 1
             return "250 Delivered before"
         self._seen.add(key)
-        self.mails.append(
-            {
-                "to": str(mail["To"]),
-                "subject": str(mail["Subject"]),
-                "text": mail.get_content().replace("\r\n", "\n").rstrip("\n"),
-            }
-        )
+        text = mail.get_content().replace("\r\n", "\n").rstrip("\n")
+        self.mails.append({"to": str(mail["To"]), "subject": str(mail["Subject"]), "text": text})
         return "250 Delivered"
 
     async def stop(self) -> None:

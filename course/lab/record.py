@@ -1,4 +1,4 @@
-"""What the server has on record of one conversation, and what is going on in it."""
+"""One conversation on record: what the server has of it, what goes on, and what to say when nothing does."""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -6,16 +6,14 @@ from typing import Any, Literal
 
 from temporalio.api.enums.v1 import EventType, PendingActivityState, WorkflowTaskFailedCause
 from temporalio.api.history.v1 import HistoryEvent
-from temporalio.client import (
-    WorkflowExecutionStatus,
-    WorkflowFailureError,
-    WorkflowHandle,
-    WorkflowHistory,
-)
+from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle, WorkflowHistory
 from temporalio.service import RPCError, RPCStatusCode
 
+from course.desk.answering import why
 from course.lab.errors import LabError
 from course.lab.temporal import Temporal
+from course.lab.workers import Workers
+from course.models import slow_model
 
 TOO_BIG = (
     "its workflow task carries more than 2 MiB (payloads too large), so it cannot be handed in, and is tried again. Nothing "
@@ -27,11 +25,11 @@ TOO_BIG = (
 class Record:
     """One workflow, as its server knows it. Every method raises `LabError` when that does not answer."""
 
-    def __init__(self, temporal: Temporal, id: str) -> None:
+    def __init__(self, temporal: Temporal, workers: Workers, id: str) -> None:
         self.id = id
         self.on_their_way: set[str] = set()
         """Messages that were sent from here and neither answered nor seen on record yet."""
-        self._temporal = temporal
+        self._temporal, self._workers = temporal, workers
         self._earlier: dict[str, WorkflowHistory] = {}  # runs that are over do not change any more
         self._told: dict[str, list[tuple[Any, ...]]] = {}
 
@@ -48,9 +46,6 @@ class Record:
 
     async def runs(self) -> bool:
         return (await self.describe()).status == WorkflowExecutionStatus.RUNNING
-
-    async def pending_activities(self) -> list[Any]:
-        return list((await self.describe()).raw_description.pending_activities)
 
     async def now(self) -> datetime:
         """The workflow's own time, UTC."""
@@ -73,6 +68,11 @@ class Record:
                 self._earlier[earlier] = await self.history(earlier)
             histories.insert(0, self._earlier[earlier])
         return histories
+
+    async def settled(self) -> list[WorkflowHistory]:
+        """All runs, when nothing is in flight but what waits for a retry. Says so if that takes too long."""
+        await self.quiet(say=True)
+        return await self.histories()
 
     async def lines(self) -> list[tuple[Any, ...]]:
         """What each run says of itself when it is asked for its `transcript`: turn, role and text.
@@ -112,10 +112,9 @@ class Record:
             if not busy:
                 return "quiet"
             if raw.pending_workflow_task.attempt > 1 and await self.task_failed():
+                stuck = f"{self.id} is stuck: its workflow task fails again and again. `await chat.events()`"
                 if say:
-                    print(
-                        f"{self.id} is stuck: its workflow task fails again and again. `await chat.events()`"
-                    )
+                    print(stuck)
                 return "frozen"
             if clock() > began + seconds:
                 if say:
@@ -147,7 +146,43 @@ class Record:
         events = reversed((await self.history()).events)
         return next((event for event in events if event.event_type in ends), None)
 
-    # When the server does not do it
+    # When it does not go on
+
+    async def no_reply(self, happened: str, message: str | None = None) -> LabError:
+        """What to say of a wait that took too long. `message`: the id of one that got no reply."""
+        if ended := self._temporal.hint():
+            return LabError(f"{happened}{ended}")
+        if (kernel := self._workers.kernel) and kernel.failure:
+            return LabError(f"{happened} The lab's worker has ended: {why(kernel.failure)} Start a new lab.")
+        raw = (await self.describe()).raw_description
+        task = raw.pending_workflow_task
+        if raw.pending_activities:
+            pending = "; ".join(map(_pending, raw.pending_activities))
+            advice = (
+                "Nothing is lost: Temporal goes on trying. Fix the cause and wait, or move the clock to the "
+                "next attempts with `await chat.fast_forward(timedelta(minutes=10))`; `await chat.pending()` "
+                "shows them."
+            )
+            slow = next(filter(None, map(slow_model, raw.pending_activities)), None)
+            cause = f"Still pending: {pending}. {slow or advice}"
+        elif task.attempt > 1 and await self.is_too_big():
+            cause = f"Its workflow task has failed {task.attempt - 1} times: {TOO_BIG}"
+        elif task.attempt > 1:
+            kept = (
+                "It waits to be accepted until a worker runs fixed code: that is not on record yet."
+                if message in await self.unaccepted()
+                else "The message is kept, and is answered when a worker runs fixed code."
+            )
+            cause = (
+                f"Its workflow task has failed {task.attempt - 1} times: the workflow's own code raises. "
+                f"{kept} `await chat.events()` shows the error."
+            )
+        else:
+            cause = (
+                "No activity is pending: the workflow itself waits, for a lock, a timer or a person. What it "
+                "accepted is kept. `await chat.events()` shows how far it came."
+            )
+        return LabError(f"{happened} {cause}")
 
     async def unreachable(self, error: RPCError) -> LabError:
         """What to say for what the server answered."""
@@ -162,13 +197,13 @@ class Record:
                 "one that lab.converse() chose."
             )
         if "Workflow Task in failed state" in error.message:
-            if await self.is_too_big():
-                return LabError(f"{self.id} is frozen and did not take it: {TOO_BIG}")
-            return LabError(
-                f"{self.id} is frozen and did not take it: the workflow's own code raises, and its task is tried again "
-                "and again. Nothing recorded so far is lost. Deploy fixed code, and send it again. (The pauses between "
-                "the tries grow, so give it a minute.) `await chat.events()` shows the error."
+            raises = (
+                "the workflow's own code raises, and its task is tried again and again. Nothing recorded so "
+                "far is lost. Deploy fixed code, and send it again. (The pauses between the tries grow, so "
+                "give it a minute.) `await chat.events()` shows the error."
             )
+            cause = TOO_BIG if await self.is_too_big() else raises
+            return LabError(f"{self.id} is frozen and did not take it: {cause}")
         return LabError(
             f"The server at {self._temporal.address} did not do it: {error.message}{self._temporal.hint()}"
         )
@@ -191,3 +226,19 @@ def in_flight(activity: Any) -> bool:
 
 def _continued_from(history: WorkflowHistory) -> str:
     return history.events[0].workflow_execution_started_event_attributes.continued_execution_run_id
+
+
+def _pending(activity: Any) -> str:
+    failure = f", last failure: {failure_of(activity)}" if activity.HasField("last_failure") else ""
+    return f"{activity.activity_type.name} (attempt {activity.attempt}{failure})"
+
+
+def failure_of(activity: Any) -> str | None:
+    """How a pending activity failed last, in one line; None if it has not failed."""
+    if not activity.HasField("last_failure"):
+        return None
+    failure = activity.last_failure
+    while failure.HasField("cause"):
+        failure = failure.cause
+    kind = failure.application_failure_info.type or "Error"
+    return f"{kind}: {failure.message}".splitlines()[0][:200]

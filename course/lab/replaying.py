@@ -9,7 +9,7 @@ from temporalio import workflow
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHistory
 from temporalio.openai_agents import OpenAIAgentsPlugin
-from temporalio.worker import Replayer
+from temporalio.worker import Interceptor, Replayer
 
 from course.history import event_table
 from course.history.reading import History, Run, runs_of
@@ -42,12 +42,17 @@ async def replay(history: History, *workflows: type) -> str:
 
 
 def _named(code: Any) -> str | None:
-    definition = workflow_definition(code)
-    if definition is None:
-        raise LabError(
-            f"{code!r} is not a workflow, so nothing was replayed: hand in a class with @workflow.defn."
-        )
-    return definition.name
+    if definition := workflow_definition(code):
+        return definition.name
+    raise LabError(
+        f"{code!r} is not a workflow, so nothing was replayed: hand in a class with @workflow.defn."
+    )
+
+
+def replayer(code: type, *interceptors: Interceptor) -> Replayer:
+    """With the plugin, as the worker has it: without it, an agent's run would leave the workflow."""
+    plugins = [OpenAIAgentsPlugin()]
+    return Replayer(workflows=[code], plugins=plugins, interceptors=interceptors, runtime=runtime())
 
 
 async def _replay(run: Run, known: dict[str | None, type]) -> str:
@@ -73,11 +78,9 @@ async def _replay(run: Run, known: dict[str | None, type]) -> str:
             "gone from the code can be taken out of the set when its last run has ended."
         )
     code = known[name]
-    # With the plugin, as the worker has it: without it, an agent's run would leave the workflow.
-    replayer = Replayer(workflows=[code], plugins=[OpenAIAgentsPlugin()], runtime=runtime())
     try:
         # Under its own id: code may branch on it (a patch id that holds the workflow's, say).
-        await replayer.replay_workflow(WorkflowHistory(started.workflow_id or "replayed", run))
+        await replayer(code).replay_workflow(WorkflowHistory(started.workflow_id or "replayed", run))
     except workflow.NondeterminismError as error:
         raise LabError(
             f"{code.__name__} does not fit this history: {_difference(str(error), run)} Deployed, it would freeze this "
@@ -92,29 +95,25 @@ async def _replay(run: Run, known: dict[str | None, type]) -> str:
 
 
 EVENT = r"HistoryEvent\(id: (?P<id>\d+), \w+\)"
-DIFFERENCES = [
-    (
-        r"Activity type of scheduled event '(?P<old>.+?)' does not match activity type of activity command '(?P<new>.+?)'",
-        "where the history has the activity {old}, the code asks for {new}.",
+DIFFERENCES = {
+    r"Activity type of scheduled event '(?P<old>.+?)' does not match activity type of activity command '(?P<new>.+?)'": (
+        "where the history has the activity {old}, the code asks for {new}."
     ),
-    (
-        rf"(?P<new>\w+) machine does not handle this event: {EVENT}",
-        "the code asks for one more step ({new}) where the history goes on with {event}.",
+    rf"(?P<new>\w+) machine does not handle this event: {EVENT}": (
+        "the code asks for one more step ({new}) where the history goes on with {event}."
     ),
-    (
-        rf"No command scheduled for event {EVENT}",
-        "the code does not ask any more for what the history has, {event}.",
+    rf"No command scheduled for event {EVENT}": (
+        "the code does not ask any more for what the history has, {event}."
     ),
-    (
-        r"patch marker encountered for change (?P<old>.+?), but there is no corresponding change command",
-        "it took the patch {old!r}, and the code does not ask for that patch any more.",
+    r"patch marker encountered for change (?P<old>.+?), but there is no corresponding change command": (
+        "it took the patch {old!r}, and the code does not ask for that patch any more."
     ),
-]
+}
 """What Temporal says, and what it means. A command is what the code asks for; an event is what is on record."""
 
 
 def _difference(error: str, run: Run) -> str:
-    for pattern, words in DIFFERENCES:
+    for pattern, words in DIFFERENCES.items():
         if found := re.search(pattern, error):
             named = found.groupdict()
             event = _event(int(named["id"]), run) if "id" in named else ""

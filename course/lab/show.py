@@ -14,6 +14,5 @@ def show_source(*things: Any) -> Any:
     for thing in things:
         if not (inspect.isclass(thing) or inspect.isroutine(thing) or inspect.ismodule(thing)):
             raise LabError(f"show_source shows a class, a function or a module, and not {thing!r}.")
-    return Code(
-        "\n\n".join(textwrap.dedent(inspect.getsource(thing)).strip() for thing in things), language="python"
-    )
+    sources = (textwrap.dedent(inspect.getsource(thing)).strip() for thing in things)
+    return Code("\n\n".join(sources), language="python")

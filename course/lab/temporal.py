@@ -4,28 +4,30 @@ import asyncio
 import os
 import subprocess
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
 from typing import Any
 
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client, WorkflowHandle
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.openai_agents import OpenAIAgentsPlugin
 from temporalio.service import RPCError, RPCStatusCode
 
 from course.lab.clock import Clock
 from course.lab.errors import LabError
 from course.lab.life import Life
-from course.lab.persisting import Persisted
+from course.lab.persisting import persisted
 from course.lab.running import runtime
-from course.lab.server import Folder, Server, temporal_binary
+from course.lab.server import ENVIRONMENT, Server, last_words, temporal_binary, until
 
 
 class Temporal:
     """A server, a client of it with the Agents plugin, and its workflows' clock.
 
     Attributes:
-        address: host:port of the server.
-        ui_url: The URL of its Web UI, or None.
+        address, ui_url: As the lab has them.
         client: Starts workflows with their clock held, where the server knows such a clock.
         clock: Moves it. None where the server does not.
         namespace: The namespace's name.
@@ -38,10 +40,11 @@ class Temporal:
         self,
         plugin: OpenAIAgentsPlugin,
         life: Life,
+        folder: Path,
         namespace: str,
         persist: "str | os.PathLike[str] | None",
     ) -> None:
-        self._plugin = plugin
+        self._plugin, self._folder = plugin, folder
         self.namespace, self.namespace_id = namespace, ""
         self.address, self.ui_url = "", None
         self.server: Server | None = None
@@ -49,31 +52,25 @@ class Temporal:
         self._plain: Client  # without the clock
         self.clock: Clock | None = None
         self.stopped = False
-        self._persist = Persisted(persist) if persist is not None else None
-        if self._persist:
-            life.must_end.callback(self._persist.release)
-        life.must_end.callback(self._end_server)
+        self._persist = persisted(persist, life) if persist is not None else None
+        life.must_end.callback(lambda: self.server and self.server.stop())
 
-    async def start(self, folder: Folder, *, address: str | None, ui: bool) -> None:
+    async def start(self, address: str | None, ui: bool) -> None:
         """Starts a server, unless one is named, and connects. Raises `LabError`."""
-        if address is None:
-            self._plain = await self._launch(folder, ui)
-        else:
-            self.address = address
-            self._plain = await self._connect()
+        self.address = address or ""
+        self._plain = await (self._connect() if address else self._launch(ui))
         self.clock = Clock(self._plain)
         self.client = self.clock.client
 
-    async def _launch(self, folder: Folder, ui: bool, ports: Sequence[int] | None = None) -> Client:
+    async def _launch(self, ui: bool, ports: Sequence[int] | None = None) -> Client:
         """Starts the server, on free ports or those given, and connects.
 
         A port that was free a moment ago, or one of those that the server takes beside the two that it is
         given, can be lost to somebody else, at which it ends: then it is started again.
         """
-        file = self._persist and self._persist.path
         for _attempt in range(3):
-            server = self.server = Server.launch(
-                folder.path, ui=ui, persist=file, ports=ports, namespace=self.namespace
+            server = self.server = Server(
+                self._folder, ui=ui, persist=self._persist, ports=ports, namespace=self.namespace
             )
             self.address, self.ui_url = server.address, server.ui_url
             if up := await server.listens():
@@ -83,7 +80,7 @@ class Temporal:
                     except LabError:
                         if server.running:
                             raise
-                await server.ended()
+                await until(lambda server=server: not server.running, 20)  # it says why in its log
             failure = server.failure()
             if not up and "address already in use" not in str(failure):
                 break  # it would end so again
@@ -91,7 +88,7 @@ class Temporal:
 
     async def _connect(self) -> Client:
         """Connects, and waits until the server knows its namespace."""
-        for attempt in range(1000):
+        for attempt in count():
             try:
                 client = await Client.connect(
                     self.address, namespace=self.namespace, plugins=[self._plugin], runtime=runtime()
@@ -103,7 +100,7 @@ class Temporal:
             except (RuntimeError, RPCError, ValueError) as error:
                 if self.server is not None and not self.server.running:
                     raise LabError(f"The Temporal server did not start.{self.hint()}") from None
-                if self.server is None and _has_no_namespace(error):
+                if self.server is None and getattr(error, "status", None) is RPCStatusCode.NOT_FOUND:
                     raise LabError(
                         f"The Temporal server at {self.address} has no namespace {self.namespace!r}. Name one that it "
                         f"has in namespace=, or make it: `temporal operator namespace create --address {self.address} --namespace "
@@ -115,9 +112,8 @@ class Temporal:
                         "Start one there, or leave address= away for the lab's own."
                     ) from None
                 await asyncio.sleep(0.02)
-        raise AssertionError
 
-    async def restart(self, folder: Folder) -> None:
+    async def restart(self) -> None:
         """Kills the server, and starts it again on its file and its ports. Raises `LabError`."""
         if self.server is None:
             raise LabError(f"The server at {self.address} is not this lab's own: restart it where it runs.")
@@ -128,14 +124,27 @@ class Temporal:
             )
         ui, ports = self.server.ui_url is not None, self.server.ports
         self.server.stop()
-        await self._launch(folder, ui, ports)  # the lab's clients find it again by themselves
+        await self._launch(ui, ports)  # the lab's clients find it again by themselves
 
-    def give_up_the_clock(self) -> bool:
-        """For a server that refuses to start workflows with a clock of their own. Whether there was one."""
-        if self.clock is None:
-            return False
-        self.clock, self.client = None, self._plain
-        return True
+    async def begin(self, workflow: str, customer: str, *, id: str, task_queue: str) -> None:
+        """Starts a workflow. Raises `WorkflowAlreadyStartedError` for a taken id, or else `LabError`."""
+        try:
+            await self.client.start_workflow(
+                workflow,
+                customer,
+                id=id,
+                task_queue=task_queue,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+                # How long a workflow task may be in the hands of a worker that has died.
+                task_timeout=timedelta(seconds=3),
+            )
+        except RPCError as error:
+            if self.clock and "time-skipping" in error.message.lower():
+                # A server that refuses to start workflows with a clock of their own.
+                self.clock, self.client = None, self._plain
+                return await self.begin(workflow, customer, id=id, task_queue=task_queue)
+            raise LabError(f"The conversation did not start: {error.message}{self.hint()}") from None
 
     async def now(self, handle: WorkflowHandle[Any, Any]) -> datetime:
         """A workflow's own time, UTC."""
@@ -148,9 +157,9 @@ class Temporal:
             *arguments,
             env={
                 **os.environ,
+                **ENVIRONMENT,
                 "TEMPORAL_ADDRESS": self.address,
                 "TEMPORAL_NAMESPACE": self.namespace,
-                "TEMPORAL_DISABLE_VERSION_CHECK": "1",
             },
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -162,23 +171,13 @@ class Temporal:
     def must_run(self) -> None:
         """Raises `LabError` when the lab has been stopped."""
         if self.stopped:
-            kept = (
-                f", on the file that keeps its conversations: persist={str(self._persist.path)!r}"
-                if self._persist
-                else ""
-            )
-            raise LabError(f"This lab has been stopped. Start another: lab = await Lab.start(){kept}")
+            again = "This lab has been stopped. Start another: lab = await Lab.start()"
+            if self._persist:
+                again += f", on the file that keeps its conversations: persist={str(self._persist)!r}"
+            raise LabError(again)
 
     def hint(self) -> str:
         """What to add to an error when the lab's own server is gone."""
         if self.server and not self.server.running:
-            return f" The server has ended: {self.server.last_words()} Its log: {self.server.log}"
+            return f" The server has ended: {last_words(self.server.log)} Its log: {self.server.log}"
         return ""
-
-    def _end_server(self) -> None:
-        if self.server:
-            self.server.stop()
-
-
-def _has_no_namespace(error: Exception) -> bool:
-    return isinstance(error, RPCError) and error.status == RPCStatusCode.NOT_FOUND

@@ -1,16 +1,15 @@
 """Replay, watched: a workflow's code is run again on its history, and every step that it takes is noted."""
 
+from collections import defaultdict
 from typing import Any
 
 import pandas as pd
 from temporalio.client import WorkflowHistory
-from temporalio.openai_agents import OpenAIAgentsPlugin
 from temporalio.worker import (
     ExecuteWorkflowInput,
     HandleSignalInput,
     HandleUpdateInput,
     Interceptor,
-    Replayer,
     StartActivityInput,
     WorkflowInboundInterceptor,
     WorkflowInterceptorClassInput,
@@ -18,7 +17,7 @@ from temporalio.worker import (
 )
 
 from course.history import event_table
-from course.lab.running import runtime
+from course.lab.replaying import replayer
 
 
 async def watch_replay(workflow: type, history: WorkflowHistory) -> pd.DataFrame:
@@ -36,13 +35,10 @@ async def watch_replay(workflow: type, history: WorkflowHistory) -> pd.DataFrame
         temporalio.workflow.NondeterminismError: The code does something else than the record says.
     """
     watch = _Watch()
-    replayer = Replayer(
-        workflows=[workflow], plugins=[OpenAIAgentsPlugin()], interceptors=[watch], runtime=runtime()
-    )
-    await replayer.replay_workflow(history)
+    await replayer(workflow, watch).replay_workflow(history)
     events = event_table(history)
-    met = _Met(history)
-    ids = [met.event(*step) for _, step in watch.steps]
+    met = _met(history)
+    ids = [met[step].pop(0) if met[step] else None for _, step in watch.steps]
     return pd.DataFrame(
         {
             "code": [said for said, _ in watch.steps],
@@ -96,36 +92,31 @@ class _Watch(Interceptor):
         return Inbound
 
 
-class _Met:
-    """Which event of a history a step of the code meets."""
-
-    def __init__(self, history: WorkflowHistory) -> None:
-        self._events: dict[tuple[str, Any], int] = {("run", None): 1}
-        asked: dict[int, int] = {}
-        accepted: dict[int, str] = {}
-        self._signals = []
-        for event in history.events:
-            if event.HasField("activity_task_scheduled_event_attributes"):
-                asked[event.event_id] = len(asked)
-                self._events["asks", asked[event.event_id]] = event.event_id
-            elif event.HasField("workflow_execution_signaled_event_attributes"):
-                self._signals.append(event.event_id)
-            elif event.HasField("workflow_execution_update_accepted_event_attributes"):
-                accepted[event.event_id] = (
-                    event.workflow_execution_update_accepted_event_attributes.accepted_request.meta.update_id
-                )
-                self._events["accepts", accepted[event.event_id]] = event.event_id
-            elif event.HasField("workflow_execution_update_completed_event_attributes"):
-                of = event.workflow_execution_update_completed_event_attributes.accepted_event_id
-                self._events["replies", accepted[of]] = event.event_id
-            elif (kind := event.WhichOneof("attributes")).startswith(
-                "activity_task_"
-            ) and "started" not in kind:
-                scheduled = getattr(event, kind).scheduled_event_id
-                if "cancel_requested" not in kind:
-                    self._events["has", asked[scheduled]] = event.event_id
-
-    def event(self, kind: str, of: Any) -> int | None:
-        if kind == "signal":
-            return self._signals.pop(0)
-        return self._events.get((kind, of))
+def _met(history: WorkflowHistory) -> defaultdict[tuple[str, Any], list[int]]:
+    """Which events of a history a step of the code meets, the first one first."""
+    met: defaultdict[tuple[str, Any], list[int]] = defaultdict(list, {("run", None): [1]})
+    asked: dict[int, int] = {}
+    accepted: dict[int, str] = {}
+    for event in history.events:
+        kind = event.WhichOneof("attributes")
+        said = getattr(event, kind)
+        match kind.removesuffix("_event_attributes"):
+            case "activity_task_scheduled":
+                step = "asks", asked.setdefault(event.event_id, len(asked))
+            case "workflow_execution_signaled":
+                step = "signal", None
+            case "workflow_execution_update_accepted":
+                step = "accepts", accepted.setdefault(event.event_id, said.accepted_request.meta.update_id)
+            case "workflow_execution_update_completed":
+                step = "replies", accepted[said.accepted_event_id]
+            case (
+                "activity_task_completed"
+                | "activity_task_failed"
+                | "activity_task_timed_out"
+                | "activity_task_canceled"
+            ):
+                step = "has", asked[said.scheduled_event_id]
+            case _:
+                continue
+        met[step].append(event.event_id)
+    return met

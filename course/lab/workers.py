@@ -1,6 +1,7 @@
 """Who does a lab's work: the worker in the kernel, or one in a process of its own for as long as that lives."""
 
 import asyncio
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -8,11 +9,10 @@ from typing import Any
 from course.desk.answering import why
 from course.lab import compat
 from course.lab.errors import LabError
-from course.lab.failures import Failures
-from course.lab.outages import OutageInterceptor
-from course.lab.processes import WorkerProcess, WorkerSettings
-from course.lab.running import RunningWorker
-from course.lab.server import note_process
+from course.lab.outages import OutageInterceptor, Outages
+from course.lab.processes import WorkerProcess
+from course.lab.running import RunningWorker, WorkerSettings
+from course.lab.server import note_process, until
 from course.lab.temporal import Temporal
 from course.lab.world import World
 
@@ -25,21 +25,11 @@ class Workers:
         kernel: The worker in the kernel.
     """
 
-    def __init__(self, temporal: Temporal, world: World, failures: Failures, **served: Any) -> None:
-        """`served`: the fields of `WorkerSettings` that say what is served, and not where something is."""
-        self.settings = WorkerSettings(
-            address=temporal.address,
-            namespace=temporal.namespace,
-            database_url=world.services.database.url,
-            mail_port=world.mailbox.port,
-            webhook_url=world.webhooks.url,
-            reports=world.services.reports,
-            outages=failures.outages.file,
-            **served,
-        )
+    def __init__(self, settings: WorkerSettings, temporal: Temporal, world: World, outages: Outages) -> None:
+        self.settings = settings
         self.kernel: RunningWorker | None = None
         self._temporal, self._folder = temporal, world.folder
-        self._interceptor = OutageInterceptor(world.services, failures.outages)
+        self._interceptor = OutageInterceptor(world.services, outages)
         self._process: WorkerProcess | None = None
         self._watch: asyncio.Task[None] | None = None
 
@@ -51,41 +41,35 @@ class Workers:
             raise LabError(f"The worker did not start: {why(error)}") from error
 
     async def _start_kernels(self) -> None:
-        self.kernel = RunningWorker(
-            self._temporal.client,
-            self.settings.task_queue,
-            self.settings.workflows,
-            self.settings.activities,
-            [self._interceptor],
-        )
+        self.kernel = RunningWorker(self._temporal.client, self.settings, [self._interceptor])
         await self.kernel.start()
 
     async def start_process(self, kill: str | Sequence[str] | None) -> WorkerProcess:
-        if self._process and self._process.alive:
-            raise LabError("A worker process is already at work. Kill it first: process.kill()")
+        self._no_process("A worker process is already at work.")
         self._process = await WorkerProcess.start(self.settings, kill)
-        note_process(self._folder.path, self._process.pid)
+        note_process(self._folder, self._process.pid)
         await self.stop_kernels()
         self._watch = asyncio.create_task(self._take_over(self._process))
         return self._process
 
+    def _no_process(self, else_say: str) -> None:
+        if self._process and self._process.alive:
+            raise LabError(f"{else_say} Kill it first: process.kill()")
+
     async def _take_over(self, process: WorkerProcess) -> None:
-        while process.alive:
-            await asyncio.sleep(0.02)
+        await until(lambda: not process.alive, math.inf)
         if not self._temporal.stopped:
             await self._start_kernels()
 
     async def deploy(self, *workflows: type) -> None:
-        if self._process and self._process.alive:
-            raise LabError("A worker process is at work, with its own code. Kill it first: process.kill()")
+        self._no_process("A worker process is at work, with its own code.")
         if not workflows:
             raise LabError("There is nothing to deploy: hand in workflow classes, lab.deploy(MyWorkflow).")
         if self._watch:
             await self._watch  # the kernel's worker has taken over
-        named = {compat.workflow_definition(one).name: one for one in self.settings.workflows}
-        named |= {definition_of(one).name: one for one in workflows}
+        newer = {definition_of(one).name: one for one in workflows}
         before = self.settings
-        self.settings = replace(before, workflows=list(named.values()))
+        self.settings = replace(before, workflows=list({**self.by_type, **newer}.values()))
         await self.stop_kernels()
         try:
             await self._start_kernels()
@@ -94,25 +78,26 @@ class Workers:
             await self._start_kernels()
             raise LabError(f"Not deployed: {why(error)} The code from before runs on.") from error
 
-    def definition_of_type(self, workflow_type: str) -> Any:
-        """What Temporal knows of the class that is served under a workflow type; None if there is none."""
-        definitions = map(compat.workflow_definition, self.settings.workflows)
-        return next((one for one in definitions if one and one.name == workflow_type), None)
+    @property
+    def by_type(self) -> dict[str, type]:
+        """The classes that are served, by their workflow types."""
+        return {compat.workflow_definition(one).name: one for one in self.settings.workflows}
 
-    def served(self, workflow_class: Any) -> Any:
-        """The definition of a class that these workers run. Raises `LabError` for any other."""
+    def served(self, workflow_class: Any, update: str) -> Any:
+        """The definition of a class that is served, with this update. Raises `LabError` for any other."""
         definition = definition_of(workflow_class)
         if workflow_class not in self.settings.workflows:
             raise LabError(
                 f"This lab's worker does not run {workflow_class.__name__}. "
                 f"Start a lab that does: Lab.start(workflows=[{workflow_class.__name__}])."
             )
+        if update not in definition.updates:
+            known = ", ".join(str(name) for name in definition.updates) or "none"
+            raise LabError(
+                f"{workflow_class.__name__} has no update {update!r} (it has: {known}). "
+                "Name the one that takes messages: lab.converse(…, update='…')."
+            )
         return definition
-
-    @property
-    def failure(self) -> BaseException | None:
-        """Why the kernel's worker ended by itself, if it did."""
-        return self.kernel.failure if self.kernel else None
 
     async def stop(self) -> None:
         if self._process:
@@ -124,10 +109,6 @@ class Workers:
     async def stop_kernels(self) -> None:
         if self.kernel:
             await self.kernel.stop()
-
-    def stop_with_python(self) -> None:
-        if self.kernel:
-            self.kernel.stop_with_python()
 
 
 def definition_of(workflow_class: Any) -> Any:

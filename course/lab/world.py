@@ -1,20 +1,20 @@
 """What the desk works with, and what a lab shows of it: the database, the mailbox, the webhooks, the reports."""
 
+from pathlib import Path
+
 import pandas as pd
 import sqlalchemy as sql
-from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, NoResultFound, OperationalError, SQLAlchemyError
 
 import course.lessons.record_tables  # noqa: F401 (the lessons' tables are made with the desk's)
 from course.desk.answering import why
-from course.desk.services import Database, Mail, Services, Shop, Webhook
+from course.desk.services import Database, KeyReused, Mail, Services, Shop, Webhook
 from course.desk.services.database import metadata
 from course.lab.errors import LabError
 from course.lab.life import Life
 from course.lab.receivers import Mailbox, WebhookReceiver
 from course.lab.running import beside_the_cells
-from course.lab.server import Folder
-
-TRIED = "The course has been tried on SQLite and PostgreSQL"
+from course.lab.server import own_folder
 
 claims = sql.Table(
     "conversations_of_labs",
@@ -22,6 +22,11 @@ claims = sql.Table(
     sql.Column("conversation", sql.String, primary_key=True),
     sql.Column("lab", sql.String),
 )
+
+
+def services_at(database: Database, mail_port: int, webhook_url: str, reports: Path) -> Services:
+    mail, webhook = Mail("127.0.0.1", mail_port), Webhook(webhook_url)
+    return Services(database, Shop(database), mail, webhook, reports)
 
 
 class World:
@@ -36,8 +41,7 @@ class World:
 
     def __init__(self, life: Life) -> None:
         self.owner = ""
-        self.folder = Folder()
-        life.must_end.callback(self.folder.remove)
+        self.folder = own_folder(life)
         self._life = life
         self.mailbox = Mailbox()
         self.webhooks: WebhookReceiver
@@ -47,22 +51,14 @@ class World:
     async def start(self, database_url: str | None) -> None:
         """Opens the database and starts the receivers. Raises `LabError`."""
         self._shared = database_url is not None
-        database = self.open(
-            f"sqlite:///{self.folder.path / 'desk.db'}" if database_url is None else database_url
-        )
-        reports = self.folder.path / "reports"
+        database = self.open(database_url if self._shared else f"sqlite:///{self.folder / 'desk.db'}")
+        reports = self.folder / "reports"
         reports.mkdir()
         await beside_the_cells(self.mailbox.start())
         self._life.stack.push_async_callback(lambda: beside_the_cells(self.mailbox.stop()))
         self.webhooks = WebhookReceiver()
         self._life.stack.callback(self.webhooks.stop)
-        self.services = Services(
-            database=database,
-            shop=Shop(database),
-            mail=Mail("127.0.0.1", self.mailbox.port),
-            webhook=Webhook(self.webhooks.url),
-            reports=reports,
-        )
+        self.services = services_at(database, self.mailbox.port, self.webhooks.url, reports)
 
     def open(self, url: str) -> Database:
         """Opens a database, with the tables in it. Raises `LabError`."""
@@ -88,8 +84,8 @@ class World:
             ) from None
         except SQLAlchemyError as error:
             raise LabError(
-                f"The desk's tables cannot be made in {database.name}: {why(error)} {TRIED}: name a database of one of "
-                "these, in which you may make tables."
+                f"The desk's tables cannot be made in {database.name}: {why(error)} The course has been tried "
+                "on SQLite and PostgreSQL: name a database of one of these, in which you may make tables."
             ) from None
         return database
 
@@ -101,8 +97,7 @@ class World:
             if self._shared:
                 claims.metadata.create_all(database.engine)
         except SQLAlchemyError as error:
-            lost = isinstance(error, IntegrityError) or "already exists" in str(error)
-            if not lost or tries == 1:
+            if tries == 1 or not (isinstance(error, IntegrityError) or "already exists" in str(error)):
                 raise
             self._make_tables(database, tries - 1)
 
@@ -115,17 +110,14 @@ class World:
         """
         if not self._shared:
             return True
-        database = self.services.database
+        database, claim = self.services.database, {"conversation": id, "lab": self.owner}
         try:
-            if database.knows(id):  # by rows from before, or from outside of any lab
-                return False
-            with database.engine.begin() as connection:
-                connection.execute(claims.insert().values(conversation=id, lab=self.owner))
-        except IntegrityError:
+            # Known by rows from before, or from outside of any lab.
+            return not database.knows(id) and database.insert_once(claims, claim)
+        except (KeyReused, NoResultFound):  # another lab has it, or had it a moment ago
             return False
         except SQLAlchemyError as error:
             raise self._away(error) from None
-        return True
 
     def release(self, id: str) -> None:
         """Gives an id back under which no conversation has begun."""
@@ -136,28 +128,19 @@ class World:
 
     # What the services saw
 
-    def inbox(self) -> pd.DataFrame:
-        return pd.DataFrame(self.mailbox.mails, columns=["to", "subject", "text"])
-
     def table(self, name: str) -> pd.DataFrame:
         if name not in metadata.tables:
             raise LabError(f"There is no table {name!r}. There are: {', '.join(metadata.tables)}.")
         table = metadata.tables[name]
         try:
             rows = self.services.database.rows(table)
-            others = self._of_other_labs()
+            claimed = self.services.database.rows(claims) if self._shared else []
         except SQLAlchemyError as error:
             raise self._away(error) from None
+        others = {claim["conversation"] for claim in claimed if claim["lab"] != self.owner}
         [key, *_] = table.primary_key.columns.keys()
         rows = [row for row in rows if str(row[key]).split("/")[0] not in others]
         return pd.DataFrame(rows, columns=table.columns.keys())
-
-    def _of_other_labs(self) -> set[str]:
-        if not self._shared:
-            return set()
-        theirs = sql.select(claims.c.conversation).where(claims.c.lab != self.owner)
-        with self.services.database.engine.connect() as connection:
-            return set(connection.execute(theirs).scalars())
 
     def _away(self, error: SQLAlchemyError) -> LabError:
         return LabError(

@@ -65,7 +65,7 @@ async def plain_desk(kind: str):
         plain.create_tables(f"{folder}/plain.db")
         plain.PLACES["mail_port"] = mailbox.port
         if kind == "same server":
-            server = Server.launch(Path(folder), ui=True, persist=None)
+            server = Server(Path(folder), ui=True, persist=None)
             stack.callback(server.stop)
             address = server.address
         else:

@@ -23,7 +23,8 @@ from temporalio.client import WorkflowHistory
 
 from course import Lab
 from course.lab import Conversation
-from course.lab.processes import WorkerProcess, WorkerSettings
+from course.lab.processes import WorkerProcess
+from course.lab.running import WorkerSettings
 from course.models import OfflineModel
 from tests.lab_helpers import attempts
 
