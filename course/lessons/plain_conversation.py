@@ -1,4 +1,4 @@
-"""What the small workflows have in common: an agent, memory, one message at a time, an end."""
+"""What the small workflows share: an agent, memory, one message at a time, an end."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -35,7 +35,7 @@ def juniper(
 def conversation(cls: type) -> type:
     """Makes a workflow of a class whose `run` is nothing but `until_closed`.
 
-    Temporal wants a `run` in each workflow class itself: one in a base class does not count.
+    Temporal wants a `run` in each workflow class itself: a base class's does not count.
     """
 
     async def run(self, customer: str) -> int:

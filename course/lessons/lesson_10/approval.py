@@ -69,11 +69,13 @@ def check_verdict(number: str, verdict: Verdict, before: Verdict | None) -> None
     waits = f"{number} still waits."
     texts = astuple(verdict) if isinstance(verdict, Verdict) else (None,)
     if before:
-        problem = f"{number} was already {in_words(before)}. A decision counts once: nothing was changed."
+        so = f"{number} was already {in_words(before)}."
+        problem = f"{so} A decision counts once: nothing was changed."
     elif not all(isinstance(text, str) for text in texts):
         problem = f"A decision has three texts: decision, by, reason. {waits}"
     elif verdict.decision not in ("approve", "reject"):
-        problem = f"A decision is 'approve' or 'reject', and not {verdict.decision[:40]!r}. {waits}"
+        other = f"{verdict.decision[:40]!r}"
+        problem = f"A decision is 'approve' or 'reject', and not {other}. {waits}"
     elif not verdict.by.strip():
         problem = f"A decision needs the name of the person who makes it. {waits}"
     elif verdict.decision == "reject" and not verdict.reason.strip():

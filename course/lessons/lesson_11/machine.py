@@ -78,7 +78,7 @@ class Machine:
             raise ValueError(problem)
 
     def _problems(self) -> Iterator[str]:
-        """What is wrong with it. The first counts: each is looked for as if nothing before it were wrong."""
+        """What is wrong with it. Each is looked for where those before it are not."""
         if not isinstance(self.states, dict):
             yield (
                 "`states` is a dict, from a name to a State. "
@@ -114,7 +114,8 @@ class Machine:
         if (move.by == "clock") != (move.after is not None):
             yield ": `after` is for the clock, which needs it, and for nobody else."
         if not isinstance(move.after, timedelta | None):
-            yield f": `after` is a timedelta, such as timedelta(days=2), and not {move.after!r}."
+            such = "such as timedelta(days=2)"
+            yield f": `after` is a timedelta, {such}, and not {move.after!r}."
         if (
             move.by in ("clock", "customer")
             and len(self.legal(move.from_state, move.by)) > 1
@@ -122,12 +123,16 @@ class Machine:
             yield f": the {move.by} cannot choose, and has two moves there."
 
     def _problems_of_way(self, state: str) -> Iterator[str]:
+        none = "No moves lead from"
         if state not in self._reached_from(self.start):
-            yield f"No moves lead from {self.start!r} to {state!r}: no ticket would ever be there."
+            yield f"{none} {self.start!r} to {state!r}: no ticket would ever be there."
         if self.end not in self._reached_from(state):
-            yield f"No moves lead from {state!r} to {self.end!r}: a ticket there could never end."
+            yield f"{none} {state!r} to {self.end!r}: a ticket there could never end."
         if not self.states[state].answers and not self.legal(state, "model"):
-            yield f"{state!r} does not answer, so its model needs a move: a message would end there."
+            yield (
+                f"{state!r} does not answer, so its model needs a move: "
+                "a message would end there."
+            )
 
     def _reached_from(self, state: str) -> set[str]:
         reached, new = {state}, {state}
