@@ -56,7 +56,7 @@ class Scenes(Model):
     """An offline model that plays another one, follows a script, or is down, when certain messages come."""
 
     scenes: dict[str, Model | list[Step]] = field(default_factory=dict)
-    """What answers a message: a model, or a script, played from its start whenever the message comes."""
+    """What answers a message: a model, or a script, logical call by logical call, and then the rules."""
     down: dict[str, int] = field(default_factory=dict)
     """How often a model call fails with HTTP 503 before it is answered, by message."""
     otherwise: Model = field(default_factory=OfflineModel)
