@@ -234,7 +234,11 @@ def test_a_python_that_does_not_fit_is_refused_before_anything_happens(tmp_path:
     python.write_text(f'#!/bin/sh\n[ "$1" = --version ] && echo {answer}\n')
     python.chmod(0o755)
     made = subprocess.run(
-        ["make", f"PYTHON={python}", "lab"], cwd=tmp_path, capture_output=True, text=True, timeout=60
+        ["make", "--no-print-directory", f"PYTHON={python}", "lab"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert made.returncode != 0
     assert made.stdout == (
