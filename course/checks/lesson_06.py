@@ -125,7 +125,7 @@ async def _one_failure(chat: Talk, case: Case) -> None:
     happened = f"The model {case.what}, and {quoted(case.message)} got no reply"
     try:
         if case.takes_minutes:
-            await asyncio.gather(chat.says(case.message), _minutes_later(chat))
+            await _while_minutes_pass(chat, case.message)
         else:
             await chat.says(case.message)
     except Stuck as error:
@@ -143,9 +143,14 @@ async def _one_failure(chat: Talk, case: Case) -> None:
         raise
 
 
-async def _minutes_later(chat: Talk) -> None:
-    with contextlib.suppress(LabError):  # a conversation that has ended: the missing reply tells more
-        await chat.fast_forward(timedelta(minutes=15))
+async def _while_minutes_pass(chat: Talk, message: str) -> None:
+    """The clock goes on until there is a reply: moved once, it might be ahead before the message is there."""
+    reply = asyncio.create_task(chat.says(message))
+    while not reply.done():
+        with contextlib.suppress(LabError):  # a conversation that has ended: the missing reply tells more
+            await chat.fast_forward(timedelta(minutes=15))
+        await asyncio.wait([reply], timeout=0.1)
+    await reply
 
 
 async def _memory_is_whole(chat: Talk) -> None:
