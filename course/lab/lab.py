@@ -327,7 +327,7 @@ class Lab(AbstractAsyncContextManager["Lab"]):
     def inbox(self) -> pd.DataFrame:
         """The mail that was delivered to this lab's mailbox: columns `to`, `subject`, `text`, in the order of arrival."""
         self.temporal.must_run()
-        return pd.DataFrame(self.world.mailbox.mails, columns=["to", "subject", "text"])
+        return pd.DataFrame(list(self.world.mailbox.mails), columns=["to", "subject", "text"])
 
     def table(self, name: str) -> pd.DataFrame:
         """A table of the desk's database.
