@@ -113,6 +113,8 @@ class DoesAsTold:
         match word:
             case "break":
                 raise KeyError(text)
+            case "exit":
+                raise SystemExit
             case "hang":
                 return await workflow.execute_activity(hang, start_to_close_timeout=5 * minute)
             case "note":

@@ -130,6 +130,14 @@ async def test_workflow_code_that_raises_is_named(lab: Lab) -> None:
         await chat.send("break", timeout=1.5)
 
 
+async def test_workflow_code_that_exits_ends_no_worker(lab: Lab) -> None:
+    chat = await lab.converse(lab_strangers.DoesAsTold, "ada")
+    with pytest.raises(LabError, match=r"sys\.exit\(\) in a workflow would end the whole worker"):
+        await chat.send("exit", timeout=1.5)
+    other = await lab.converse(lab_strangers.DoesAsTold, "ben")
+    assert await other.send("Hello") == "Hello"
+
+
 # Somebody else's server
 
 

@@ -22,11 +22,13 @@ from weakref import WeakSet
 from agents import Model, ModelProvider, set_trace_provider
 from agents.run import get_default_agent_runner, set_default_agent_runner
 from agents.tracing import get_trace_provider
+from temporalio.bridge.proto.workflow_activation import WorkflowActivation
+from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
 from temporalio.client import Client, ClientConfig
 from temporalio.converter import DataConverter
 from temporalio.openai_agents import ModelActivityParameters, OpenAIAgentsPlugin, OpenAIPayloadConverter
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
-from temporalio.worker import Interceptor, Worker
+from temporalio.worker import Interceptor, Worker, WorkflowInstance, WorkflowInstanceDetails
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from temporalio.workflow import UnfinishedSignalHandlersWarning, UnfinishedUpdateHandlersWarning
 
@@ -41,6 +43,8 @@ SILENCED = (
     compat.WORKFLOW_LOGGER,  # a traceback for every time that a frozen workflow is tried again
     "openai.agents",
 )
+
+EXITS = "sys.exit() in a workflow would end the whole worker. Return, or raise an error."
 
 SECONDS_TO_STOP = 15
 """An activity that hangs in a blocking call cannot be ended; the lab does not wait for it."""
@@ -85,6 +89,20 @@ class Sandbox(SandboxedWorkflowRunner):
         if defn.cls not in _TRIED:
             super().prepare_workflow(defn)
             _TRIED.add(defn.cls)
+
+    def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
+        """A `sys.exit()` in a workflow fails its task, as any exception does: it would end the workers' event loop."""
+        instance = super().create_instance(det)
+        activate = instance.activate
+
+        def survive(activation: WorkflowActivation) -> WorkflowActivationCompletion:
+            try:
+                return activate(activation)
+            except SystemExit as error:
+                raise RuntimeError(EXITS).with_traceback(error.__traceback__) from None
+
+        instance.activate = survive  # type: ignore[method-assign]
+        return instance
 
 
 _TRIED: WeakSet[type] = WeakSet()
