@@ -254,6 +254,7 @@ async def test_an_activity_that_hangs_is_named_and_the_next_turn_works(lab: Lab)
         (3600, "takes a timedelta, such as timedelta.hours=6., and got 3600"),
         ("6h", "takes a timedelta"),
         (None, "takes a timedelta"),
+        (timedelta(days=999_999_999), "by 36,500 days at most"),
     ],
 )
 async def test_a_move_that_makes_no_sense(lab: Lab, duration: Any, says: str) -> None:
@@ -263,6 +264,12 @@ async def test_a_move_that_makes_no_sense(lab: Lab, duration: Any, says: str) ->
     await chat.close()
     with pytest.raises(LabError, match=f"{chat.id} has ended, so its clock stands still"):
         await chat.fast_forward(HOUR)
+
+
+@pytest.mark.parametrize("moved", [timedelta(microseconds=1), timedelta(milliseconds=1)])
+async def test_a_moment_is_no_longer_than_a_moment(lab: Lab, moved: timedelta) -> None:
+    chat = await lab.converse(lab_strangers.Patient, "ada")  # its next timer is thirty days ahead
+    assert await chat.fast_forward(moved) < datetime.now(UTC) + timedelta(minutes=1)
 
 
 async def test_a_conversation_that_ends_while_its_clock_is_about_to_move(

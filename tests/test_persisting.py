@@ -31,6 +31,31 @@ async def test_persist_goes_on_where_it_was(tmp_path: Path) -> None:
         assert (await chat.close())["turns"] == 2
 
 
+async def test_persist_keeps_the_desks_world_too(tmp_path: Path) -> None:
+    file = tmp_path / "juniper.db"
+    async with await Lab.start(persist=file, ui=False) as lab:
+        chat = await lab.converse(ConversationWorkflow, "ada")
+        await works(chat)
+        await chat.close()
+        before = lab.table("turns"), lab.inbox(), sorted(lab.reports.iterdir())
+    async with await Lab.start(persist=file, ui=False) as lab:
+        assert lab.table("turns").equals(before[0])
+        assert len(before[0]) == 1
+        assert lab.inbox().equals(before[1])
+        assert len(before[1]) == 1
+        assert sorted(lab.reports.iterdir()) == before[2]
+        assert len(before[2]) == 1
+        lab.world.services.mail.send("ada-1/turn-1/email", subject="again", text="again")
+        assert len(lab.inbox()) == 1  # what was delivered before is known by its key
+    file.unlink()
+    with pytest.raises(LabError, match=r"juniper\.db is new, but juniper\.db\.desk beside it holds the rows"):
+        await Lab.start(persist=file, ui=False)
+    (tmp_path / "juniper.db.desk").rename(tmp_path / "old")
+    async with await Lab.start(persist=file, ui=False) as lab:
+        assert lab.table("turns").empty
+        assert lab.inbox().empty
+
+
 # A file that the server cannot go on with
 
 

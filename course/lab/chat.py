@@ -27,6 +27,7 @@ from course.desk.messages import check_message
 from course.history import activity_table, event_table, growth_table, path, timeline, transcript_table
 from course.lab import compat
 from course.lab.awaiting import awaited
+from course.lab.clock import LONGEST
 from course.lab.errors import LabError, MessageRefused
 from course.lab.record import Record, failure_of, in_flight
 from course.lab.replaying import replay
@@ -207,6 +208,10 @@ class Conversation:
             raise LabError(wanted)
         if duration < timedelta(0):
             raise LabError("Time does not run backwards: fast_forward takes a positive timedelta.")
+        if duration > LONGEST:
+            raise LabError(
+                f"fast_forward moves a clock by {LONGEST.days:,} days at most: {duration} is too far."
+            )
         if not await self.record.runs():
             raise LabError(f"{self.id} has ended, so its clock stands still.")
         if self._temporal.clock is None:

@@ -19,6 +19,10 @@ from course.lab.compat import hold_clock
 HELD = TimeSkippingConfig(enabled=False, max_session_skip_count=100_000, disable_propagation=True)
 
 A_MOMENT = timedelta(milliseconds=1)
+"""A move by a microsecond jumps to the next timer, days ahead. So a shorter move is let pass: the clock runs anyway."""
+
+LONGEST = timedelta(days=36_500)
+"""The server counts nanoseconds in 64 bits: after 292 years its clock stands."""
 
 
 class Clock:
@@ -42,6 +46,9 @@ class Clock:
         stands while a child of it is open: the children go first, and where one stays open (it waits for
         a person, say) its parent's clock stays where it is.
         """
+        if by < A_MOMENT:
+            await asyncio.sleep(by.total_seconds())
+            return
         target = await self.now(handle) + by
         own = asyncio.create_task(self._skipper.fast_forward(handle, by))
         moves: dict[str, asyncio.Task[None]] = {}
@@ -52,7 +59,7 @@ class Clock:
                 for child in children:
                     if child.id not in moves:  # a child that starts on the way goes only the rest of the way
                         rest = by if child.id in there else target - await self.now(child)
-                        moves[child.id] = asyncio.create_task(self.move(child, max(rest, A_MOMENT)))
+                        moves[child.id] = asyncio.create_task(self.move(child, max(rest, timedelta(0))))
                 under_way = [task for task in moves.values() if not task.done()]
                 if children and not under_way and await self._any_runs(children):
                     break

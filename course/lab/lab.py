@@ -112,7 +112,8 @@ class Lab(AbstractAsyncContextManager["Lab"]):
             database_url: Any SQLAlchemy URL. Default: SQLite in the lab's own folder. Labs may share a database:
                 no two conversations get the same id there. Orders, stock and refunds are then everybody's.
             ui: Whether the server brings its Web UI.
-            persist: The server's database file. A lab that is started on it again goes on where it was.
+            persist: The server's database file. A lab that is started on it again goes on where it was. In a folder
+                beside it (`juniper.db.desk`) are its rows, reports and mail; with `database_url=`, not the rows.
             address: host:port of a server that is already there, in place of one of the lab's own.
             namespace: The server's namespace. The lab's own server has it; another one must.
             task_queue: The queue of the lab's worker. Default: `juniper`, or at `address=` one that no other lab
@@ -143,7 +144,7 @@ class Lab(AbstractAsyncContextManager["Lab"]):
             starting = asyncio.create_task(lab.temporal.start(address, ui))
             await asyncio.sleep(0)  # the server boots while the rest is made
             try:
-                await lab.world.start(database_url)
+                await lab.world.start(database_url, lab.temporal.desk_folder)
             finally:
                 await starting
             lab.address, lab.ui_url = lab.temporal.address, lab.temporal.ui_url

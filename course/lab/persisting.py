@@ -55,6 +55,23 @@ def persisted(file: "str | os.PathLike[str]", life: Life) -> Path:
     return path
 
 
+def desk_beside(file: Path) -> Path:
+    """The folder of what the desk of a persist file keeps: rows, reports, mail. Raises `LabError`."""
+    folder = file.with_name(file.name + ".desk")
+    if not file.exists() and folder.exists() and any(folder.iterdir()):
+        raise LabError(
+            f"{file} is new, but {folder.name} beside it holds the rows, reports and mail of an earlier desk, whose "
+            "conversations had the same ids. Put the file back, or move the folder away, or name another file."
+        )
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise LabError(
+            f"{folder} cannot be made: {error.strerror}. Name a file in persist= elsewhere."
+        ) from None
+    return folder
+
+
 def _can_go_on(file: Path, begins: bytes) -> None:
     """Raises `LabError` for a file that the server of today could not go on with."""
     if begins != b"SQLite format 3\0":

@@ -18,7 +18,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from course.lab.clock import Clock
 from course.lab.errors import LabError
 from course.lab.life import Life
-from course.lab.persisting import persisted
+from course.lab.persisting import desk_beside, persisted
 from course.lab.running import runtime
 from course.lab.server import ENVIRONMENT, Server, last_words, temporal_binary, until
 
@@ -53,6 +53,7 @@ class Temporal:
         self.clock: Clock | None = None
         self.stopped = False
         self._persist = persisted(persist, life) if persist is not None else None
+        self.desk_folder = desk_beside(self._persist) if self._persist else None
         life.must_end.callback(lambda: self.server and self.server.stop())
 
     async def start(self, address: str | None, ui: bool) -> None:

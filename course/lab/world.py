@@ -43,20 +43,25 @@ class World:
         self.owner = ""
         self.folder = own_folder(life)
         self._life = life
-        self.mailbox = Mailbox()
+        self.mailbox: Mailbox
         self.webhooks: WebhookReceiver
         self.services: Services
         self._shared = False
 
-    async def start(self, database_url: str | None) -> None:
-        """Opens the database and starts the receivers. Raises `LabError`."""
+    async def start(self, database_url: str | None, kept: Path | None) -> None:
+        """Opens the database and starts the receivers. Raises `LabError`.
+
+        With `kept`, a folder, all that a lab on the same persist file should find again is in there.
+        """
         self._shared = database_url is not None
-        database = self.open(database_url if self._shared else f"sqlite:///{self.folder / 'desk.db'}")
-        reports = self.folder / "reports"
-        reports.mkdir()
+        folder = kept or self.folder
+        database = self.open(database_url if self._shared else f"sqlite:///{folder / 'desk.db'}")
+        reports = folder / "reports"
+        reports.mkdir(exist_ok=True)
+        self.mailbox = Mailbox(kept and kept / "mails.jsonl")
         await beside_the_cells(self.mailbox.start())
         self._life.stack.push_async_callback(lambda: beside_the_cells(self.mailbox.stop()))
-        self.webhooks = WebhookReceiver()
+        self.webhooks = WebhookReceiver(kept and kept / "webhooks.jsonl")
         self._life.stack.callback(self.webhooks.stop)
         self.services = services_at(database, self.mailbox.port, self.webhooks.url, reports)
 
