@@ -149,6 +149,12 @@ NOT_THE_DESKS = [
 ]
 
 
+def texts_in(folder: Path) -> set[Path]:
+    """The files of a package that are no code, and that its code reads."""
+    kinds = {".html", ".json", ".md"}
+    return {file.relative_to(folder) for file in folder.rglob("*") if file.suffix in kinds}
+
+
 @pytest.fixture
 def alone(tmp_path: Path) -> Path:
     """A fresh environment with what `pip install ".[desk]"` installs, in the lock's versions. Returns its Python.
@@ -177,6 +183,8 @@ async def test_the_desk_alone_holds_a_conversation(
     code = f"import importlib.util as i; print([n for n in {NOT_THE_DESKS} if i.find_spec(n)])"
     found = subprocess.run([alone, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout == "[]\n"
+    [installed] = alone.parents[1].glob("lib/*/site-packages/course")
+    assert texts_in(installed) == texts_in(ROOT / "course") != set()
 
     async def temporal(*arguments: str) -> Any:
         command = [*arguments, "--address", server, "--output", "json"]

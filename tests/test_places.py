@@ -10,7 +10,8 @@ from course.checks.exercises import IDS, load
 
 ROOT = Path(__file__).parents[1]
 ID = r"\d\d[a-z]?"
-CHECK, SOLUTION = "course/checks/lesson_{}.py", "notebooks/solutions/lesson_{}.py"
+TEXT, CHECK = "course/checks/exercises/{}.md", "course/checks/lesson_{}.py"
+SOLUTION = "notebooks/solutions/lesson_{}.py"
 IN_NOTEBOOK = "cell %%exercise {} in a notebook, with the starter"
 TEST = "tests/checks/test_lesson_{}.py"
 
@@ -32,7 +33,8 @@ def exercises(root: Path) -> dict[str, set[str]]:
     exercise_cells = re.findall(rf"^%%exercise ({ID})$", text, re.M)
     check_cells = re.findall(rf'^await check\("({ID})"\)$', text, re.M)
     return {
-        f"{CHECK}, with its starter, hints and check": files(root, CHECK),
+        f"{TEXT}, with its title, starter and hints": files(root, TEXT),
+        CHECK: files(root, CHECK),
         IN_NOTEBOOK: set(exercise_cells),
         'cell await check("{}") in a notebook': set(check_cells),
         SOLUTION: files(root, SOLUTION),
@@ -88,7 +90,7 @@ def test_an_exercise_is_in_its_lesson_and_its_cell_holds_the_starter(exercise: s
     cells = [cell.source for cell in nbformat.read(path, as_version=4).cells]
     magic = f"%%exercise {exercise}\n"
     [starter] = [source.removeprefix(magic) for source in cells if source.startswith(magic)]
-    assert starter.strip() == load(exercise).STARTER.strip()
+    assert starter.strip() == load(exercise).starter.strip()
     assert f'await check("{exercise}")' in cells
 
 
@@ -99,9 +101,11 @@ def test_what_was_forgotten_is_named(tmp_path: Path) -> None:
     cell = nbformat.v4.new_code_cell('%%exercise 08\n"TODO"')
     nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "notebooks/08_new.ipynb")
     assert forgotten(exercises(tmp_path)) == [
-        "08 has no course/checks/lesson_08.py, with its starter, hints and check",
+        "08 has no course/checks/exercises/08.md, with its title, starter and hints",
+        "08 has no course/checks/lesson_08.py",
         '08 has no cell await check("08") in a notebook',
         "08 has no tests/checks/test_lesson_08.py, with its wrong answers",
+        "08b has no course/checks/exercises/08b.md, with its title, starter and hints",
         "08b has no cell %%exercise 08b in a notebook, with the starter",
         '08b has no cell await check("08b") in a notebook',
         "08b has no notebooks/solutions/lesson_08b.py",

@@ -1,7 +1,7 @@
 """The exercises' checks: what `%%exercise`, `check`, `hint` and `progress` do in a lesson.
 
-A reader's code runs in a process of its own (`runner`), a lesson's check (`lesson_01` and so on) asserts on
-recorded history and on effects, and the answer is one short text (`verdict`).
+What a reader begins with is a text (`exercises`). Their code runs in a process of its own (`runner`), a lesson's check
+(`lesson_01` and so on) asserts on recorded history and on effects, and the answer is one short text (`verdict`).
 """
 
 from course.checks.cell import register_magic

@@ -37,12 +37,12 @@ def main(lesson: str, file: str, limit: float, sender: Connection, environment: 
 
 
 def _judged(lesson: str, file: Path) -> Verdict:
-    exercise = exercises.load(lesson)
+    check = exercises.check_of(lesson)
     module: ModuleType | None = None
     try:
         module = _imported(file)
         # Not asyncio.run: it would first wait for what the reader's code has left undone.
-        seen = asyncio.new_event_loop().run_until_complete(exercise.check(module))
+        seen = asyncio.new_event_loop().run_until_complete(check(module))
         return Verdict("passed", one_line(seen))
     except NotYet as difference:
         return Verdict(difference.outcome, str(difference))

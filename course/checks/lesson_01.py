@@ -19,41 +19,6 @@ from course.checks.verdict import NotYet, quoted, shortened
 from course.desk.plugin import agents_plugin
 from course.models import model_provider
 
-TITLE = "Make an agent durable"
-
-STARTER = '''\
-from agents import Agent, Runner
-from temporalio import workflow
-
-
-# TODO: make this class a workflow that lives until `close`, and remembers
-class DurableAgent:
-    def __init__(self, customer: str) -> None:
-        self.agent = Agent(
-            name="Juniper", instructions="You are the support agent of Juniper, a plant shop."
-        )
-
-    async def run(self, customer: str) -> None:
-        """The life of the conversation."""
-
-    async def send(self, text: str) -> str:
-        """One turn: a message comes in, the agent's reply goes out."""
-        result = await Runner.run(self.agent, text)
-        return str(result.final_output)
-
-    def close(self) -> None:
-        """Ends the conversation."""
-'''
-
-HINTS = (
-    "Five decorators turn the class into a workflow: @workflow.defn on it, and @workflow.init, @workflow.run, "
-    "@workflow.update and @workflow.signal on its methods.",
-    "`run` waits: await workflow.wait_condition(lambda: self.closing and workflow.all_handlers_finished()). "
-    "`close` sets self.closing.",
-    "Memory is a list on self. The agent's next input is that list and the new message, "
-    '[*self.memory, {"role": "user", "content": text}]; afterwards it becomes result.to_input_list().',
-)
-
 FACT = "My favourite plant is the Calathea."
 ASKED = "What is my favourite plant?"
 OUTAGE = 2

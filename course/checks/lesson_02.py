@@ -18,48 +18,6 @@ from course.desk.answering import APOLOGY
 from course.desk.services import database
 from course.lab.compat import activity_definition
 
-TITLE = "A new tool"
-
-STARTER = '''\
-from agents import Agent
-from temporalio import activity, workflow
-
-with workflow.unsafe.imports_passed_through():
-    from course.desk.services import current_services
-    from course.desk.services.database import orders
-from course.lessons.plain_conversation import INSTRUCTIONS, PlainConversation
-
-
-@activity.defn
-def cancel_order(order_id: str) -> str:
-    """TODO: what the model has to know of this tool, and of its argument."""
-    # TODO: only an order whose status is "being packed"; what does the customer hear of the others?
-    with current_services().database.engine.begin() as connection:
-        connection.execute(orders.update().where(orders.c.order_id == order_id).values(status="cancelled"))
-    return f"Order {order_id} is cancelled."
-
-
-@workflow.defn
-class CancelDesk(PlainConversation):
-    @workflow.init
-    def __init__(self, customer: str) -> None:
-        super().__init__(Agent(name="Juniper", instructions=INSTRUCTIONS, tools=[]))  # TODO
-
-    @workflow.run
-    async def run(self, customer: str) -> int:
-        return await self.until_closed()
-'''
-
-HINTS = (
-    "activity_as_tool(cancel_order, **TOOL), from temporalio.openai_agents.workflow, makes the activity a tool; TOOL "
-    "is in course.desk.policies. The docstring is what the model reads.",
-    "Read the order's status first, in the same transaction: "
-    "connection.execute(sql.select(orders.c.status).where(…)).scalar(), with `import sqlalchemy as sql` beside "
-    "the other passed-through imports. It is None for an unknown order.",
-    "What the customer should hear is a result, not an error: return a sentence that names the order and its "
-    "status. An order that is cancelled already is not a failure: this may be the second attempt.",
-)
-
 PACKED, AGAIN, ANOTHER = "2317", "2320", "2324"
 SHIPPED, UNKNOWN = "2318", "2399"
 NEW_ORDERS = (PACKED, SHIPPED, AGAIN, ANOTHER)

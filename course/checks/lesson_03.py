@@ -15,46 +15,6 @@ from course.checks.talking import NoReply, Scenes, Stuck, Talk, lab_for, line_of
 from course.checks.verdict import NotYet, quoted, require, shortened
 from course.models import OfflineModel, ToolCall
 
-TITLE = "An audit log that no accepted message avoids"
-
-STARTER = """\
-from agents import Agent, Runner
-from temporalio import workflow
-from temporalio.openai_agents.workflow import activity_as_tool
-
-with workflow.unsafe.imports_passed_through():
-    from course.desk import activities
-from course.lessons.plain_conversation import INSTRUCTIONS, PlainConversation
-from course.desk.policies import RECORD, TOOL
-
-
-@workflow.defn
-class AuditedDesk(PlainConversation):
-    @workflow.init
-    def __init__(self, customer: str) -> None:
-        tools = [activity_as_tool(activities.look_up_order, **TOOL)]
-        super().__init__(Agent(name="Juniper", instructions=INSTRUCTIONS, tools=tools))
-
-    @workflow.run
-    async def run(self, customer: str) -> int:
-        return await self.until_closed()
-
-    async def turn(self, text: str) -> str:
-        # TODO: one row for every message, through activities.save_to_database, whatever the agent does
-        # (This run knows nothing of the messages before. Memory is not the subject here.)
-        result = await Runner.run(self.agent, text)
-        return str(result.final_output)
-"""
-
-HINTS = (
-    "Two things must hold whatever the model does: the customer gets a reply, and the row is written. So first "
-    "come to a reply in any case, then write the row, then return.",
-    "`answer = await self.answer(text)` runs the agent and ends in an apology when it fails; look into "
-    "course/desk/answering.py for what it catches, and what it lets through. answer.outcome says which it was.",
-    "save_to_database(task_id, data): the key is self.key, which names the conversation and the turn; data is an "
-    "activities.TurnRecord with at least message, answer, turn (self.turns) and outcome.",
-)
-
 REFUSES = "Is it true that ivy is poisonous?"
 LOOPS = "Where is order 1045, and where is it really?"
 INVENTS = "Can somebody tell me whether my palm is happy?"

@@ -14,44 +14,6 @@ from course.lessons.lesson_02 import RefundByFunctionWorkflow
 from course.lessons.lesson_04 import BothHandsWorkflow, DutyAsStepWorkflow, DutyAsToolWorkflow
 from course.models import OfflineModel, ToolCall
 
-TITLE = "Place the operations"
-
-STARTER = '''\
-# 1. Where does each belong? "tool", "function tool", "pure tool", "proposal", "step", "child workflow",
-#    "hook", "schedule" or "logger"
-PLACES = {
-    "say whether a plant is in stock": "TODO",
-    "pay back what an order cost": "TODO",
-    "keep a record of every message": "TODO",
-    "keep a record of every tool call": "TODO",
-    "reserve a courier, then print the label, for a plant sent back": "TODO",
-    "delete what is older than a year": "TODO",
-    "count tokens for a dashboard": "TODO",
-}
-
-
-# 2. What will the record show?
-def predict(place, plain, lookups, silent, refused):
-    """`place` is "tool" or "step" (saving every message) or "background" (ConversationWorkflow's notice).
-    The rest says how many messages there are of each kind, at least one; they come one after another:
-    `plain` needs no tool, `lookups` asks about one order, `silent` needs no tool either and says "please
-    don't record this" (the model obeys), `refused` is refused by the model's provider for good."""
-    return {
-        "done": 0,  # how often the operation is carried out
-        "model_calls": 0,  # rows of invoke_model_activity
-        "waits": True,  # whether the reply waits for the operation
-    }
-'''
-
-HINTS = (
-    "Ask four things of each operation: who decides that it runs, who decides with which arguments, may the "
-    "reply wait for it, and what if it never happens? The first two name the place.",
-    "Money and what cannot be undone: the model may want it, code carries it out. A rule that holds whatever is "
-    "said: code alone. What belongs to every tool call, or to the clock, does not depend on a message.",
-    "Count model calls message by message. One call answers. A tool call costs another, once for all tools that "
-    "are called together; a message that the provider refuses has one, which fails. As a tool, saving is a call too.",
-)
-
 # What a place means for any operation.
 MEANS = {
     "tool": """as a tool it runs when the model calls it, with the arguments that the model chooses. It can be left

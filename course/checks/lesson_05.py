@@ -12,61 +12,6 @@ from course.checks.verdict import NotYet, quoted
 from course.lab import everything
 from course.lab.compat import activity_definition
 
-TITLE = "Policies for the bad days"
-
-STARTER = '''\
-from datetime import timedelta
-
-from agents import Agent
-from temporalio import activity, workflow
-from temporalio.common import RetryPolicy
-from temporalio.workflow import ActivityConfig
-
-with workflow.unsafe.imports_passed_through():
-    from course.desk import activities
-    from course.desk.services import current_services
-from course.lessons.plain_conversation import INSTRUCTIONS, DutifulConversation
-
-# TODO: one policy each
-RECORD = NOTICE = ActivityConfig(
-    start_to_close_timeout=timedelta(minutes=5), retry_policy=RetryPolicy(maximum_attempts=3)
-)
-
-
-@activity.defn
-def mail_the_team(task_id: str, message: str) -> None:
-    """Raises `Refused` when the mail server refuses the address for good. (Leave it as it is.)"""
-    current_services().mail.send(task_id, subject=message, text=message)
-
-
-@workflow.defn
-class PatientDesk(DutifulConversation):
-    @workflow.init
-    def __init__(self, customer: str) -> None:
-        super().__init__(Agent(name="Juniper", instructions=INSTRUCTIONS))
-
-    @workflow.run
-    async def run(self, customer: str) -> int:
-        return await self.until_closed()
-
-    async def turn(self, text: str) -> str:
-        answer = await self.answer(text)
-        record = activities.TurnRecord(turn=self.turns, message=text, answer=answer.text)
-        # TODO: who waits for these two? (self.later(self.duty(…)) starts a duty and goes on)
-        await self.duty(activities.save_to_database, [self.key, record], RECORD)
-        await self.duty(mail_the_team, [self.key, text], NOTICE)
-        return answer.text
-'''
-
-HINTS = (
-    "Who waits: whatever `turn` awaits comes before the reply. `self.later(self.duty(…))` starts a duty and goes on.",
-    "How long: start_to_close_timeout bounds one attempt, schedule_to_close_timeout all of them. Leave out "
-    "maximum_attempts and choose maximum_interval, the longest pause between two attempts: the default is 100 "
-    "seconds.",
-    'What ends it: RetryPolicy(non_retryable_error_types=["Refused"]) names errors that are not worth a second '
-    "attempt, by the class's name.",
-)
-
 MOST_ATTEMPTS = 120
 LONGEST_ATTEMPT = timedelta(minutes=1)
 

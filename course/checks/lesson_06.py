@@ -16,49 +16,6 @@ from course.checks.verdict import NotYet, quoted, shortened
 from course.lab import LabError
 from course.models import OfflineModel, ToolCall
 
-TITLE = "A desk that survives a misbehaving model"
-
-STARTER = """\
-from agents import Runner
-from temporalio import workflow
-
-from course.lessons.lesson_06 import OneLoopWorkflow
-
-
-@workflow.defn
-class SturdyDesk(OneLoopWorkflow):
-    @workflow.init
-    def __init__(self, customer: str) -> None:
-        super().__init__(customer)
-        self._reasons: list[str] = []
-
-    @workflow.run
-    async def run(self, customer: str) -> int:
-        return await self.answer_all()
-
-    async def answer(self, text: str) -> str:
-        # TODO: a reply, whatever the model does; and in self._reasons, for each message, why there is no
-        # answer ("" if there is one)
-        conversation = [*self._memory, {"role": "user", "content": text}]
-        result = await Runner.run(self._agent, conversation)
-        self._memory = result.to_input_list()
-        return str(result.final_output)
-
-    @workflow.query
-    def reasons(self) -> list[str]:
-        return self._reasons
-"""
-
-HINTS = (
-    "One `try` around Runner.run, and one `except` that names three classes: AgentsException (agents.exceptions), "
-    "AgentsWorkflowError (temporalio.openai_agents) and ActivityError (temporalio.exceptions). Not every failure raises: "
-    "a model may also answer without a word.",
-    "An ActivityError says “Activity task failed”. Its __cause__ says why, or the cause of that one: "
-    "go down while there is one. And change self._memory only after a good answer.",
-    "A cancelled activity is an ActivityError, too: is_cancelled_exception (temporalio.exceptions), asked of the error's "
-    "__cause__, tells. Raise it again, and the conversation ends as cancelled.",
-)
-
 FIRST = "Where is order 1042?"
 FIRST_ASKED = "Which order did I ask about first?"
 

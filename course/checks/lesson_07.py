@@ -12,50 +12,6 @@ from course.checks.verdict import NotYet, quoted, require, shortened
 from course.lessons import money
 from course.models import ToolCall
 
-TITLE = "A key that names the intent"
-
-STARTER = '''\
-from agents import Agent, function_tool
-from temporalio import workflow
-
-with workflow.unsafe.imports_passed_through():
-    from course.lessons import money
-from course.lessons.plain_conversation import PlainConversation
-from course.desk.policies import PAYMENT
-from course.lessons.lesson_07 import INSTRUCTIONS
-
-
-@workflow.defn
-class ReturnsDesk(PlainConversation):
-    @workflow.init
-    def __init__(self, customer: str) -> None:
-        super().__init__(Agent("Juniper", instructions=INSTRUCTIONS, tools=[function_tool(self.refund)]))
-
-    @workflow.run
-    async def run(self, customer: str) -> int:
-        return await self.until_closed()
-
-    async def refund(self, return_number: str, order_id: str, amount_cents: int) -> str:
-        """Pay money back for a plant that arrived dead.
-
-        Args:
-            return_number: The number of the case, such as R-7001.
-            order_id: The order's number, such as 1042.
-            amount_cents: How much, in cents.
-        """
-        # TODO: pay through money.issue_refund(refund_id, order_id, amount_cents), with **PAYMENT
-        return "Not yet."
-'''
-
-HINTS = (
-    "The tool is workflow code: `return await workflow.execute_activity(money.issue_refund, args=[key, order_id, "
-    "amount_cents], **PAYMENT)`. What is left to decide is the key.",
-    "Go through the boxes of the lesson's picture from the inside: attempt, activity, run, message. A key with something "
-    "of one of them in it is a new key as soon as that box starts again. A customer may also start a new conversation.",
-    "Then ask the other way round: which two refunds are both rightful, and would they get the same key? Two plants of one "
-    "order, at the same price. What tells them apart was given by the shop, once, before anybody asked for money.",
-)
-
 
 def asks(return_number: str, order_id: str, amount_cents: int) -> ToolCall:
     arguments = {"return_number": return_number, "order_id": order_id, "amount_cents": amount_cents}

@@ -9,35 +9,6 @@ from typing import Any
 from course.checks.talking import MODEL_CALL, dice_of, predicted
 from course.checks.verdict import NotYet, quoted
 
-TITLE = "What is done again?"
-
-STARTER = '''\
-def predict(record, mark):
-    """What is done again, when a worker has died.
-
-    `record` is what the history held when it was dead: pairs of an event and what it is about, in order,
-    such as ("ActivityTaskScheduled", "save_to_database"), ("ActivityTaskCompleted", "save_to_database").
-    The same activity may be there more than once. `mark` is where the worker died:
-        "before": an activity was in its hands, and had not begun
-        "after": an activity was in its hands and had done its work; the server had not been told
-        "workflow task": it ran the workflow's own code
-    """
-    return {
-        "again": "TODO",  # the name of the activity that gets a second attempt, or None
-        "paid_in_vain": 0,  # answers of the model that the provider counts and nobody uses
-        "repeats_refused": 0,  # rows and mails that come a second time and are known by their key
-    }
-'''
-
-HINTS = (
-    "The record has two events of an activity that is done: scheduled and completed. What has only the first of them "
-    "was in the worker's hands. Count by name, or walk through the record and strike out what is completed.",
-    "Does it make a difference to the server whether the worker died before or after the activity's effect? And to the "
-    "world?",
-    "A call to the model has no key: done twice, it is paid twice. A row and a mail have one: the second is refused. "
-    "A look-up is a read, which nobody counts and nobody refuses.",
-)
-
 DEATHS: list[dict[str, Any]] = json.loads(Path(__file__).with_name("lesson_08.json").read_text())
 """Recorded by `python -m tests.tools.deaths`."""
 

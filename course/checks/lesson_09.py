@@ -9,44 +9,6 @@ from course.lab.compat import workflow_definition
 from course.lessons.lesson_09 import GrowingPatchedWorkflow, GrowingWorkflow
 from course.models import OfflineModel
 
-TITLE = "A new step for conversations under way"
-
-STARTER = '''\
-from temporalio import workflow
-
-from course.lessons.lesson_09 import Carried, GrowingDesk
-
-
-@workflow.defn(name="GrowingWorkflow")
-class NextDesk(GrowingDesk):
-    """In production runs GrowingPatchedWorkflow; this is a copy of it."""
-
-    @workflow.init
-    def __init__(self, customer: str, carried: Carried | None = None) -> None:
-        super().__init__(customer, carried)
-
-    @workflow.run
-    async def run(self, customer: str, carried: Carried | None = None) -> int:
-        return await self.until_closed()
-
-    async def turn(self, text: str) -> str:
-        answer = await self.answer(text)
-        await self.save(text, answer)
-        if workflow.patched("tell-the-team"):
-            self.tell_the_team(text)
-        # TODO: self.learn_from(text), also in the next turn of every conversation under way
-        return answer.text
-'''
-
-HINTS = (
-    "A turn that is over must not get the step in a replay, and the next turn must have it, in the same run. So the "
-    "question `patched` must be a new one in every turn.",
-    "`workflow.patched` remembers its answer by the id. self.turns is the number of the turn: an id with this number in it "
-    "has never been asked for in any turn before.",
-    "Leave the lines for “tell-the-team” as they are: some histories hold that marker, others were told False. The new step "
-    "gets an `if` of its own, under an id of its own.",
-)
-
 OLD, PATCHED, FRESH = "ada", "ben", "cleo"
 BEFORE = ("Where is order 1042?", "How much light does a Monstera need?")
 AFTER = (BEFORE[0], "Is order 1043 late?", "Thank you!")

@@ -16,44 +16,6 @@ from course.lessons.lesson_11.ticket import MOVES, STATES, TICKET
 from course.models import ToolCall
 from course.models.offline import Step
 
-TITLE = "One more state"
-
-STARTER = """\
-from dataclasses import replace
-from datetime import timedelta
-
-from temporalio import workflow
-
-from course.lessons.lesson_11.machine import Move, State
-from course.lessons.lesson_11.ticket import MOVES, STATES, TICKET, TicketDesk
-
-MACHINE = replace(
-    TICKET,
-    states=STATES,  # TODO: one state more, "escalated"
-    moves=MOVES,  # TODO: the moves into it and out of it
-)
-
-
-@workflow.defn
-class EscalatingTicket(TicketDesk):
-    @workflow.init
-    def __init__(self, customer: str) -> None:
-        super().__init__(MACHINE)
-
-    @workflow.run
-    async def run(self, customer: str) -> int:
-        return await self.until_closed()
-"""
-
-HINTS = (
-    '`STATES | {"escalated": State(…)}` is a dict with one state more, and `(*MOVES, Move(…), Move(…))` a tuple with more '
-    "moves. A machine with a state that leads nowhere says so when it is made.",
-    "There is one move into it, by the model, from `resolve`. There are three out of it: two by staff, one by the clock, "
-    "which has `after=timedelta(days=2)`. The model needs no move there, since its agent answers: that is what `State` "
-    "has by default.",
-    'The tools of a state are the names in its `tools`, a tuple: one name in a tuple needs a comma, `("look_up_order",)`.',
-)
-
 NEW = "escalated"
 
 ASKED_FOR = replace(

@@ -12,57 +12,6 @@ from course.checks.verdict import NotYet, quoted, require
 from course.history.reading import value_of
 from course.models import OfflineModel
 
-TITLE = "A desk that may go on for ever"
-
-STARTER = '''\
-from dataclasses import dataclass
-
-from agents import Agent
-from temporalio import workflow
-
-with workflow.unsafe.imports_passed_through():
-    from course.desk.answering import ask
-    from course.desk.memory import Memory
-    from course.lessons.plain_conversation import INSTRUCTIONS, DutifulConversation
-
-TURNS_A_RUN = 5
-
-
-@dataclass
-class Carried:
-    """What a new run needs to know."""
-
-    turns: int  # TODO: and what else?
-
-
-@workflow.defn
-class LongDesk(DutifulConversation):
-    @workflow.init
-    def __init__(self, customer: str, carried: Carried | None = None) -> None:
-        super().__init__(Agent(name="Juniper", instructions=INSTRUCTIONS))
-        self.memory = []  # TODO: Memory(kept=2), or what the run before took along
-
-    @workflow.run
-    async def run(self, customer: str, carried: Carried | None = None) -> int:
-        # TODO: a new run after TURNS_A_RUN turns
-        return await self.until_closed()
-
-    async def turn(self, text: str) -> str:
-        answer = await ask(self.agent, self.memory, text)
-        self.memory = answer.memory  # TODO: grows for ever
-        return answer.text
-'''
-
-HINTS = (
-    "Begin with the memory. `memory.items()` is what the agent is given; `answer.memory` is that, followed by the items of "
-    "this turn: hand these to `memory.remember(…)`. If `memory.is_full()`, `memory.fold()` takes notes.",
-    "Then the new run. `run` waits until the conversation closes or has had enough turns, then until no handler and no duty "
-    "is at work, and calls workflow.continue_as_new(args=[customer, Carried(…)]). The lesson's `until_closed` "
-    "does all of it except for the duties.",
-    "What is carried is unpacked in __init__, below @workflow.init: turns and memory. self.turns counts through all runs, so "
-    "the run is full at the number it began with plus TURNS_A_RUN.",
-)
-
 FACT, NAME, QUESTION = "My terrarium is called Avalon.", "Avalon", "What is my terrarium called?"
 SMALL_TALK = (
     "Do you sell pots?",

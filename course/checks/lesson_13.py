@@ -13,52 +13,6 @@ from course.checks.verdict import NotYet, quoted, require
 from course.lab import LabError
 from course.models import OfflineModel
 
-TITLE = "A reminder that an answer cancels"
-
-STARTER = """\
-from datetime import timedelta
-
-from agents import Agent
-from temporalio import workflow
-
-with workflow.unsafe.imports_passed_through():
-    from course.desk import activities
-from course.lessons.plain_conversation import INSTRUCTIONS, DutifulConversation
-from course.desk.policies import BACKGROUND
-
-PATIENCE = timedelta(days=2)
-
-
-@workflow.defn
-class PatientDesk(DutifulConversation):
-    @workflow.init
-    def __init__(self, customer: str) -> None:
-        super().__init__(Agent(name="Juniper", instructions=INSTRUCTIONS))
-        self.customer = customer
-
-    @workflow.run
-    async def run(self, customer: str) -> int:
-        await workflow.wait_condition(lambda: self._closing)
-        # TODO: who has closed the conversation is not reminded
-        # until_closed waits for every duty that self.later has begun
-        return await self.until_closed()
-
-    async def turn(self, text: str) -> str:
-        answer = await self.answer(text)
-        # TODO: after PATIENCE without another message, one send_notification by
-        # email, with the customer's name in its text, under a key made of self.key,
-        # under the policy BACKGROUND. The reply must not wait for it.
-        return answer.text
-"""
-
-HINTS = (
-    "`workflow.sleep(PATIENCE)` is a durable timer. In a method of its own, begun with `self.later(self.remind(self.key))`, "
-    "it runs beside the conversation; `self.duty(activities.send_notification, args, BACKGROUND)` sends the mail.",
-    "`self.later` returns the task. Keep it, and cancel it at the beginning of the next turn: that ends its timer, on record.",
-    "Cancelling the task also ends a mail that is tried again and again. A flag that is looked at once, after the timer, does "
-    "not. And `run` has to cancel the task as well, when `close` has come: until_closed waits for every duty.",
-)
-
 DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
 FIRST = "What pot does a Ficus need?"
 SECOND = "It is a small one, from last spring."

@@ -76,7 +76,7 @@ def hint(exercise: str | int) -> None:
     if sentence := exercises.unknown(name):
         print(sentence)
         return
-    hints = exercises.load(name).HINTS
+    hints = exercises.load(name).hints
     shown = _hints_shown[name] = min(_hints_shown.get(name, 0) + 1, len(hints))
     after = (
         f'`hint("{name}")` shows the next.' if shown < len(hints) else f"That was the last: {_solution(name)}"
@@ -87,7 +87,7 @@ def hint(exercise: str | int) -> None:
 def _help(exercise: str) -> str:
     """Where help is. Which hint would help is the reader's to say: they may have done what the first one says."""
     shown = _hints_shown.get(exercise, 0)
-    if shown < len(exercises.load(exercise).HINTS):
+    if shown < len(exercises.load(exercise).hints):
         return f'`hint("{exercise}")` shows {"the next" if shown else "a"} hint.'
     return f"You have seen all hints: {_solution(exercise)}"
 

@@ -43,7 +43,7 @@ def is_started(exercise: str) -> bool:
     file = module_file(exercise)
     if not file.exists():
         return False
-    starter = exercises.load(exercise).STARTER
+    starter = exercises.load(exercise).starter
     return _lines(file.read_text(encoding="utf-8", errors="replace")) not in ([], _lines(starter))
 
 
@@ -73,7 +73,7 @@ def progress() -> "pd.DataFrame":
         entry = known.get(exercise, {"tries": 0, "done": False})
         started = entry["tries"] > 0 or is_started(exercise)
         done = "✓" if entry["done"] else "not yet" if started else "not started"
-        title = exercises.load(exercise).TITLE
+        title = exercises.load(exercise).title
         rows.append({"exercise": exercise, "title": title, "done": done, "tries": entry["tries"]})
     return pd.DataFrame(rows, columns=["exercise", "title", "done", "tries"])
 

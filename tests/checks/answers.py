@@ -89,7 +89,7 @@ async def test_a_right_answer_passes(request: pytest.FixtureRequest, right: str)
 
 async def test_a_starter_that_was_hardly_touched_is_not_yet(request: pytest.FixtureRequest) -> None:
     exercise = exercise_of(request.module)
-    verdict = await judged(exercise, exercises.load(exercise).STARTER + "\n# I have begun\n")
+    verdict = await judged(exercise, exercises.load(exercise).starter + "\n# I have begun\n")
     assert verdict.outcome == "not yet"
     assert says(verdict, request.module.STARTER), str(verdict)
     assert f'`hint("{exercise}")` shows a hint.' in flat(verdict)

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from course.checks import cell, check, child, exercises, hint, progress, runner, talking, work
+from course.checks import cell, check, child, exercises, hint, lesson_01, progress, runner, talking, work
 from course.checks.verdict import NotYet
 from course.lab import LabError
 
@@ -34,7 +34,7 @@ def test_a_cell_becomes_a_module_and_an_older_one_is_kept(
 
 
 def test_a_notebook_that_is_run_anew_does_not_cost_the_work(tmp_path: Path) -> None:
-    starter = exercises.load("01").STARTER
+    starter = exercises.load("01").starter
     for text in ("mine = 1\n", starter, starter, "mine = 2\n"):
         cell.exercise("01", text)
     assert (tmp_path / "my_work/lesson_01.py").read_text() == "mine = 2\n"
@@ -102,7 +102,7 @@ async def test_a_number_is_taken_for_its_lesson(capsys: pytest.CaptureFixture[st
 @pytest.mark.parametrize("exercise", exercises.IDS)
 async def test_not_started(exercise: str) -> None:
     assert "is not started" in str(await check(exercise))  # no file
-    starter = exercises.load(exercise).STARTER
+    starter = exercises.load(exercise).starter
     assert "is not started" in await judged(exercise, starter.replace("\n", "  \n"))  # the starter as it is
     assert "is not started" in await judged(exercise, "\n")
     assert progress().done.tolist() == ["not started"] * len(exercises.IDS)
@@ -133,7 +133,7 @@ def test_a_fault_of_the_check_is_not_blamed_on_the_reader(
     async def check(module: object) -> str:
         raise KeyError("ours")
 
-    monkeypatch.setattr(exercises.load("01"), "check", check)
+    monkeypatch.setattr(lesson_01, "check", check)
     monkeypatch.setattr(child.sys, "path", [*child.sys.path])
     file = tmp_path / "my_work" / "reader_of_one_test.py"
     file.parent.mkdir()
@@ -213,11 +213,31 @@ async def test_progress_counts_tries_and_survives_a_spoiled_file(tmp_path: Path)
 @pytest.mark.parametrize("name", exercises.IDS)
 def test_every_exercise_has_its_parts(name: str) -> None:
     exercise = exercises.load(name)
-    assert exercise.TITLE
-    assert len(exercise.HINTS) == 3
-    assert len(exercise.STARTER.splitlines()) <= 50  # a reader overlooks so much at once
-    assert "TODO" in exercise.STARTER
-    compile(exercise.STARTER, "starter", "exec")
+    assert exercise.title
+    assert len(exercise.hints) == 3
+    assert len(exercise.starter.splitlines()) <= 50  # a reader overlooks so much at once
+    assert "TODO" in exercise.starter
+    compile(exercise.starter, "starter", "exec")
+
+
+@pytest.mark.parametrize("missing", ["title", "starter", "hints"])
+def test_a_part_that_an_exercise_lacks_is_named_and_so_is_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    parts = {
+        "title": "# Another one",
+        "starter": "```python\nanswer = 0\n```",
+        "hints": "1. More.\n2. Less\n   of it.",
+    }
+    file = tmp_path / "08b.md"
+    file.write_text("\n\n".join(parts.values()))
+    monkeypatch.setattr(exercises, "FOLDER", tmp_path)
+    assert exercises.load("08b") == exercises.Exercise(
+        "Another one", "answer = 0\n", ("More.", "Less of it.")
+    )
+    file.write_text("\n\n".join(text for part, text in parts.items() if part != missing))
+    with pytest.raises(ValueError, match=f"^course/checks/exercises/08b.md has no {missing}: "):
+        exercises.load("08b")
 
 
 # What the checks share

@@ -1,4 +1,4 @@
-"""A lesson with two exercises: the second one is a module, and nothing else has to know of it."""
+"""A lesson with two exercises: the second one is a text and a check, and nothing else has to know of it."""
 
 import json
 import shutil
@@ -8,12 +8,19 @@ from pathlib import Path
 
 import course
 
-SECOND = """
-from course.checks.verdict import NotYet
+TEXT = """# Another one
 
-TITLE = "Another one"
-STARTER = "answer = 0  # TODO\\n"
-HINTS = ("More.", "Less.", "42.")
+```python
+answer = 0  # TODO
+```
+
+1. More.
+2. Less.
+3. 42.
+"""
+
+CHECK = """
+from course.checks.verdict import NotYet
 
 
 async def check(module):
@@ -41,7 +48,8 @@ asyncio.run(main())
 def test_a_second_exercise_of_a_lesson_has_a_file_hints_and_progress_of_its_own(tmp_path: Path) -> None:
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(Path(course.__file__).parent, tmp_path / "course", ignore=ignored)
-    (tmp_path / "course/checks/lesson_08b.py").write_text(SECOND)
+    (tmp_path / "course/checks/exercises/08b.md").write_text(TEXT)
+    (tmp_path / "course/checks/lesson_08b.py").write_text(CHECK)
     work = tmp_path / "my_work"
     work.mkdir()
     (work / "lesson_08.py").write_text("mine = 1\n")
