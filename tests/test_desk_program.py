@@ -151,8 +151,12 @@ NOT_THE_DESKS = [
 
 def texts_in(folder: Path) -> set[Path]:
     """The files of a package that are no code, and that its code reads."""
-    kinds = {".html", ".json", ".md"}
-    return {file.relative_to(folder) for file in folder.rglob("*") if file.suffix in kinds}
+    kinds = {".html", ".json", ".md", ".toml"}
+    return {
+        file.relative_to(folder)
+        for file in folder.rglob("*")
+        if file.suffix in kinds and file.name != "ruff.toml"
+    }
 
 
 @pytest.fixture

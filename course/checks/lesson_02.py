@@ -29,8 +29,8 @@ async def check(module: Any) -> str:
     desk = workflow_class(module, "CancelDesk")
     cancel = _the_activity(module)
     model = Scenes()
-    lossy = LosesReport(cancel, AGAIN)
-    async with lab_for(module, [desk], model, replaced_by(lossy.activity())) as lab:
+    lost: list[str] = []
+    async with lab_for(module, [desk], model, replaced_by(_loses_report(cancel, lost))) as lab:
         for number in NEW_ORDERS:
             status = "shipped" if number == SHIPPED else "being packed"
             row = {"order_id": number, "plant": "Pothos", "quantity": 2, "paid_cents": 2400, "status": status}
@@ -51,7 +51,7 @@ async def check(module: Any) -> str:
 
         await _cancels(chat)
         told = await _refuses(chat)
-        await _cancels_once(chat, told, lossy)
+        await _cancels_once(chat, told, lost)
         rows = await chat.rows("cancel_order")
         await chat.ends()
     return f"""seven messages, {len(rows)} rows of cancel_order, each decided by the {_by(rows)}. The one
@@ -107,10 +107,10 @@ async def _refuses(chat: Talk) -> str:
     return reply
 
 
-async def _cancels_once(chat: Talk, refusal: str, lossy: "LosesReport") -> None:
+async def _cancels_once(chat: Talk, refusal: str, lost: list[str]) -> None:
     """The worker is lost after the effect: the activity runs a second time."""
     said = await _reply(chat, f"Please cancel order {AGAIN}.")
-    refused = _shape(said) == _shape(refusal) and lossy.lost not in said
+    refused = _shape(said) == _shape(refusal) and lost and lost[0] not in said
     if _is_apology(said) or refused:
         raise NotYet(f"""The worker was lost after it had cancelled order {AGAIN} and before it could report that, so
             Temporal ran cancel_order again. The order is cancelled, and the customer heard: {quoted(said)} The
@@ -141,26 +141,22 @@ def _the_activity(module: Any) -> Callable[..., Any]:
     return cancel
 
 
-class LosesReport:
-    """The reader's activity on a worker that is lost once: for one order, after the effect of attempt 1."""
+def _loses_report(cancel: Callable[..., Any], lost: list[str]) -> Callable[..., Any]:
+    """The reader's activity on a worker that is lost once: for one order, after the effect of attempt 1.
 
-    def __init__(self, cancel: Callable[..., Any], order: str) -> None:
-        self._cancel, self._order = cancel, order
-        self.lost = ""
-        """The report that never arrived."""
+    What it would have reported then goes to `lost`.
+    """
 
-    def activity(self) -> Callable[..., Any]:
-        cancel, is_async = self._cancel, asyncio.iscoroutinefunction(self._cancel)
+    @activity.defn(name=activity_definition(cancel).name)
+    async def cancelled(order_id: str) -> str:
+        is_async = asyncio.iscoroutinefunction(cancel)
+        report = await (cancel(order_id) if is_async else asyncio.to_thread(cancel, order_id))
+        if order_id == AGAIN and activity.info().attempt == 1:
+            lost.append(str(report))
+            raise ApplicationError("The worker was lost.", next_retry_delay=timedelta(milliseconds=20))
+        return report
 
-        @activity.defn(name=activity_definition(cancel).name)
-        async def cancelled(order_id: str) -> str:
-            report = await (cancel(order_id) if is_async else asyncio.to_thread(cancel, order_id))
-            if order_id == self._order and activity.info().attempt == 1:
-                self.lost = str(report)
-                raise ApplicationError("The worker was lost.", next_retry_delay=timedelta(milliseconds=20))
-            return report
-
-        return cancelled
+    return cancelled
 
 
 CALLS = re.compile(r"(^|\.)(activity_as_tool|execute_activity|start_activity)$")

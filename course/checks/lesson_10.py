@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from temporalio import activity
-from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError
+from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
 from course.checks.complaints import meaning
@@ -75,14 +75,11 @@ class Approval(Talk):
     async def refusal(self, by: str, approved: bool, reason: str = "") -> str | None:
         """Somebody decides. Returns what they are told if that is refused, and None if it counts."""
         decision = {"approved": approved, "by": by, "reason": reason}
-        sending = asyncio.create_task(self.handle.execute_update("decide", decision))
+        sending = asyncio.create_task(self.refused("decide", decision))
         answered = await self.wait_for(sending, seconds=4)
         require(answered, f"`decide` did not answer {by}: it must not wait for anything.")
-        try:
-            await sending
-        except WorkflowUpdateFailedError as error:
-            return _sentence(by, error.cause)
-        return None
+        refused = await sending
+        return _sentence(by, refused) if refused else None
 
     async def told(self, happened: str, otherwise: str) -> str:
         """What the customer is told. When there is no end, raises `NotYet` with the words for it."""
@@ -99,7 +96,7 @@ class Approval(Talk):
 
     async def is_open(self) -> bool:
         await self.activities()
-        return (await self.handle.describe()).close_time is None
+        return await self.status() == WorkflowExecutionStatus.RUNNING
 
     async def is_replayed(self) -> None:
         """Replays an approval that has ended, as a worker does that takes one over: no validator is run."""

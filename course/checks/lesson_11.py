@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any
 
 import pandas as pd
-from temporalio.client import WorkflowUpdateFailedError
 
 from course.checks.talking import Scenes, Talk, lab_for, workflow_class
 from course.checks.verdict import NotYet, quoted
@@ -159,22 +158,15 @@ async def _nobody_else_comes_in(chat: Talk) -> None:
 
 async def _staff(chat: Talk) -> None:
     await _moved_by_staff(chat, "resolve")
-    try:
-        await chat.handle.execute_update("move", NEW)
-    except WorkflowUpdateFailedError:
-        pass
-    else:
+    if not await chat.refused("move", NEW):
         raise NotYet("Staff moved a ticket from resolve to escalated. Only the model proposes that move.")
     await chat.says(BACK)
     await _moved_by_staff(chat, "closed")
 
 
 async def _moved_by_staff(chat: Talk, to_state: str) -> None:
-    try:
-        await chat.handle.execute_update("move", to_state)
-    except WorkflowUpdateFailedError as error:
-        raise NotYet(f"""Staff tried to move an escalated ticket to {to_state}, and were refused:
-            {error.cause}""") from None
+    if refusal := await chat.refused("move", to_state):
+        raise NotYet(f"Staff tried to move an escalated ticket to {to_state}, and were refused: {refusal}")
 
 
 def _compared_as_data(desk: Any) -> None:

@@ -138,8 +138,7 @@ async def _cuts_nothing_off(chat: Talk, record: pd.DataFrame) -> None:
             nothing. Before continue_as_new, wait until self.duties is empty, too.""")
     own = calls.input.iloc[0][0]["system_instructions"]
     notes = calls[[call["system_instructions"] != own for [call] in calls.input]]
-    events = await chat.events()
-    replied = events[events.event == "WorkflowExecutionUpdateCompleted"].groupby("turn").time.max()
+    replied = await chat.replied()
     for note in notes.itertuples():
         if note.turn in replied.index and note.closed <= replied[note.turn]:
             raise NotYet(f"""In turn {note.turn} the customer waited for the notes. Nobody needs them yet:

@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 from agents import Model, ModelResponse
 from temporalio import activity
-from temporalio.client import WorkflowExecutionStatus
+from temporalio.client import WorkflowExecutionStatus, WorkflowUpdateFailedError
 
 from course.checks.complaints import meaning, own_words, raised
 from course.checks.verdict import NotYet, quoted, require, shortened
@@ -289,6 +289,19 @@ class Talk(Conversation):
 
     async def status(self) -> WorkflowExecutionStatus | None:
         return (await self.handle.describe()).status
+
+    async def refused(self, update: str, *arguments: Any) -> BaseException | None:
+        """Calls an update of the reader's. Returns why it was refused, and None if it was not."""
+        try:
+            await self.handle.execute_update(update, *arguments)
+        except WorkflowUpdateFailedError as error:
+            return error.cause
+        return None
+
+    async def replied(self) -> "pd.Series[pd.Timestamp]":
+        """When the last reply of each turn went out."""
+        events = await self.events()
+        return events[events.event == "WorkflowExecutionUpdateCompleted"].groupby("turn").time.max()
 
     async def rows(self, activity_type: str) -> pd.DataFrame:
         """The rows of one activity in its record, with times."""
