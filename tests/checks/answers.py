@@ -1,9 +1,10 @@
 """The tests of an exercise's check. `test_lesson_08b.py` beside this imports them, and holds the answers to 08b:
 
 - `STARTER`: a part of what the check says to the starter, hardly touched.
-- `WRONG`: wrong answers by name. Each is a part of what the check says, and then what is changed in the solution.
+- `WRONG`: wrong answers by name. Each is a part of what the check says, and then what is changed in the solution:
+  pairs of an old text and a new one, or lines `before`, `after` or `instead` of one of its lines.
 - `RAISES`: the same, where the answer is "error" and not "not yet": the reader's own code raises.
-- `RIGHT`: other right answers, and a part of what the check says when they pass.
+- `RIGHT`: other right answers. A part of what the check says when they pass may come first.
 - `SAMPLE`: names of those that `make test` tries, where all of them would take too long. `make soak` tries every one.
 
 In the words, " … " is where the check says more.
@@ -11,6 +12,7 @@ In the words, " … " is where the check says more.
 
 import os
 import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,6 +24,10 @@ from course.checks import cell, check, exercises
 from course.checks.verdict import Verdict
 
 __all__ = [
+    "Change",
+    "after",
+    "before",
+    "instead",
     "pytest_generate_tests",
     "test_a_right_answer_passes",
     "test_a_starter_that_was_hardly_touched_is_not_yet",
@@ -30,6 +36,35 @@ __all__ = [
 ]
 
 SOLUTIONS = Path(course.__file__).parents[1] / "notebooks" / "solutions"
+
+Change = tuple[str, str] | Callable[[str], str]
+"""An old text and a new one, or what changes the code."""
+
+
+def before(line: str, *more: str) -> Change:
+    """More lines before the one that holds `line`, indented as it is."""
+    return _at(line, lambda one: (*more, one))
+
+
+def after(line: str, *more: str) -> Change:
+    return _at(line, lambda one: (one, *more))
+
+
+def instead(line: str, *others: str) -> Change:
+    return _at(line, lambda one: others)
+
+
+def _at(line: str, edit: Callable[[str], tuple[str, ...]]) -> Change:
+    def change(code: str) -> str:
+        lines = code.splitlines()
+        found = [number for number, one in enumerate(lines) if line in one]
+        assert len(found) == 1, f"{len(found)} lines of the solution hold {line!r}"
+        one = lines[found[0]]
+        margin = one.removesuffix(one.lstrip())
+        lines[found[0] : found[0] + 1] = [margin + new if new else "" for new in edit(one.lstrip())]
+        return "\n".join(lines) + "\n"
+
+    return change
 
 
 def exercise_of(module: ModuleType) -> str:
@@ -40,7 +75,7 @@ def answers(module: ModuleType, *kinds: str) -> dict[str, tuple[Any, ...]]:
     found = {"the solution": ("Passed: ",)} if "RIGHT" in kinds else {}
     for kind in kinds:
         found |= getattr(module, kind, {})
-    return found
+    return {name: one if isinstance(one[0], str) else ("Passed: ", *one) for name, one in found.items()}
 
 
 def tried(module: ModuleType, *kinds: str) -> list[str]:
@@ -57,12 +92,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("wrong", tried(metafunc.module, "WRONG", "RAISES"))
 
 
-def changed(exercise: str, changes: tuple[tuple[str, str], ...]) -> str:
+def changed(exercise: str, changes: Sequence[Change]) -> str:
     """The solution with something changed."""
     code = (SOLUTIONS / f"lesson_{exercise}.py").read_text()
-    for old, new in changes:
-        assert old in code, f"the solution has no {old!r}"
-        code = code.replace(old, new)
+    for change in changes:
+        if callable(change):
+            code = change(code)
+        else:
+            assert change[0] in code, f"the solution has no {change[0]!r}"
+            code = code.replace(*change)
     return code
 
 

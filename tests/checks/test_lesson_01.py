@@ -7,13 +7,11 @@ FORGETS = (
     "text)",
 )
 LAST_RUN_ONLY = ("self.memory = result.to_input_list()", "self.memory = result.to_input_list()[-2:]")
-AGENT_LINE = "        async with self.one_at_a_time:  # the next message is answered with this one in mind\n"
 
 
-def first(lines: str, imports: str = "") -> tuple[tuple[str, str], ...]:
+def first(*lines: str, module: str) -> tuple[Change, ...]:
     """What a turn does before anything else, and the module that it needs for it."""
-    own = AGENT_LINE, f"        {lines}\n{AGENT_LINE}"
-    return (("import asyncio", f"import asyncio\nimport {imports}"), own) if imports else (own,)
+    return before("async with self", *lines), after("import asyncio", f"import {module}")
 
 
 STARTER = "@workflow.defn is missing"
@@ -37,23 +35,29 @@ WRONG = {
         ("[*self.memory,", "[*MEMORY,"),
         ("self.memory = result.to_input_list()", "MEMORY[:] = result.to_input_list()"),
     ),
-    "the clock": ("calls time.time, and the sandbox refuses it", *first("began = time.time()", "time")),
-    "randomness": ("random.random, and the sandbox refuses it", *first("luck = random.random()", "random")),
+    "the clock": (
+        "calls time.time, and the sandbox refuses it",
+        *first("began = time.time()", module="time"),
+    ),
+    "randomness": (
+        "random.random, and the sandbox refuses it",
+        *first("luck = random.random()", module="random"),
+    ),
     "randomness outside the sandbox": (
         "it is not deterministic",
-        *first("if next(COUNT) > 3:\n            await asyncio.sleep(0.01)", "itertools"),
+        *first("if next(COUNT) > 3:", "    await asyncio.sleep(0.01)", module="itertools"),
         ("@workflow.defn\n", "COUNT = itertools.count()\n\n\n@workflow.defn(sandboxed=False)\n"),
     ),
-    "sleeps": ("calls time.sleep, which blocks the worker", *first("time.sleep(1)", "time")),
-    "loops in the workflow": ("does not give the worker back", *first("while True:\n            pass")),
+    "sleeps": ("calls time.sleep, which blocks the worker", *first("time.sleep(1)", module="time")),
+    "loops in the workflow": (
+        "does not give the worker back",
+        before("async with self", "while True:", "    pass"),
+    ),
     "never ends": ("was closed and does not end", ("self.closing and", "False and")),
     "returns nothing": ("got None as a reply", ("return str(result.final_output)", "str(result)")),
     "run returns at once": (
         "got no reply: `run` had returned, and that ended the conversation",
-        (
-            "await workflow.wait_condition(lambda: self.closing and workflow.all_handlers_finished())",
-            "return",
-        ),
+        instead("await workflow.wait_condition", "return"),
     ),
 }
 
@@ -62,7 +66,7 @@ RAISES = {
         "Your code raised: NameError: name 'txt' is not defined (line 29)",
         ('"content": text', '"content": txt'),
     ),
-    "exits in the workflow": ("sys.exit()", *first("raise SystemExit")),
+    "exits in the workflow": ("sys.exit()", before("async with self", "raise SystemExit")),
 }
 
 SAMPLE = {"no class", "remembers the last run only"}

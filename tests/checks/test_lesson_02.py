@@ -8,9 +8,9 @@ DOCSTRING = '''"""Cancel an order of the shop. Only an order that is still being
         order_id: The order's number, such as 1042.
     """'''
 
-REFUSAL = '    return f"Order {order_id} is {status}, so it cannot be cancelled any more."\n'
+REFUSAL = "so it cannot be cancelled any more"
 FUNCTION_TOOL = ("from agents import Agent\n", "from agents import Agent, function_tool\n")
-ERROR = "from temporalio.exceptions import ApplicationError\n"
+ERROR = "from temporalio.exceptions import ApplicationError"
 
 STARTER = "does not hold it"
 
@@ -31,12 +31,12 @@ WRONG = {
     "not the agent's": ("list of tools does not hold it", ("tools=tools", "tools=[]")),
     "the workflow's step": (
         "Nobody asked to cancel anything, and cancel_order ran (workflow)",
-        (
-            "        return await self.until_closed()\n",
-            "        return await self.until_closed()\n\n"
-            "    async def turn(self, text: str) -> str:\n"
-            '        await workflow.execute_activity(cancel_order, "2317", **TOOL)\n'
-            "        return await super().turn(text)\n",
+        before(
+            "@workflow.run",
+            "async def turn(self, text: str) -> str:",
+            '    await workflow.execute_activity(cancel_order, "2317", **TOOL)',
+            "    return await super().turn(text)",
+            "",
         ),
     ),
     "cancels anything": (
@@ -49,24 +49,26 @@ WRONG = {
     ),
     "raises through activity_as_tool": (
         "the model never sees it",
-        (
-            REFUSAL,
-            f"    {ERROR}"
-            '    raise ApplicationError(f"Order {order_id} is {status}.", non_retryable=True)\n',
+        instead(
+            REFUSAL, ERROR, 'raise ApplicationError(f"Order {order_id} is {status}.", non_retryable=True)'
         ),
     ),
     "raises what is retried": (
         "cancel_order fails and is tried again",
-        (REFUSAL, '    raise ValueError(f"Order {order_id} is {status}.")\n'),
+        instead(REFUSAL, 'raise ValueError(f"Order {order_id} is {status}.")'),
     ),
     "says too little": ("They are not told why.", (" is {status}, so it cannot", " cannot")),
     "a sync function tool": (
         "the tool's own code failed before the activity",
         FUNCTION_TOOL,
-        (
-            "@workflow.defn\n",
-            '@function_tool(name_override="cancel_order")\ndef cancel(order_id: str) -> str:\n    """Cancel an order."""\n'
-            "    return workflow.execute_activity(cancel_order, order_id, **TOOL)\n\n\n@workflow.defn\n",
+        before(
+            "@workflow.defn",
+            '@function_tool(name_override="cancel_order")',
+            "def cancel(order_id: str) -> str:",
+            '    """Cancel an order."""',
+            "    return workflow.execute_activity(cancel_order, order_id, **TOOL)",
+            "",
+            "",
         ),
         ("[activity_as_tool(cancel_order, **TOOL)]", "[cancel]"),
     ),
@@ -81,21 +83,25 @@ WRONG = {
 
 RIGHT = {
     "a reason without the status": (
-        "Passed: ",
         ("is {status}, so it cannot be cancelled any more.", "is not being packed any more."),
     ),
     "a function tool with words of its own": (
-        "Passed: ",
-        (FUNCTION_TOOL[0], FUNCTION_TOOL[1] + ERROR),
-        (
-            REFUSAL,
-            '    raise ApplicationError(f"Order {order_id} is {status}: too late.", non_retryable=True)\n\n\n'
-            "def told(context: object, error: Exception) -> str:\n"
-            '    return f"Tell the customer: {error.__cause__}"\n\n\n'
-            '@function_tool(name_override="cancel_order", failure_error_function=told)\n'
-            "async def cancel(order_id: str) -> str:\n"
-            '    """Cancel an order."""\n'
-            "    return await workflow.execute_activity(cancel_order, order_id, **TOOL)\n",
+        instead("from agents import", "from agents import Agent, function_tool", ERROR),
+        instead(
+            REFUSAL, 'raise ApplicationError(f"Order {order_id} is {status}: too late.", non_retryable=True)'
+        ),
+        before(
+            "@workflow.defn",
+            "def told(context: object, error: Exception) -> str:",
+            '    return f"Tell the customer: {error.__cause__}"',
+            "",
+            "",
+            '@function_tool(name_override="cancel_order", failure_error_function=told)',
+            "async def cancel(order_id: str) -> str:",
+            '    """Cancel an order."""',
+            "    return await workflow.execute_activity(cancel_order, order_id, **TOOL)",
+            "",
+            "",
         ),
         ("[activity_as_tool(cancel_order, **TOOL)]", "[cancel]"),
     ),

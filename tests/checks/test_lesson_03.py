@@ -2,7 +2,7 @@
 
 from tests.checks.answers import *
 
-ROW = "        await workflow.execute_activity(activities.save_to_database, args=[self.key, record], **RECORD)\n"
+ROW = "await workflow.execute_activity(activities.save_to_database, args=[self.key, record], **RECORD)"
 RECORD_OF_ALL = """        record = activities.TurnRecord(
             conversation=workflow.info().workflow_id,
             turn=self.turns,
@@ -12,24 +12,25 @@ RECORD_OF_ALL = """        record = activities.TurnRecord(
             outcome=answer.outcome,
         )
 """
-ANSWERS = "answer = await self.answer(text)  # an apology, when the agent's run fails for good"
-ANSWER_IMPORT = (
-    "from course.lessons.plain_conversation",
-    "from course.desk.answering import Answer\nfrom course.lessons.plain_conversation",
+ANSWERS = "answer = await self.answer(text)"
+ANSWER_IMPORT = before("from course.lessons.plain_conversation", "from course.desk.answering import Answer")
+RUN = (
+    "    result = await Runner.run(self.agent, text)",
+    '    answer = Answer(result.final_output, [], "answered")',
 )
-RUN = """result = await Runner.run(self.agent, text)
-            answer = Answer(result.final_output, [], "answered")"""
 
 
-def catches(caught: str, answer: str = 'Answer("Sorry.", [], "apologised")') -> tuple[tuple[str, str], ...]:
-    own = f"""from agents import AgentsException, Runner
-        from temporalio.exceptions import ActivityError
-        from temporalio.openai_agents import AgentsWorkflowError
-        try:
-            {RUN}
-        except {caught}:
-            answer = {answer}"""
-    return (ANSWERS, own), ANSWER_IMPORT
+def catches(caught: str, answer: str = 'Answer("Sorry.", [], "apologised")') -> tuple[Change, ...]:
+    own = (
+        "from agents import AgentsException, Runner",
+        "from temporalio.exceptions import ActivityError",
+        "from temporalio.openai_agents import AgentsWorkflowError",
+        "try:",
+        *RUN,
+        f"except {caught}:",
+        f"    answer = {answer}",
+    )
+    return instead(ANSWERS, *own), ANSWER_IMPORT
 
 
 STARTER = "nothing runs save_to_database"
@@ -37,12 +38,12 @@ STARTER = "nothing runs save_to_database"
 WRONG = {
     "as a tool": (
         "decided by the agent",
-        (ROW, ""),
+        instead(ROW),
         ("**TOOL)]", "**TOOL), activity_as_tool(activities.save_to_database, **RECORD)]"),
-        (
-            "        answer = await",
-            '        self.agent.instructions = f"You must always record every message: call save_to_database with '
-            "task_id='{self.key}'.\"\n        answer = await",
+        before(
+            ANSWERS,
+            'self.agent.instructions = f"You must always record every message: call save_to_database with '
+            "task_id='{self.key}'.\"",
         ),
     ),
     "a mistake in its own except": (
@@ -51,7 +52,7 @@ WRONG = {
     ),
     "without try": (
         "got no reply",
-        (ANSWERS, f"from agents import Runner\n        if True:\n            {RUN}"),
+        instead(ANSWERS, "from agents import Runner", "if True:", *RUN),
         ANSWER_IMPORT,
     ),
     "catches the SDK's errors only": ("was refused by its provider for good", *catches("AgentsException")),
@@ -61,10 +62,7 @@ WRONG = {
     ),
     "only on success": (
         "depends on more than that a message was accepted",
-        (
-            "        record = ",
-            '        if answer.outcome != "answered":\n            return answer.text\n        record = ',
-        ),
+        before("record = ", 'if answer.outcome != "answered":', "    return answer.text"),
     ),
     "a random key": ("under a random key", ("self.key, record", "str(workflow.uuid4()), record")),
     "the turn alone": (
@@ -75,13 +73,13 @@ WRONG = {
         "share one key",
         ("self.key, record", 'f"{workflow.info().workflow_id}/{text[:40]}", record'),
     ),
-    "twice": ("Each message has exactly one", (ROW, ROW + ROW.replace("self.key,", 'self.key + "/again",'))),
+    "twice": ("Each message has exactly one", after(ROW, ROW.replace("self.key,", 'self.key + "/again",'))),
     "before the run, with any answer": (
         "so it is written after the agent's run",
         ("answer=answer.text", 'answer="nonsense"'),
     ),
     "always turn 1": ("says turn=1, and it was message 2", ("turn=self.turns", "turn=1")),
-    "no outcome": ("says outcome=None, and not 'answered'", ("            outcome=answer.outcome,\n", "")),
+    "no outcome": ("says outcome=None, and not 'answered'", instead("outcome=answer.outcome")),
     "an outcome that is always good": (
         "says outcome='answered', and not 'apologised'",
         ("outcome=answer.outcome", 'outcome="answered"'),
@@ -96,7 +94,7 @@ WRONG = {
     ),
     "the activity as a plain function": (
         "Call it through `await workflow.execute_activity(…)`",
-        (ROW, "        await activities.save_to_database(self.key, record)\n"),
+        instead(ROW, "await activities.save_to_database(self.key, record)"),
     ),
     "no timeout": ("An activity is called without a timeout", (", **RECORD)", ")")),
     "no await": (
@@ -107,7 +105,6 @@ WRONG = {
 
 RIGHT = {
     "from the starter, with a plain dict and words of its own": (
-        "Passed: ",
         *catches("Exception", '"Sorry, that went wrong."\n            outcome = "apologised"'),
         (
             'Answer(result.final_output, [], "answered")',
@@ -119,7 +116,7 @@ RIGHT = {
         ),
         ("return answer.text", "return answer"),
     ),
-    "a try of its own": ("Passed: ", *catches("(AgentsException, AgentsWorkflowError, ActivityError)")),
+    "a try of its own": catches("(AgentsException, AgentsWorkflowError, ActivityError)"),
 }
 
 SAMPLE = {"as a tool", "only on success"}

@@ -40,8 +40,8 @@ WRONG = {
 RAISES = {
     "predicts by raising": (
         "Your code raised: KeyError: 'x' (line 27)",
-        ('    if place == "tool":', '    {}["x"]\n    if place == "tool":'),
-    ),
+        before('if place == "tool":', '{}["x"]'),
+    )
 }
 
 SAMPLE = {"record as a tool", "an unknown place"}

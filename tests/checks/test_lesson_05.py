@@ -7,23 +7,29 @@ MAIL_DUTY = "self.duty(mail_the_team, [self.key, text], NOTICE)"
 SAVE, MAIL = f"self.later({SAVE_DUTY})", f"self.later({MAIL_DUTY})"
 BY_THE_HOUR = "maximum_interval=timedelta(hours=1)"
 BY_TEN_MINUTES = "RetryPolicy(maximum_interval=timedelta(minutes=10))"
-FIVE_DAYS = "    schedule_to_close_timeout=timedelta(days=5),\n"
+FIVE_DAYS = "schedule_to_close_timeout=timedelta(days=5)"
 REFUSED = ', non_retryable_error_types=["Refused"]'
 
 
-def one_by_one(first: str, second: str) -> tuple[tuple[str, str], ...]:
+def one_by_one(*duties: str) -> tuple[Change, ...]:
     """Behind the reply, one duty waits for the other."""
-    both = f"""    async def both(self, record: activities.TurnRecord, text: str) -> None:
-        await {first}
-        await {second}
-
-    async def turn("""
-    both = both.replace("self.key", "key").replace("None:\n", "None:\n        key = self.key\n")
+    both = ("key = self.key", *(f"await {duty.replace('self.key', 'key')}" for duty in duties))
     return (
         (SAVE, "self.later(self.both(record, text))"),
-        (f"        {MAIL}\n", ""),
-        ("    async def turn(", both),
+        instead(MAIL),
+        before(
+            "async def turn(",
+            "async def both(self, record: activities.TurnRecord, text: str) -> None:",
+            *(f"    {line}" for line in both),
+            "",
+        ),
     )
+
+
+def limited(**days_or_hours: int) -> Change:
+    """The record is given up after so long."""
+    [(unit, number)] = days_or_hours.items()
+    return after(BY_TEN_MINUTES, f"schedule_to_close_timeout=timedelta({unit}={number}),")
 
 
 STARTER = "got no reply: `turn` waits for save_to_database"
@@ -52,19 +58,16 @@ WRONG = {
     ),
     "an hour for everything": (
         "nobody tries it again: schedule_to_close_timeout, 1 hour, ended it",
-        (BY_TEN_MINUTES, BY_TEN_MINUTES + ",\n    schedule_to_close_timeout=timedelta(hours=1)"),
+        limited(hours=1),
     ),
     "the wrong error is not retried": (
         "mail_the_team was given up after 1 attempt, and nobody tries it again: non_retryable_error_types ended it",
         ('["Refused"]', '["Refused", "SMTPRecipientsRefused"]'),
     ),
-    "the record has a limit": (
-        "your RECORD ends after 2 days: a longer outage loses rows",
-        (BY_TEN_MINUTES, BY_TEN_MINUTES + ",\n    schedule_to_close_timeout=timedelta(days=2)"),
-    ),
+    "the record has a limit": ("your RECORD ends after 2 days: a longer outage loses rows", limited(days=2)),
     "the mail has no limit": (
         "What ends a mail that cannot be sent? With your NOTICE: nothing",
-        (FIVE_DAYS, ""),
+        instead(FIVE_DAYS),
     ),
     "half an hour is too late for the record": (
         "15 minutes after the database is back, save_to_database may still wait",
@@ -81,35 +84,29 @@ WRONG = {
     "the bad address is tried again": ("SMTP 550), and mail_the_team is tried again", (REFUSED, "")),
     "an attempt may hang": (
         "One attempt of mail_the_team may take 5 minutes",
-        (f"timedelta(seconds=10),\n{FIVE_DAYS}", f"timedelta(minutes=5),\n{FIVE_DAYS}"),
+        (f"seconds=10),\n    {FIVE_DAYS}", f"minutes=5),\n    {FIVE_DAYS}"),
     ),
     "ends before its duties": (
         "`run` ended, and the mail was never sent",
         ("await self.until_closed()", "await super(DutifulConversation, self).until_closed()"),
     ),
-    "the mail is never sent": ("Messages: 1, mails: 0", (f"        {MAIL}\n", "")),
+    "the mail is never sent": ("Messages: 1, mails: 0", instead(MAIL)),
 }
 
 RIGHT = {
     "the activity itself says what is final, and one duty follows the other": (
-        "Passed: ",
         (REFUSED, ""),
-        (
-            "    current_services().mail.send(task_id, subject=message, text=message)\n",
-            "    try:\n        current_services().mail.send(task_id, subject=message, text=message)\n"
-            "    except Refused as error:\n        raise ApplicationError(str(error), non_retryable=True) from error\n",
+        instead(
+            "current_services().mail",
+            "try:",
+            "    current_services().mail.send(task_id, subject=message, text=message)",
+            "except Refused as error:",
+            "    raise ApplicationError(str(error), non_retryable=True) from error",
         ),
         ("import current_services", "import Refused, current_services"),
-        (
-            "from temporalio.workflow import",
-            "from temporalio.exceptions import ApplicationError\nfrom temporalio.workflow import",
-        ),
+        before("from temporalio.workflow import", "from temporalio.exceptions import ApplicationError"),
         *one_by_one(SAVE_DUTY, MAIL_DUTY),
     )
 }
 
-SAMPLE = {
-    "the mail before the reply",
-    "the mail has no limit",
-    "the activity itself says what is final, and one duty follows the other",
-}
+SAMPLE = {"the mail before the reply", "the mail has no limit", *RIGHT}

@@ -3,9 +3,6 @@
 from tests.checks.answers import *
 
 CAUGHT = "except (AgentsException, AgentsWorkflowError, ActivityError) as error:"
-PASSED_ON = """            if is_cancelled_exception(error.__cause__ or error):
-                raise  # somebody's decision to stop, and no failure
-"""
 
 STARTER = "was refused by its provider for good … so it ended the conversation"
 
@@ -16,7 +13,11 @@ WRONG = {
         "ModelBehaviorError came out of `run`",
         (CAUGHT, "except (AgentsWorkflowError, ActivityError) as error:"),
     ),
-    "everything, cancellation too": ("it apologised and went on", (PASSED_ON, "")),
+    "everything, cancellation too": (
+        "it apologised and went on",
+        instead("if is_cancelled_exception"),
+        instead("raise  # somebody's decision"),
+    ),
     "what stands on top": (
         "the reason on record is “Activity task failed”",
         ('f"{type(cause).__name__}: {cause}"', "str(error)"),
@@ -24,31 +25,21 @@ WRONG = {
     "no word, no apology": ("got a reply with nothing in it", ("if not answer.strip():", "if False:")),
     "the memory is lost": (
         "The memory of the answered messages is lost",
-        (
-            "        self._reasons.append(reason)\n",
-            "        self._reasons.append(reason)\n        self._memory = []\n",
-        ),
+        after("self._reasons.append(reason)", "self._memory = []"),
     ),
     "the failed run is remembered": (
         "its tool calls are in the memory, without results",
-        (
-            "            cause: BaseException",
-            "            if isinstance(error, AgentsException) and error.run_data:\n"
-            "                for answer in error.run_data.raw_responses:\n"
-            "                    self._memory += answer.to_input_items()\n"
-            "            cause: BaseException",
+        before(
+            "cause: BaseException",
+            "if isinstance(error, AgentsException) and error.run_data:",
+            "    for answer in error.run_data.raw_responses:",
+            "        self._memory += answer.to_input_items()",
         ),
     ),
-    "no reason of an answer": (
-        "one for each message, in their order",
-        ('        self._reasons.append("")\n', ""),
-    ),
+    "no reason of an answer": ("one for each message, in their order", instead('self._reasons.append("")')),
     "ask": (
         "imports `ask`, which has all of it ready",
-        (
-            "from course.lessons.lesson_06",
-            "from course.desk.answering import ask\nfrom course.lessons.lesson_06",
-        ),
+        before("from course.lessons.lesson_06", "from course.desk.answering import ask"),
     ),
     "a mistake in its own except": (
         "Your code raised: NameError: name 'caus' is not defined (line",
@@ -57,14 +48,8 @@ WRONG = {
 }
 
 RIGHT = {
-    "a catch-all": ("Passed: ", (CAUGHT, "except Exception as error:")),
-    "the innermost words alone": ("Passed: ", ('f"{type(cause).__name__}: {cause}"', "str(cause)")),
+    "a catch-all": [(CAUGHT, "except Exception as error:")],
+    "the innermost words alone": [('f"{type(cause).__name__}: {cause}"', "str(cause)")],
 }
 
-SAMPLE = {
-    "the SDK's errors only",
-    "everything, cancellation too",
-    "no word, no apology",
-    "a catch-all",
-    "the innermost words alone",
-}
+SAMPLE = {"the SDK's errors only", "everything, cancellation too", "no word, no apology", *RIGHT}

@@ -7,10 +7,7 @@ GIVES_UP = (
     "**PAYMENT\n",
     "start_to_close_timeout=PAYMENT['start_to_close_timeout'], retry_policy=RetryPolicy(maximum_attempts=1)\n",
 )
-RETRY = (
-    "from temporalio import workflow\n",
-    "from temporalio import workflow\nfrom temporalio.common import RetryPolicy\n",
-)
+RETRY = after("from temporalio import workflow", "from temporalio.common import RetryPolicy")
 
 STARTER = "your tool has not run issue_refund. It handed the model: “Not yet.”"
 
@@ -26,6 +23,6 @@ WRONG = {
     "amount for order": ("not paid as asked", ("order_id, amount_cents]", "return_number, amount_cents]")),
 }
 
-RIGHT = {"the number alone": ("Passed: ", (KEY, "return_number"))}
+RIGHT = {"the number alone": [(KEY, "return_number")]}
 
-SAMPLE = {"turn", "conversation", "order and amount", "the number alone"}
+SAMPLE = {"turn", "conversation", "order and amount", *RIGHT}

@@ -9,12 +9,12 @@ WRONG = {
     "nothing is repeated": ("It got a second attempt", ("in_hand[0] if in_hand else ", "")),
     "the last that was asked for": (
         "completed",
-        ("            in_hand.remove(name)\n", "            pass\n"),
+        ("in_hand.remove(name)", "pass"),
         ("in_hand[0]", "in_hand[-1]"),
     ),
     "the last that was asked for, if one was in hand": (
         "All that is on record of process_batch is completed",
-        ("            in_hand.remove(name)\n", "            pass\n"),
+        ("in_hand.remove(name)", "pass"),
         ("in_hand[0] if in_hand", 'in_hand[-1] if mark != "workflow task"'),
     ),
     "the last line decides": (
@@ -50,7 +50,7 @@ RAISES = {
         ("(record: list[tuple[str, str]], mark: str)", "(record)"),
         ('mark == "after"', "True"),
     ),
-    "an error": ("Your code raised: KeyError: 'x'", ("    in_hand: list", '    {}["x"]\n    in_hand: list')),
+    "an error": ("Your code raised: KeyError: 'x'", before("in_hand: list", '{}["x"]')),
 }
 
 RIGHT = {"the solution": ("Passed: 8 deaths",)}

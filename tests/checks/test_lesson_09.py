@@ -7,10 +7,6 @@ STEP = f"        {PATCH}\n            self.learn_from(text)\n"
 PLAIN = "        self.learn_from(text)\n"
 TOLD = '        if workflow.patched("tell-the-team"):\n            self.tell_the_team(text)\n'
 SAVE = "        await self.save(text, answer)\n"
-IMPORT = (
-    "from course.lessons.lesson_09",
-    "with workflow.unsafe.imports_passed_through():\n    from course.desk import activities\nfrom course.lessons.lesson_09",
-)
 
 STARTER = "the step is not there yet"
 
@@ -34,7 +30,11 @@ WRONG = {
     "before the save": ("began before the save was done", (STEP, ""), (SAVE, STEP + SAVE)),
     "one key for all": (
         "turns share a key",
-        IMPORT,
+        before(
+            "from course.lessons.lesson_09",
+            "with workflow.unsafe.imports_passed_through():",
+            "    from course.desk import activities",
+        ),
         (
             "learn_from(text)",
             "later(self.duty(activities.process_batch, [self.customer, [text], self.turns], self.record))",
@@ -51,10 +51,9 @@ WRONG = {
 }
 
 RIGHT = {
-    "two questions in place of one": (
-        "Passed: ",
-        (PATCH, 'if workflow.patched("statistics") or workflow.patched(f"statistics-{self.key}"):'),
-    )
+    "two questions in place of one": [
+        (PATCH, 'if workflow.patched("statistics") or workflow.patched(f"statistics-{self.key}"):')
+    ]
 }
 
-SAMPLE = {"one id for the run", "only when it is live", "two questions in place of one"}
+SAMPLE = {"one id for the run", "only when it is live", *RIGHT}

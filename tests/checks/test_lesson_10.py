@@ -2,14 +2,13 @@
 
 from tests.checks.answers import *
 
-WAIT = "            await workflow.wait_condition(lambda: self.decision is not None, timeout=THREE_DAYS)\n"
-TIMEOUT = "        except TimeoutError:\n            self.decision = NOBODY\n"
-REJECTED = "        if not self.decision.approved:\n"
+WAIT = "await workflow.wait_condition("
+REJECTED = "if not self.decision.approved:"
 TELLS = 'return f"Your refund is not paid. {self.decision.reason}"'
-REFUSES = "        if self.decision:\n"
-SETS = "        self.decision = decision\n"
+REFUSES = "if self.decision:"
+SETS = "self.decision = decision"
 SENTENCE = 'ApplicationError(f"{self.decision.by} has decided already: nothing was changed.")'
-REFUSAL = f"{REFUSES}            raise {SENTENCE}\n"
+RAISE = f"raise {SENTENCE}"
 NOBODY = 'NOBODY = Decision(False, "nobody"'
 
 STARTER = "Cy rejected a refund, and it was paid all the same"
@@ -19,7 +18,7 @@ WRONG = {
         "Cy rejected a refund, and the approval still waits",
         ("self.decision is not None", "self.decision and self.decision.approved"),
     ),
-    "pays in any case": ("Cy rejected a refund, and it was paid", (REJECTED, "        if False:\n")),
+    "pays in any case": ("Cy rejected a refund, and it was paid", (REJECTED, "if False:")),
     "keeps the reason": ("and not the reason", (TELLS, 'return "Your refund is not paid."')),
     "no end": (
         "Nobody decided for three days, and an hour after that the approval still waits",
@@ -27,17 +26,15 @@ WRONG = {
     ),
     "uncaught": (
         "Nobody decided for three days, and the approval ended as failed: TimeoutError. The customer",
-        (TIMEOUT, "        finally:\n            pass\n"),
+        ("except TimeoutError:", "finally:"),
+        ("self.decision = NOBODY", "pass"),
     ),
     "impatient": ("A person has three days", ("days=3", "hours=3")),
     "silence is a yes": ("Silence is not approval", (NOBODY, 'NOBODY = Decision(True, "nobody"')),
-    "the last one counts": ("A decision counts once", (REFUSES, "        if False:\n")),
+    "the last one counts": ("A decision counts once", (REFUSES, "if False:")),
     "looks after three days": (
         "two seconds later the approval had not ended",
-        (
-            WAIT,
-            "            await workflow.sleep(THREE_DAYS)\n            self.decision = self.decision or NOBODY\n",
-        ),
+        instead(WAIT, "await workflow.sleep(THREE_DAYS)", "self.decision = self.decision or NOBODY"),
     ),
     "never pays": ("it was not paid under its number", ("args=[request.number,", 'args=["refund",')),
     "says nothing": ("the customer has to be told something", (TELLS, 'return ""')),
@@ -45,7 +42,7 @@ WRONG = {
     "ApplicationError not imported": (
         "Cy's decision was refused by an error in your own code. NameError: name 'ApplicationError' is not defined. "
         "ApplicationError comes from temporalio.exceptions.",
-        ("from temporalio.exceptions import ApplicationError\n", ""),
+        instead("import ApplicationError"),
     ),
     "a misspelt name in the validator": (
         "refused by an error in your own code. AttributeError",
@@ -53,58 +50,55 @@ WRONG = {
     ),
     "the clock in the validator": (
         "an error in your own code. Your workflow calls time.time, and the sandbox refuses it",
-        (REFUSES, "        import time\n\n        time.time()\n" + REFUSES),
+        before(REFUSES, "import time", "", "time.time()"),
     ),
     "no words": ("Cy's decision was refused without a sentence", (SENTENCE, 'ApplicationError("")')),
     "an exception without words": ("refused without a sentence", (SENTENCE, "Exception")),
     "one may change one's mind": (
         "she rejected it after all",
-        (REFUSES, "        if self.decision and self.decision.by != decision.by:\n"),
+        (REFUSES, "if self.decision and self.decision.by != decision.by:"),
     ),
     "refuses all": (
         "Bea was the first to decide, and `decide` refused it: “somebody has decided already.”",
-        (REFUSAL, '        raise ApplicationError("somebody has decided already.")\n'),
+        (REFUSES, "if True:"),
+        (SENTENCE, 'ApplicationError("somebody has decided already.")'),
     ),
     "refuses all without a word": (
         "Bea was the first to decide, and `decide` refused it without a sentence.",
-        (REFUSAL, '        raise ApplicationError("")\n'),
+        (REFUSES, "if True:"),
+        (SENTENCE, 'ApplicationError("")'),
     ),
     "refuses every rejection": (
         "Cy was the first to decide, and `decide` refused it: “Only a yes.”",
-        (
-            REFUSAL,
-            '        if not decision.approved:\n            raise ApplicationError("Only a yes.")\n'
-            + REFUSAL,
-        ),
+        before(REFUSES, "if not decision.approved:", '    raise ApplicationError("Only a yes.")'),
     ),
     "ends before its handler": (
         "`run` went on and ended while `decide` was still waiting",
         ("    def decide", "    async def decide"),
-        (SETS, SETS + "        await workflow.sleep(1)\n"),
+        after(SETS, "await workflow.sleep(1)"),
     ),
     "decides in the validator": (
         "A replay runs `decide` and no validator",
-        (SETS, ""),
-        (REFUSAL, REFUSAL + SETS),
+        instead(SETS),
+        ("            " + RAISE, f"            {RAISE}\n        {SETS}"),
     ),
 }
 
-RAISES = {
-    "a bug": ("AttributeError", ("self.decision.approved", "self.decision.agreed")),
-}
+RAISES = {"a bug": ("AttributeError", ("self.decision.approved", "self.decision.agreed"))}
 
 TOO_LATE = "A second decision was refused with “Too late.”"
 RIGHT = {
     "waits in steps, and refuses in the handler": (
-        "Passed: ",
         ("timeout=THREE_DAYS", "timeout=THREE_DAYS / 2"),
-        (
-            TIMEOUT,
-            "        except TimeoutError:\n            pass\n        try:\n            await workflow.wait_condition("
-            "lambda: self.decision is not None, timeout=THREE_DAYS / 2)\n" + TIMEOUT,
+        before(
+            "except TimeoutError:",
+            "except TimeoutError:",
+            "    pass",
+            "try:",
+            "    await workflow.wait_condition(lambda: self.decision is not None, timeout=THREE_DAYS / 2)",
         ),
-        ("    @decide.validator\n", ""),
-        (SETS, "        self.check(decision)\n" + SETS),
+        instead("@decide.validator"),
+        before(SETS, "self.check(decision)"),
     ),
     "refuses with a ValueError": (TOO_LATE, (SENTENCE, 'ValueError("Too late.")')),
     "refuses with a RuntimeError": (TOO_LATE, (SENTENCE, 'RuntimeError("Too late.")')),
@@ -117,13 +111,4 @@ RIGHT = {
     ),
 }
 
-SAMPLE = {
-    "no end",
-    "impatient",
-    "the last one counts",
-    "waits in steps, and refuses in the handler",
-    "refuses with a ValueError",
-    "refuses with a RuntimeError",
-    "refuses with a type",
-    "other words, which are quoted and not judged",
-}
+SAMPLE = {"no end", "impatient", "the last one counts", *RIGHT}

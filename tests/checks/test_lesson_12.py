@@ -4,17 +4,13 @@ from tests.checks.answers import *
 
 DUE = "self._closing or self.turns >= self.full"
 IDLE = "lambda: workflow.all_handlers_finished() and not self.duties"
-NOTES = "        if self.memory.is_full():\n            self.later(self.memory.fold())  # nobody waits for the notes\n"
 CARRY = "Carried(self.turns, self.memory)"
-INIT = "    @workflow.init\n    def __init__(self, customer: str, carried: Carried | None = None) -> None:\n"
-UNPACK = """        carried = carried or Carried(0, Memory(kept=2))
-        self.turns, self.memory = carried.turns, carried.memory
-        self.full = self.turns + TURNS_A_RUN
-"""
-RUN = "    async def run(self, customer: str, carried: Carried | None = None) -> int:\n"
-TURN = "        before = self.memory.items()\n"
-KEEP = f"        self.memory.remember(answer.memory[len(before) :])\n{NOTES}"
-LIST = "        self.memory = answer.memory\n"
+UNPACK = (
+    "carried = carried or Carried(0, Memory(kept=2))",
+    "self.turns, self.memory = carried.turns, carried.memory",
+    "self.full = self.turns + TURNS_A_RUN",
+)
+NO_NOTES = instead("self.memory.is_full()"), instead("self.memory.fold()")
 
 STARTER = "No new run has begun"
 
@@ -24,11 +20,12 @@ WRONG = {
         "its memory has no window",
         ("Memory(kept=2)", "[]"),
         ("memory: Memory", "memory: list"),
-        (TURN, "        before = self.memory\n"),
-        (KEEP, LIST),
+        ("self.memory.items()", "self.memory"),
+        instead("self.memory.remember", "self.memory = answer.memory"),
+        *NO_NOTES,
     ),
     "a window of ten": ("its window is wider than two turns: Memory(kept=2)", ("kept=2", "")),
-    "no notes": ("nobody took notes", (NOTES, "")),
+    "no notes": ("nobody took notes", *NO_NOTES),
     "memory left behind": ("the memory was not taken along", (CARRY, "Carried(self.turns, Memory(kept=2))")),
     "notes not read": (
         "the last model call was not given them",
@@ -37,9 +34,12 @@ WRONG = {
     "counts anew": ("take `turns` along", (CARRY, "Carried(0, self.memory)")),
     "unpacked in run": (
         "Its handler ran before `run`",
-        (INIT, "    def __init__(self) -> None:\n"),
-        (UNPACK, "        self.memory = Memory(kept=2)\n"),
-        (RUN, RUN + UNPACK),
+        instead("@workflow.init"),
+        instead("def __init__", "def __init__(self) -> None:"),
+        instead(UNPACK[0]),
+        instead(UNPACK[1], "self.memory = Memory(kept=2)"),
+        instead(UNPACK[2]),
+        after("async def run", *(f"    {line}" for line in UNPACK)),
     ),
     "handlers cut off": ("while its handler was at work", (IDLE, "lambda: not self.duties")),
     "notes cut off": ("cut them off", (IDLE, "workflow.all_handlers_finished")),
@@ -52,7 +52,7 @@ WRONG = {
         "the new run ended without a turn",
         ("self.turns >= self.full", "(self.turns and self.turns % TURNS_A_RUN == 0)"),
     ),
-    "no init": ("@workflow.init is missing", ("    @workflow.init\n", "")),
+    "no init": ("@workflow.init is missing", instead("@workflow.init")),
 }
 
 SAMPLE = {"new runs alone", "unpacked in run"}
