@@ -157,9 +157,12 @@ async def _run(variant: Variant, chat: Talk) -> dict[str, Any]:
 def _compare(variant: Variant, said: dict[str, Any], seen: dict[str, Any]) -> None:
     """Says the first prediction that the run contradicts, and why."""
     if said["done"] != seen["done"]:
+        who = "Code decides, for every message that was accepted, whatever the model made of it."
+        if variant.place == "tool":
+            who = "The model decides: it is obedient, and it decides nothing in a run that its provider refused."
         raise NotYet(f"""In the run {variant}, you predict that the operation is carried out
             {said["done"]!r} times, and the record has {seen["done"]} rows of {DUTY[variant.place]}.
-            {_who_decides(variant)}""")
+            {who}""")
     if said["model_calls"] != seen["model_calls"]:
         raise NotYet(f"""In the run {variant}, you predict {said["model_calls"]!r} model calls, and the record
             has {seen["model_calls"]}. Every message has one that answers; what else asks the model again?""")
@@ -167,9 +170,3 @@ def _compare(variant: Variant, said: dict[str, Any], seen: dict[str, Any]) -> No
         when = "before" if seen["waits"] else "after"
         raise NotYet(f"""In the run {variant}, you predict waits={said["waits"]!r}, and on record the
             operation was done {when} the reply went out.""")
-
-
-def _who_decides(variant: Variant) -> str:
-    if variant.place != "tool":
-        return "Code decides, for every message that was accepted, whatever the model made of it."
-    return "The model decides: it is obedient, and it decides nothing in a run that its provider refused."

@@ -94,10 +94,6 @@ class Approval(Talk):
         require(told, f"`run` returned {text!r}, and the customer has to be told something.")
         return text
 
-    async def is_open(self) -> bool:
-        await self.activities()
-        return await self.status() == WorkflowExecutionStatus.RUNNING
-
     async def is_replayed(self) -> None:
         """Replays an approval that has ended, as a worker does that takes one over: no validator is run."""
         try:
@@ -164,7 +160,7 @@ async def _rejected(lab: OwnLab) -> str:
 async def _unanswered(lab: OwnLab) -> str:
     approval = await asked(lab, "refund-8103", "1044", 2500)
     await approval.fast_forward(timedelta(days=2, hours=23))
-    if not await approval.is_open():
+    if await approval.status() != WorkflowExecutionStatus.RUNNING:
         raise NotYet("""Nobody had decided for two days and 23 hours, and the approval had ended already. A
             person has three days.""")
     await approval.fast_forward(timedelta(hours=2))
