@@ -21,7 +21,7 @@ from course.desk import ConversationWorkflow
 from course.desk.answering import APOLOGY
 from course.desk.plugin import MODEL_CALLS
 from course.models import Answer, LoopbackServer, ModelEndpoint, OfflineModel, Request
-from tests.lab_helpers import attempts, attributes
+from tests.lab_helpers import attempts, attributes, until, works
 from tests.proxy import Proxy
 
 KEY = "sk-proj-NeverOnRecord-0123456789abcdef"
@@ -228,6 +228,24 @@ async def test_a_slow_live_model_is_told_from_a_broken_one(monkeypatch: pytest.M
         assert "`await chat.send(…, timeout=120)`" in str(error.value)
         assert "model_calls=replace(MODEL_CALLS, start_to_close_timeout=" in str(error.value)
         assert "fast_forward" not in str(error.value)
+
+
+async def test_a_provider_is_asked_no_more_when_a_model_call_is_cancelled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with ModelEndpoint(OfflineModel(), seconds=0.5) as provider:
+        monkeypatch.setenv("OPENAI_API_KEY", KEY)
+        monkeypatch.setenv("OPENAI_BASE_URL", provider.url)
+        async with await Lab.start(model="gpt-test", ui=False) as lab:
+            cancelled = await lab.converse(ConversationWorkflow, "ada")
+            reply = cancelled.begin("Hello!")
+            await until(lambda: provider._under_way, "a request under way")
+            await cancelled.handle.cancel()
+            with pytest.raises(LabError):
+                await reply
+            assert provider.requests == 0  # its answer was not waited for
+            await works(await lab.converse(ConversationWorkflow, "ben"))
+    assert provider.requests == 1 + 2  # but counted, and ben's turn takes two
 
 
 async def test_an_endpoint_for_chat_completions_only_says_how_to_hand_it_in(

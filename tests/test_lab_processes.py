@@ -1,6 +1,7 @@
 """The lab and the processes around it: Python's end, a kernel's end, a killed kernel, a killed worker."""
 
 import asyncio
+import importlib
 import json
 import os
 import signal
@@ -277,6 +278,42 @@ async def test_a_worker_process_that_is_killed_while_idle(lab: Lab) -> None:
     assert "very welcome" in await chat.send("Thanks")
     await lab.stop()
     assert await again.died() == -signal.SIGKILL
+
+
+MINE = """
+    from datetime import timedelta
+    from temporalio import activity, workflow
+
+    @activity.defn
+    def double(number: int) -> int:
+        return 2 * number
+
+    @workflow.defn
+    class Mine:
+        @workflow.run
+        async def run(self, customer: str) -> None:
+            await workflow.wait_condition(lambda: False)
+
+        @workflow.update
+        async def send(self, text: str) -> str:
+            twice = await workflow.execute_activity(double, int(text), start_to_close_timeout=timedelta(seconds=5))
+            return f"{text}, twice: {twice}"
+"""
+
+
+async def test_a_readers_module_on_a_path_of_its_own_is_found_by_a_worker_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a_readers_module.py").write_text(textwrap.dedent(MINE))
+    monkeypatch.syspath_prepend(str(tmp_path))  # in this process alone: it is not in the environment
+    mine = importlib.import_module("a_readers_module")
+    async with await Lab.start(workflows=[mine.Mine], activities=[mine.double], ui=False) as lab:
+        process = await lab.worker_process(kill="after double")
+        chat = await lab.converse(mine.Mine, "ada")
+        reply = chat.begin("21", timeout=60)
+        assert await process.died() == -signal.SIGKILL  # it was there that the activity ran
+        assert await reply == "21, twice: 42"
+        assert attempts(await chat.history()) == [("double", 2)]
 
 
 class WantsMore(Exception):
