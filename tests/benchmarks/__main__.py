@@ -20,7 +20,6 @@ from pathlib import Path
 from uuid import uuid4
 
 from temporalio.client import Client, WorkflowHandle, WorkflowHistory
-from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from course import Lab
@@ -29,8 +28,8 @@ from course.lab.receivers import Mailbox
 from course.lab.server import Server
 from course.lessons.lesson_05 import DutiesFirstWorkflow
 from course.models import OfflineModel
+from tests import dev_server
 from tests.benchmarks import plain, slow
-from tests.histories.playing import SERVER
 from tests.outage_sweep import model_calls_of
 
 TURNS = 18  # from the twentieth turn on our desk takes notes, the plain one does not
@@ -69,16 +68,10 @@ async def plain_desk(kind: str):
             stack.callback(server.stop)
             address = server.address
         else:
-            environment = await stack.enter_async_context(await default_server())
-            address = environment.client.service_client.config.target_host
+            environment = await stack.enter_async_context(await dev_server.start(ui=True))
+            address = dev_server.address_of(environment)
         await until_ready(address)
         yield await stack.enter_async_context(plain.plain_worker(address, OfflineModel())), mailbox
-
-
-async def default_server() -> WorkflowEnvironment:
-    return await WorkflowEnvironment.start_local(
-        dev_server_existing_path=SERVER, ui=True, dev_server_log_level="error"
-    )
 
 
 async def until_ready(address: str) -> None:
@@ -273,7 +266,7 @@ async def bench_start() -> None:
         await lab.stop()
 
         began = time.perf_counter()
-        environment = await default_server()
+        environment = await dev_server.start(ui=True)
         async with Worker(environment.client, task_queue="bare", workflows=[slow.SlowWorkflow]) as worker:
             while not worker.is_running:
                 await asyncio.sleep(0.002)
