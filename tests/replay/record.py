@@ -24,6 +24,7 @@ from course.lessons import lesson_09
 from course.models import Mistakes
 from tests import dev_server
 from tests.histories.playing import write
+from tests.lab_helpers import renewed
 
 RECORDED = Path(__file__).parent / "recorded"
 
@@ -122,8 +123,7 @@ async def desk_renewed(stage: Stage) -> None:
     await stage.say("My cat is called Miso.", "Where is order 1042?")
     again = stage.chat.handle.execute_update
     await again("send", "Thanks!", id="message-3")
-    while len(await stage.chat.record.histories()) < 2:
-        await asyncio.sleep(0.01)
+    await renewed(stage.chat, 2)
     await again("send", "Thanks!", id="message-3")
     await stage.say("What did I tell you about my cat?")
     await stage.chat.close()
