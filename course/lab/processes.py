@@ -65,9 +65,7 @@ class WorkerProcess:
         except (EOFError, OSError):  # it has ended: before it had read everything, or before it could say why
             process.join(5)
             problem = f"The worker process did not start: it ended with exit code {process.exitcode}."
-            if hasattr(
-                sys.modules["__main__"], "__file__"
-            ):  # what a script has to do that a notebook has not
+            if hasattr(sys.modules["__main__"], "__file__"):  # it has to do what a notebook has not
                 problem += (
                     " A process that a script starts reads the script again: put what yours does under "
                     "`if __name__ == '__main__':`."
