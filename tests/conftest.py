@@ -1,4 +1,4 @@
-"""The lab of a test file that asks for nothing else of it, and what several files do with theirs."""
+"""The lab of a test file, started with what the file has as `LAB`, and what several files do with theirs."""
 
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -7,10 +7,10 @@ import pytest
 
 
 @pytest.fixture(scope="module")
-async def lab() -> AsyncIterator[Any]:
+async def lab(request: pytest.FixtureRequest) -> AsyncIterator[Any]:
     from course import Lab  # takes seconds: only where there is such a file
 
-    async with await Lab.start(ui=False) as lab:
+    async with await Lab.start(**{"ui": False} | getattr(request.module, "LAB", {})) as lab:
         yield lab
 
 

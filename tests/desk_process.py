@@ -3,9 +3,7 @@
 import asyncio
 import contextlib
 import os
-import socket
 import sqlite3
-import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -13,13 +11,10 @@ from typing import Any
 
 import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
-from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
-from temporalio.client import Client, WorkflowHandle
-from temporalio.service import RPCError
+from temporalio.client import WorkflowHandle
 
 from course.lab.receivers import Mailbox
-from course.lab.server import temporal_binary
-from tests.lab_helpers import until
+from tests import dev_server
 
 ROOT = Path(__file__).parents[1]
 SETTINGS = ("TASK_QUEUE", "DATABASE_URL", "SMTP_ADDRESS", "WEBHOOK_URL", "REPORTS", "MODEL")
@@ -28,25 +23,10 @@ SETTINGS = ("TASK_QUEUE", "DATABASE_URL", "SMTP_ADDRESS", "WEBHOOK_URL", "REPORT
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
     """The address of a Temporal server that is nobody's lab."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    command = [temporal_binary(), "server", "start-dev", "--headless", "--ip", "127.0.0.1"]
-    command += ["--port", address.split(":")[1], "--log-level", "error", "--output", "none"]
-    with subprocess.Popen(command) as process:
-        try:
-            asyncio.run(until(lambda: is_up(address), "the server is up"))
-            yield address
-        finally:
-            process.terminate()
-
-
-async def is_up(address: str) -> bool:
-    with contextlib.suppress(RuntimeError, RPCError):
-        client = await Client.connect(address)
-        return bool(
-            await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace="default"))
-        )
-    return False
+    with asyncio.Runner() as runner:
+        environment = runner.run(dev_server.start())
+        yield dev_server.address_of(environment)
+        runner.run(environment.shutdown())
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import threading
 class Gap:
     def __init__(self) -> None:
         self.reached, self._over = threading.Event(), threading.Event()
-        self.times = 0
         self._over.set()
 
     def open(self) -> None:
@@ -19,7 +18,6 @@ class Gap:
 
     def linger(self) -> None:
         """Called by the workflow. (A workflow task that takes two seconds is taken for a deadlock.)"""
-        self.times += 1
         self.reached.set()
         self._over.wait(1)
 

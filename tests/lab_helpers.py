@@ -5,6 +5,7 @@ import inspect
 import json
 from collections import Counter
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 from temporalio.api.history.v1 import ActivityTaskScheduledEventAttributes
@@ -12,6 +13,7 @@ from temporalio.client import WorkflowHistory
 
 from course import Lab
 from course.lab import Conversation
+from course.lab.chat import Reply
 
 
 async def until(condition: Callable[[], Any], what: str, seconds: float = 20) -> Any:
@@ -36,6 +38,26 @@ async def until_failed(chat: Conversation, activity: str) -> dict[str, Any]:
         return None if rows.empty else rows.to_dict("records")[0]
 
     return await until(failed, f"a failed attempt of {activity}")
+
+
+async def settled(chat: Conversation, reply: Reply) -> str:
+    """Waits for a reply; the clock is moved when a model call is to be tried again."""
+    await chat.activities()
+    if not reply.done() and not (await chat.pending()).empty:
+        await chat.fast_forward(timedelta(minutes=30))
+    text = await reply
+    assert text.strip()
+    return text
+
+
+async def renewed(chat: Conversation, runs: int) -> list[WorkflowHistory]:
+    """Waits for the last of so many runs; returns what all of them have on record."""
+
+    async def there() -> list[WorkflowHistory] | None:
+        histories = await chat.record.histories()
+        return histories if len(histories) >= runs else None
+
+    return await until(there, f"{runs} runs", seconds=90)
 
 
 async def works(chat: Conversation) -> None:

@@ -22,7 +22,7 @@ from course.lab.chat import Conversation
 from course.lab.receivers import Mailbox
 from course.lessons.lesson_02 import ToolsWorkflow
 from course.models.offline import status_error
-from tests.lab_helpers import accepted, attempts, rows, scheduled, until, works
+from tests.lab_helpers import accepted, attempts, rows, scheduled, until, until_failed, works
 
 pytestmark = pytest.mark.usefixtures("own_rules")
 
@@ -186,6 +186,32 @@ async def test_strange_names(lab: Lab, name: str, id: str) -> None:
 
 
 # Something is not there
+
+
+async def test_a_database_file_that_is_moved_away_in_mid_turn(lab: Lab, chat: Conversation) -> None:
+    await works(chat)
+    kept = lab.world.folder / "desk.db"
+    away = kept.with_name("away")
+    lab.world.services.database.close()  # the connections that hold the old file open
+    kept.rename(away)
+    kept.mkdir()  # nothing can be opened there
+    try:
+        reply = chat.begin("Do you have a Ficus?", timeout=60)
+        assert "OperationalError" in (await until_failed(chat, "check_stock"))["last failure"]
+        assert not reply.done()
+        with pytest.raises(LabError, match=r"No reply to .* Still pending: .*check_stock.*Nothing is lost"):
+            await chat.send("Hello", timeout=0.5)
+        with pytest.raises(
+            LabError, match=r"The database sqlite:.* does not answer: .*What was written is kept"
+        ):
+            lab.table("turns")
+    finally:
+        kept.rmdir()
+        away.rename(kept)
+    await chat.fast_forward(timedelta(seconds=40))
+    assert "Ficus: 12 in stock" in await reply
+    await works(chat)
+    assert [row["turn"] for row in rows(lab, chat)] == [1, 2, 3, 4]
 
 
 async def test_a_model_whose_code_is_broken_ends_in_an_apology(lab: Lab, chat: Conversation) -> None:

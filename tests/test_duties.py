@@ -1,7 +1,6 @@
 """Duties behind the reply: a bug in one is found out, two messages without an id are two, every row has its time."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,11 +12,7 @@ from course.desk.memory import Memory
 from tests.desks import MendedDesk, SlipDesk
 from tests.lab_helpers import count, rows, task_failures
 
-
-@pytest.fixture(scope="module")
-async def lab() -> AsyncIterator[Lab]:
-    async with await Lab.start(workflows=[SlipDesk, ConversationWorkflow], ui=False) as lab:
-        yield lab
+LAB = {"workflows": [SlipDesk, ConversationWorkflow]}
 
 
 async def test_a_bug_in_a_duty_stops_the_conversation_and_mended_code_does_the_duty(lab: Lab) -> None:

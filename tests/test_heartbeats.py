@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -27,14 +26,10 @@ def missed(history: WorkflowHistory) -> dict[str, int]:
     }
 
 
-@pytest.fixture(scope="module")
-async def lab() -> AsyncIterator[Lab]:
-    async with await Lab.start(
-        workflows=[ConversationWorkflow, DoesAsTold],
-        activities=[*everything.activities(), *ACTIVITIES],
-        ui=False,
-    ) as lab:
-        yield lab
+LAB = {
+    "workflows": [ConversationWorkflow, DoesAsTold],
+    "activities": [*everything.activities(), *ACTIVITIES],
+}
 
 
 @pytest.mark.parametrize("moment", ["before look_up_order", "after send_notification"])

@@ -1,7 +1,6 @@
 """The lab: its contract, strangers' code, the clock, a conversation."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -23,13 +22,11 @@ from tests.lab_helpers import attempts, count, scheduled, until, until_failed
 HOUR = timedelta(hours=1)
 
 
-@pytest.fixture(scope="module")
-async def lab() -> AsyncIterator[Lab]:
-    async with await Lab.start(
-        workflows=[ConversationWorkflow, ToolsWorkflow, *lab_strangers.WORKFLOWS],
-        activities=[*everything.activities(), *lab_strangers.ACTIVITIES],
-    ) as lab:
-        yield lab
+LAB = {
+    "workflows": [ConversationWorkflow, ToolsWorkflow, *lab_strangers.WORKFLOWS],
+    "activities": [*everything.activities(), *lab_strangers.ACTIVITIES],
+    "ui": True,
+}
 
 
 # The contract

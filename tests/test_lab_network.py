@@ -15,13 +15,15 @@ from typing import Any
 import pytest
 from agents import OpenAIChatCompletionsModel
 from openai import AsyncOpenAI
+from temporalio.client import WorkflowFailureError
 
 from course import Lab, LabError
 from course.desk import ConversationWorkflow
 from course.desk.answering import APOLOGY
 from course.desk.plugin import MODEL_CALLS
 from course.models import Answer, LoopbackServer, ModelEndpoint, OfflineModel, Request
-from tests.lab_helpers import attempts, attributes
+from tests.lab_helpers import attempts, attributes, until, works
+from tests.lab_strangers import AsksOnce
 from tests.proxy import Proxy
 
 KEY = "sk-proj-NeverOnRecord-0123456789abcdef"
@@ -228,6 +230,28 @@ async def test_a_slow_live_model_is_told_from_a_broken_one(monkeypatch: pytest.M
         assert "`await chat.send(…, timeout=120)`" in str(error.value)
         assert "model_calls=replace(MODEL_CALLS, start_to_close_timeout=" in str(error.value)
         assert "fast_forward" not in str(error.value)
+
+
+async def test_a_provider_is_asked_no_more_when_a_model_call_is_cancelled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    workflows = [ConversationWorkflow, AsksOnce]
+    with ModelEndpoint(OfflineModel(), seconds=2) as provider:
+        monkeypatch.setenv("OPENAI_API_KEY", KEY)
+        monkeypatch.setenv("OPENAI_BASE_URL", provider.url)
+        async with await Lab.start(model="gpt-test", workflows=workflows, ui=False) as lab:
+            desk, once = [await lab.converse(workflow, "ada") for workflow in workflows]
+            reply = desk.begin("Hello!")
+            await until(lambda: provider._under_way == 2, "two requests under way")
+            for cancelled in (desk, once):
+                await cancelled.handle.cancel()
+                with pytest.raises(WorkflowFailureError):
+                    await cancelled.handle.result()
+            with pytest.raises(LabError):
+                await reply
+            provider.seconds = 0
+            await works(await lab.converse(ConversationWorkflow, "ben"))
+    assert provider.requests == 2 + 2  # the two that nobody waited for, and ben's turn
 
 
 async def test_an_endpoint_for_chat_completions_only_says_how_to_hand_it_in(

@@ -1,6 +1,7 @@
 """The lab and the processes around it: Python's end, a kernel's end, a killed kernel, a killed worker."""
 
 import asyncio
+import importlib
 import json
 import os
 import signal
@@ -18,8 +19,10 @@ from jupyter_client.manager import AsyncKernelManager
 
 from course import Lab, LabError
 from course.desk import ConversationWorkflow
+from course.desk.answering import APOLOGY
 from course.lab.server import end_what_dead_labs_left
 from course.models import ModelEndpoint, OfflineModel
+from course.models.offline import status_error
 from tests import forks
 from tests.lab_helpers import attempts, count, until
 
@@ -277,12 +280,72 @@ async def test_a_worker_process_that_is_killed_while_idle(lab: Lab) -> None:
     assert await again.died() == -signal.SIGKILL
 
 
+MINE = """
+    from datetime import timedelta
+    from temporalio import activity, workflow
+
+    @activity.defn
+    def double(number: int) -> int:
+        return 2 * number
+
+    @workflow.defn
+    class Mine:
+        @workflow.run
+        async def run(self, customer: str) -> None:
+            await workflow.wait_condition(lambda: False)
+
+        @workflow.update
+        async def send(self, text: str) -> str:
+            twice = await workflow.execute_activity(double, int(text), start_to_close_timeout=timedelta(seconds=5))
+            return f"{text}, twice: {twice}"
+"""
+
+
+async def test_a_readers_module_on_a_path_of_its_own_is_found_by_a_worker_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a_readers_module.py").write_text(textwrap.dedent(MINE))
+    monkeypatch.syspath_prepend(str(tmp_path))  # in this process alone: it is not in the environment
+    mine = importlib.import_module("a_readers_module")
+    async with await Lab.start(workflows=[mine.Mine], activities=[mine.double], ui=False) as lab:
+        process = await lab.worker_process(kill="after double")
+        chat = await lab.converse(mine.Mine, "ada")
+        reply = chat.begin("21", timeout=60)
+        assert await process.died() == -signal.SIGKILL  # it was there that the activity ran
+        assert await reply == "21, twice: 42"
+        assert attempts(await chat.history()) == [("double", 2)]
+
+
+class WantsMore(Exception):
+    """Can be pickled, and not made again from that."""
+
+    def __init__(self, *, why: str) -> None:
+        super().__init__(why)
+
+
+async def test_a_worker_process_is_handed_a_script_of_any_size_and_its_errors() -> None:
+    script = [status_error(403, "Not today."), "As you wish.", "x" * 200_000]
+    async with await Lab.start(model=OfflineModel(script=script), ui=False) as lab:
+        process = await lab.worker_process()
+        chat = await lab.converse(ConversationWorkflow, "ada")
+        assert await chat.send("Hello!") == APOLOGY
+        assert await chat.send("Hello again!") == "As you wish."
+        failures = (await chat.activities(times=True)).failure
+        assert failures[0] == "Non retryable OpenAI status code: 403: Not today."
+        assert process.alive
+
+
 async def test_what_cannot_be_handed_to_a_process_is_named() -> None:
     class Mine(OfflineModel):
         """Not importable: it lives in a function."""
 
-    async with await Lab.start(model=Mine(), ui=False) as lab:
-        with pytest.raises(LabError, match="must be importable from a module, and the model picklable"):
-            await lab.worker_process()
-        chat = await lab.converse(ConversationWorkflow, "ada")
-        assert await asyncio.wait_for(chat.send("Hello"), 20)
+    unreadable = OfflineModel(script=[WantsMore(why="not handed over"), *["x" * 100_000] * 9])
+    for model, reason in ((Mine(), "local object .*Mine"), (unreadable, "WantsMore.*argument")):
+        async with await Lab.start(model=model, ui=False) as lab:
+            with pytest.raises(
+                LabError, match=f"{reason}.* They must be importable from a module, and the model"
+            ):
+                await lab.worker_process()
+            model.script = []
+            chat = await lab.converse(ConversationWorkflow, "ada")
+            assert await asyncio.wait_for(chat.send("Hello"), 20)

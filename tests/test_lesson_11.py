@@ -5,7 +5,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
@@ -25,7 +24,7 @@ from course.lessons.lesson_11.ticket import STATES, TICKET, TicketWorkflow
 from course.models import Defiant, Fails, ToolCall
 from course.models.offline import status_error
 from tests.generating import odd_text, swept
-from tests.lab_helpers import accepted, task_failures
+from tests.lab_helpers import accepted, settled, task_failures
 
 # The judge: reads the recorded history, and knows the machine only as data
 
@@ -69,10 +68,7 @@ async def judged(lab: Lab, chat: Conversation) -> str:
     return state
 
 
-@pytest.fixture(scope="module")
-async def lab() -> AsyncIterator[Lab]:
-    async with await Lab.start(ui=False, workflows=[TicketWorkflow, OneAgentWorkflow]) as lab:
-        yield lab
+LAB = {"workflows": [TicketWorkflow, OneAgentWorkflow]}
 
 
 def says(move: Any) -> str:
@@ -136,14 +132,6 @@ async def happen(lab: Lab, chat: Conversation, what: str, how: Any) -> None:
 
 async def answered(chat: Conversation, text: str) -> None:
     await settled(chat, chat.begin(text, timeout=60))
-
-
-async def settled(chat: Conversation, reply: Any) -> None:
-    """Waits for a reply; the clock is moved when a model call is to be tried again."""
-    await chat.activities()
-    if not reply.done() and not (await chat.pending()).empty:
-        await chat.fast_forward(timedelta(minutes=5))
-    assert (await reply).strip()
 
 
 async def moved_by_staff(chat: Conversation, to_state: str) -> None:

@@ -1,5 +1,6 @@
 """Lesson 13: deadlines on the virtual clock, and what runs on a schedule."""
 
+import asyncio
 import contextlib
 import logging
 from datetime import UTC, datetime, time, timedelta
@@ -178,6 +179,20 @@ async def test_a_sender_who_comes_while_it_ends_is_told_too(lab: Lab) -> None:
             await chat.send("Am I late?")
     await chat.fast_forward(DAY)
     assert len(crm(lab, chat)) == 1
+
+
+async def test_the_crm_is_told_once_though_the_worker_died_after_telling(lab: Lab) -> None:
+    chat = await lab.converse(RemindingWorkflow, "gil")
+    await chat.send("Thanks!")
+    repeats = lab.webhooks.repeats
+    process = await lab.worker_process(kill="after send_notification")
+    closing = asyncio.create_task(chat.close())
+    assert await process.died() == -9
+    assert len(crm(lab, chat)) == 1
+    await closing
+    assert attempts(await chat.history())[-1] == ("send_notification", 2)
+    assert len(crm(lab, chat)) == 1
+    assert lab.webhooks.repeats == repeats + 1
 
 
 # On a schedule

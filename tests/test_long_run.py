@@ -27,7 +27,7 @@ from course.models import OfflineModel
 from course.models.offline import status_error
 from tests.desks import GapDesk, LingeringNoticeDesk, ShortRunsDesk
 from tests.gap import GAP
-from tests.lab_helpers import count, mails, requests, rows, task_failures, until, until_failed
+from tests.lab_helpers import count, mails, renewed, requests, rows, task_failures, until, until_failed
 
 TAKE_YOUR_TIME, TOO_MUCH = "Take your time.", "Too much."
 
@@ -72,14 +72,6 @@ def carried(history: WorkflowHistory) -> int:
     """Bytes that a run was handed."""
     started = history.events[0].workflow_execution_started_event_attributes
     return sum(len(payload.data) for payload in started.input.payloads)
-
-
-async def renewed(chat: Conversation, runs: int) -> list[WorkflowHistory]:
-    async def there() -> list[WorkflowHistory] | None:
-        histories = await chat.record.histories()
-        return histories if len(histories) >= runs else None
-
-    return await until(there, f"{runs} runs")
 
 
 # Nothing is lost

@@ -4,8 +4,6 @@
 """
 
 import json
-from collections.abc import AsyncIterator
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -23,7 +21,7 @@ from course.lessons.lesson_04 import LIMIT_CENTS, ProposalWorkflow
 from course.models import Fails, ToolCall
 from course.models.offline import Step, status_error
 from tests.generating import odd_text, swept
-from tests.lab_helpers import task_failures
+from tests.lab_helpers import settled, task_failures
 
 # What a model may answer
 
@@ -97,12 +95,7 @@ FOUND = {
 OF_PROPOSALS = ("a number that is too long to print", "a decision without a word")
 
 
-@pytest.fixture(scope="module")
-async def lab() -> AsyncIterator[Lab]:
-    async with await Lab.start(ui=False, workflows=[ConversationWorkflow, ProposalWorkflow]) as lab:
-        yield lab
-
-
+LAB = {"workflows": [ConversationWorkflow, ProposalWorkflow]}
 MESSAGES = ["Where is order 1042?", "Please refund 26 EUR for order 1044.", "And now?"]
 
 
@@ -111,22 +104,11 @@ async def talk(lab: Lab, workflow: type, script: list[Step]) -> Conversation:
     lab.model.script = script
     chat = await lab.converse(workflow, "mallory")
     for message in MESSAGES:
-        await answered(chat, message)
+        await settled(chat, chat.begin(message))
     lab.model.script = []
-    assert "Order 1043: 2 × Ficus" in await answered(chat, "Where is order 1043?")
+    assert "Order 1043: 2 × Ficus" in await settled(chat, chat.begin("Where is order 1043?"))
     assert not task_failures(await chat.history())
     return chat
-
-
-async def answered(chat: Conversation, message: str) -> str:
-    """The reply; the clock is moved when a model call is to be tried again."""
-    reply = chat.begin(message, timeout=20)
-    await chat.activities()
-    if not reply.done():
-        await chat.fast_forward(timedelta(minutes=30))
-    text = await reply
-    assert text.strip()
-    return text
 
 
 @swept(8, 300)

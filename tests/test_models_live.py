@@ -25,7 +25,7 @@ from temporalio.worker import Worker
 from course.models import Fails, Mistakes, ModelEndpoint, ModelError, OfflineModel, model_provider
 from course.models.live import GuardedModel
 from course.models.wire import status_error
-from tests.histories.playing import SERVER
+from tests import dev_server
 from tests.offline_agents import ask, look_up_order
 
 KEY = "sk-proj-Secret-0123456789abcdef"
@@ -274,9 +274,7 @@ class TwoTurns:
 
 @pytest.fixture(scope="module")
 async def server() -> AsyncIterator[WorkflowEnvironment]:
-    async with await WorkflowEnvironment.start_local(
-        dev_server_existing_path=SERVER, dev_server_log_level="error"
-    ) as environment:
+    async with await dev_server.start() as environment:
         yield environment
 
 

@@ -29,11 +29,7 @@ from tests.outage_sweep import ACTIVITIES
 SECOND, MINUTE, HOUR, DAY = (timedelta(**{unit: 1}) for unit in ("seconds", "minutes", "hours", "days"))
 
 
-@pytest.fixture(scope="module")
-async def lab() -> AsyncIterator[Lab]:
-    async with await Lab.start(workflows=[*everything.workflows(), WebhookDesk], ui=False) as lab:
-        yield lab
-
+LAB = {"workflows": [*everything.workflows(), WebhookDesk]}
 
 # Ways in which a service is not there, and ways in which it refuses for good
 

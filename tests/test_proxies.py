@@ -13,7 +13,7 @@ import pytest
 from agents import Model, ModelSettings, ModelTracing
 
 from course.desk.services import Database, Mail, Services, Shop, Webhook
-from course.lab.outages import Outage, RefusingServers, in_place_of
+from course.lab.outages import Failures, in_place_of
 from course.lab.receivers import WebhookReceiver
 from course.models import (
     Answer,
@@ -133,18 +133,18 @@ class Discord(Webhook):
 
 
 async def test_an_outage_keeps_a_readers_own_webhook(tmp_path: Path, proxy: Proxy) -> None:
-    receiver, servers = WebhookReceiver(), RefusingServers(tmp_path)
+    receiver, failures = WebhookReceiver(), Failures(tmp_path)
     database = Database(f"sqlite:///{tmp_path / 'desk.db'}")
     mine = Discord(receiver.url, field="content")
     services = Services(database, Shop(database), Mail("127.0.0.1", 25), mine, tmp_path)
-    out = {"webhook": Outage("webhook", await servers.start("webhook", permanent=False, silent=False))}
-    refusing = in_place_of(services, out).webhook
+    await failures.begin(None, "webhook", hours=None, permanent=False, silent=False)
+    refusing = in_place_of(services, {"webhook": failures.read()[0]}).webhook
     assert (type(refusing), refusing.field) == (Discord, "content")
     with pytest.raises(httpx2.HTTPStatusError, match="503"):
         refusing.post("1", "Out")
     mine.post("1", "Back")
     assert receiver.posts == [{"content": "Back"}]
-    await servers.stop()
+    await failures.stop()
     receiver.stop()
     database.close()
     assert proxy.heard == []

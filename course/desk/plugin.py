@@ -19,9 +19,5 @@ MODEL_CALLS = ModelActivityParameters(
 )
 
 
-def agents_plugin(
-    provider: ModelProvider, model_calls: ModelActivityParameters | None = None
-) -> OpenAIAgentsPlugin:
-    return OpenAIAgentsPlugin(
-        model_params=model_calls or MODEL_CALLS, model_provider=provider
-    )
+def agents_plugin(provider: ModelProvider) -> OpenAIAgentsPlugin:
+    return OpenAIAgentsPlugin(model_params=MODEL_CALLS, model_provider=provider)

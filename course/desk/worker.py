@@ -36,6 +36,14 @@ ACTIVITIES = [
     activities.look_up_order,
     activities.check_stock,
 ]
+OPTIONS = {  # of every worker: this one, and the lab's
+    "max_concurrent_activities": 100,
+    # For what an activity notes itself: sent 0.4 s later at most, and not when 80 % of its timeout have passed.
+    # The beats of `Heartbeats` do not pass here.
+    "max_heartbeat_throttle_interval": timedelta(milliseconds=400),
+    # How long a workflow task waits for the worker that had it last, before any other gets it.
+    "sticky_queue_schedule_to_start_timeout": timedelta(seconds=1),
+}
 SECONDS_BETWEEN_LOOKS = 2
 """At a database that was away when the worker began."""
 
@@ -104,14 +112,9 @@ async def _serve(
         workflows=WORKFLOWS,
         activities=ACTIVITIES,
         activity_executor=ThreadPoolExecutor(100, thread_name_prefix="activity"),
-        max_concurrent_activities=100,
         interceptors=[Heartbeats(client), ServicesInterceptor(found)],
         graceful_shutdown_timeout=grace,
-        # For what an activity notes itself: sent 0.4 s later at most, and not when 80 % of its timeout have passed.
-        # The beats of `Heartbeats` do not pass here.
-        max_heartbeat_throttle_interval=timedelta(milliseconds=400),
-        # How long a workflow task waits for the worker that had it last, before any other gets it.
-        sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
+        **OPTIONS,
     )
     later = set()
     make_tables = partial(looking.make_tables, found.database)

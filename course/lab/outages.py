@@ -17,11 +17,11 @@ from typing import Any
 from uuid import uuid4
 
 from agents import Model, ModelProvider
-from aiosmtpd.smtp import SMTP
 from temporalio import activity
 
 from course.desk.services import Database, Services, ServicesInterceptor, Shop
 from course.lab.errors import LabError
+from course.lab.receivers import smtp_server
 from course.lab.running import beside_the_cells
 from course.lab.temporal import Temporal
 from course.models import Answer, LoopbackServer, model_at
@@ -77,11 +77,12 @@ class Outages:
 
 
 class Failures(Outages):
-    """The outages, in the lab that begins them, and the servers that refuse meanwhile."""
+    """The outages, in the lab that begins them, and what refuses meanwhile: each is real, and started when first needed."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder / "outages.json")
-        self._servers = RefusingServers(folder)
+        self._folder, self._stack = folder, AsyncExitStack()
+        self._refusing: dict[tuple[str, bool, bool], str | int] = {}
 
     async def begin(
         self, temporal: Temporal, service: str, hours: float | None, permanent: bool, silent: bool
@@ -101,7 +102,7 @@ class Failures(Outages):
             )
         if hours is not None and not (isinstance(hours, int | float) and 0 < hours < 24 * 3650):
             raise LabError(f"An outage has a length in hours, such as hours=6, and not {hours!r}.")
-        at = await beside_the_cells(self._servers.start(service, permanent, silent))
+        at = await beside_the_cells(self._start(service, permanent, silent))
         others = self.read()
         if any(other.service == service for other in others):
             raise LabError(
@@ -131,7 +132,49 @@ class Failures(Outages):
 
     async def stop(self) -> None:
         """An activity that a silent server holds up is let go."""
-        await beside_the_cells(self._servers.stop())
+        await beside_the_cells(self._stack.aclose())
+
+    # What refuses
+
+    async def _start(self, *kind: Any) -> str | int:
+        """Starts what refuses (a service, whether for good, whether silently), once. Returns `Outage.at`."""
+        if kind not in self._refusing:
+            service, permanent, silent = kind
+            start = {"database": self._lock_database, "mail": self._start_mail}.get(service, self._start_http)
+            self._refusing[kind] = await start(permanent, silent)
+        return self._refusing[kind]
+
+    async def _lock_database(self, *_: bool) -> str:
+        file = self._folder / "locked.db"
+        lock = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+        self._stack.callback(lock.close)
+        lock.execute("BEGIN EXCLUSIVE")
+        return f"sqlite:///{file}"
+
+    async def _start_mail(self, permanent: bool, silent: bool) -> int:
+        if silent:
+            server = await asyncio.start_server(self._say_nothing, "127.0.0.1", 0)
+        else:
+            handler = _RefusingMail("550 No such mailbox" if permanent else "451 Try again later")
+            server = await smtp_server(handler)
+        self._stack.push_async_callback(server.wait_closed)
+        self._stack.callback(server.close)
+        return server.sockets[0].getsockname()[1]
+
+    async def _say_nothing(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Listens until the client hangs up."""
+        self._stack.callback(writer.close)
+        with suppress(OSError):
+            await reader.read()
+        writer.close()
+
+    async def _start_http(self, permanent: bool, _: bool) -> str:
+        """Answers every request as an overloaded service does, or as one that does not know the caller."""
+        status, says = (401, "This key is not valid.") if permanent else (503, "The server is overloaded.")
+        refusal = Answer(status, {"error": {"message": says, "type": "server_error"}})
+        server = LoopbackServer(lambda _: refusal)
+        self._stack.callback(server.stop)
+        return f"{server.url}/v1"
 
 
 class OutageUnderWay(AbstractContextManager["OutageUnderWay"]):
@@ -194,57 +237,6 @@ _model_at = functools.cache(model_at)  # to make a client takes longer than to b
 @functools.cache
 def _database(url: str) -> Database:
     return Database(url, patience=0.02)
-
-
-class RefusingServers:
-    """The services that refuse, all real: each is started by the first outage that needs it."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._started: dict[tuple[str, bool, bool], str | int] = {}
-        self._stack = AsyncExitStack()
-        self.stop = self._stack.aclose
-
-    async def start(self, service: str, permanent: bool, silent: bool) -> str | int:
-        """Starts one, once; returns where it is, as `Outage.at`."""
-        kind = (service, permanent, silent)
-        if kind not in self._started:
-            start = {"database": self._lock_database, "mail": self._start_mail}.get(service, self._start_http)
-            self._started[kind] = await start(permanent, silent)
-        return self._started[kind]
-
-    async def _lock_database(self, *_: bool) -> str:
-        file = self._folder / "locked.db"
-        lock = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
-        self._stack.callback(lock.close)
-        lock.execute("BEGIN EXCLUSIVE")
-        return f"sqlite:///{file}"
-
-    async def _start_mail(self, permanent: bool, silent: bool) -> int:
-        if silent:
-            server = await asyncio.start_server(self._say_nothing, "127.0.0.1", 0)
-        else:
-            handler = _RefusingMail("550 No such mailbox" if permanent else "451 Try again later")
-            smtp = functools.partial(SMTP, handler, hostname="localhost")
-            server = await asyncio.get_running_loop().create_server(smtp, "127.0.0.1", 0)
-        self._stack.push_async_callback(server.wait_closed)
-        self._stack.callback(server.close)
-        return server.sockets[0].getsockname()[1]
-
-    async def _say_nothing(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Listens until the client hangs up."""
-        self._stack.callback(writer.close)
-        with suppress(OSError):
-            await reader.read()
-        writer.close()
-
-    async def _start_http(self, permanent: bool, _: bool) -> str:
-        """Answers every request as an overloaded service does, or as one that does not know the caller."""
-        status, says = (401, "This key is not valid.") if permanent else (503, "The server is overloaded.")
-        refusal = Answer(status, {"error": {"message": says, "type": "server_error"}})
-        server = LoopbackServer(lambda _: refusal)
-        self._stack.callback(server.stop)
-        return f"{server.url}/v1"
 
 
 @dataclass

@@ -6,14 +6,18 @@ from it.
 """
 
 import asyncio
+import copyreg
+import io
 import multiprocessing
 import os
+import pickle
 import signal
 import sys
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
+from openai import APIError
 from temporalio.client import Client
 
 from course.desk.services import Database
@@ -45,32 +49,29 @@ class WorkerProcess:
         cls, settings: WorkerSettings, kill: str | Sequence[str] | None = None
     ) -> "WorkerProcess":
         moments = Moment.read_all(kill, settings.activities)
-        ready, ready_there = FORKS.Pipe(duplex=False)
-        # The helper's environment is that of the moment at which it was started: the kernel's own goes along.
-        arguments = (settings, moments, ready_there, dict(os.environ))
-        process = FORKS.Process(target=_main, args=arguments, daemon=True)
+        parcel = io.BytesIO()
         try:
-            await asyncio.to_thread(process.start)
-        except Exception as error:  # what a process is given must be picklable
-            raise LabError(
-                f"A worker process cannot be given this lab's workflows, activities or model: {error} "
-                "They must be importable from a module, and the model picklable."
-            ) from None
-        ready_there.close()
+            # The helper's environment is that of the moment at which it was started: the kernel's own goes along.
+            Parcel(parcel).dump((dict(os.environ), moments, settings))
+        except Exception as error:
+            raise LabError(_not_handed_over(error)) from None
+        here, there = FORKS.Pipe()
+        process = FORKS.Process(target=_main, args=(there,), daemon=True)
+        await asyncio.to_thread(process.start)
+        there.close()
         try:
-            problem = await asyncio.to_thread(ready.recv)
-        except EOFError:
+            await asyncio.to_thread(here.send_bytes, parcel.getbuffer())
+            problem = await asyncio.to_thread(here.recv)
+        except (EOFError, OSError):  # it has ended: before it had read everything, or before it could say why
             process.join(5)
-            problem = f"it ended with exit code {process.exitcode}."
-            if hasattr(
-                sys.modules["__main__"], "__file__"
-            ):  # what a script has to do that a notebook has not
+            problem = f"The worker process did not start: it ended with exit code {process.exitcode}."
+            if hasattr(sys.modules["__main__"], "__file__"):  # it has to do what a notebook has not
                 problem += (
                     " A process that a script starts reads the script again: put what yours does under "
                     "`if __name__ == '__main__':`."
                 )
         if problem:
-            raise LabError(f"The worker process did not start: {problem}")
+            raise LabError(problem)
         return cls(process)
 
     @property
@@ -92,16 +93,37 @@ class WorkerProcess:
         self._process.kill()
 
 
-def _main(
-    settings: WorkerSettings, kill: Sequence[Moment], ready: Connection, environment: dict[str, str]
-) -> None:
+class Parcel(pickle.Pickler):
+    """Pickles what a worker process is handed, errors of the OpenAI client among it: a model's script may have some.
+
+    Python makes an error again by calling its class with its message, and these want more than a message.
+    """
+
+    def reducer_override(self, one: Any) -> Any:
+        if isinstance(one, APIError):
+            return copyreg.__newobj__, (type(one), *one.args), vars(one)  # type: ignore[attr-defined]
+        return NotImplemented
+
+
+def _not_handed_over(error: Exception) -> str:
+    return (
+        f"A worker process cannot be given this lab's workflows, activities or model: {error}. "
+        "They must be importable from a module, and the model picklable."
+    )
+
+
+def _main(kernel: Connection) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt of the kernel is not for this process
+    try:
+        environment, kill, settings = pickle.loads(kernel.recv_bytes())
+    except Exception as error:
+        return kernel.send(_not_handed_over(error))
     os.environ.clear()
     os.environ.update(environment)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt of the kernel is not for this process
-    asyncio.run(_work(settings, kill, ready))
+    asyncio.run(_work(settings, kill, kernel))
 
 
-async def _work(settings: WorkerSettings, kill: Sequence[Moment], ready: Connection) -> None:
+async def _work(settings: WorkerSettings, kill: Sequence[Moment], kernel: Connection) -> None:
     try:
         database = Database(settings.database_url)
         services = services_at(database, settings.mail_port, settings.webhook_url, settings.reports)
@@ -118,7 +140,7 @@ async def _work(settings: WorkerSettings, kill: Sequence[Moment], ready: Connect
             runner = DyingRunner(kill_at=kill_at)
         await RunningWorker(client, settings, interceptors, runner).start()
     except Exception as error:
-        ready.send(f"{type(error).__name__}: {error}")
+        kernel.send(f"The worker process did not start: {type(error).__name__}: {error}")
         raise
-    ready.send(None)
+    kernel.send(None)
     await asyncio.Event().wait()

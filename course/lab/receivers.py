@@ -1,6 +1,7 @@
 """Who receives what the desk sends: a mailbox over SMTP and a receiver of webhooks, both real, on loopback."""
 
 import asyncio
+import functools
 import json
 from email import message_from_bytes, policy
 from pathlib import Path
@@ -55,10 +56,7 @@ class Mailbox(Received):
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: SMTP(self, hostname="localhost", enable_SMTPUTF8=True), "127.0.0.1", self.port
-        )
+        self._server = await smtp_server(self, self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
@@ -72,6 +70,12 @@ class Mailbox(Received):
         if self._server:
             self._server.close()
             await self._server.wait_closed()
+
+
+async def smtp_server(handler: Any, port: int = 0) -> asyncio.Server:
+    """On loopback. What its clients say, `handler` hears."""
+    session = functools.partial(SMTP, handler, hostname="localhost", enable_SMTPUTF8=True)
+    return await asyncio.get_running_loop().create_server(session, "127.0.0.1", port)
 
 
 class WebhookReceiver(Received):

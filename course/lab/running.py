@@ -34,6 +34,7 @@ from temporalio.workflow import UnfinishedSignalHandlersWarning, UnfinishedUpdat
 
 from course.desk.heartbeats import Heartbeats, thread
 from course.desk.plugin import MODEL_CALLS
+from course.desk.worker import OPTIONS
 from course.lab import compat
 
 SILENCED = (
@@ -171,14 +172,9 @@ class RunningWorker:
             interceptors=[Heartbeats(client), *interceptors],
             workflow_runner=runner or Sandbox(),
             graceful_shutdown_timeout=timedelta(seconds=2),
-            max_concurrent_activities=100,
-            # For what an activity notes itself: sent 0.4 s later at most, and not when 80 % of its timeout have passed.
-            # The beats of `Heartbeats` do not pass here.
-            max_heartbeat_throttle_interval=timedelta(milliseconds=400),
-            # How long a workflow task waits for the worker that had it last, before any other gets it.
-            sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
             # Forked processes have no script of their own to make a build id from.
             build_id="course",
+            **OPTIONS,
         )
         self._task: asyncio.Task[None] | None = None
         self._mine: tuple[Any, Any] = (None, None)

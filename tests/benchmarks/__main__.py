@@ -17,10 +17,10 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from temporalio.client import Client, WorkflowHandle, WorkflowHistory
-from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from course import Lab
@@ -29,8 +29,8 @@ from course.lab.receivers import Mailbox
 from course.lab.server import Server
 from course.lessons.lesson_05 import DutiesFirstWorkflow
 from course.models import OfflineModel
+from tests import dev_server
 from tests.benchmarks import plain, slow
-from tests.histories.playing import SERVER
 from tests.outage_sweep import model_calls_of
 
 TURNS = 18  # from the twentieth turn on our desk takes notes, the plain one does not
@@ -69,16 +69,10 @@ async def plain_desk(kind: str):
             stack.callback(server.stop)
             address = server.address
         else:
-            environment = await stack.enter_async_context(await default_server())
-            address = environment.client.service_client.config.target_host
+            environment = await stack.enter_async_context(await dev_server.start(ui=True))
+            address = dev_server.address_of(environment)
         await until_ready(address)
         yield await stack.enter_async_context(plain.plain_worker(address, OfflineModel())), mailbox
-
-
-async def default_server() -> WorkflowEnvironment:
-    return await WorkflowEnvironment.start_local(
-        dev_server_existing_path=SERVER, ui=True, dev_server_log_level="error"
-    )
 
 
 async def until_ready(address: str) -> None:
@@ -106,14 +100,15 @@ async def activities(handle: WorkflowHandle, what: str) -> int:
     return sum(event.HasField(f"activity_task_{what}_event_attributes") for event in events)
 
 
+async def seconds(work: Awaitable[Any]) -> float:
+    began = time.perf_counter()
+    await work
+    return time.perf_counter() - began
+
+
 async def median_turn(send: Send) -> float:
     """Seconds: the median of one conversation's turns, each with two model calls, a tool, a row and a mail."""
-    times = []
-    for _ in range(TURNS):
-        began = time.perf_counter()
-        await send(MESSAGES[0])
-        times.append(time.perf_counter() - began)
-    return statistics.median(times)
+    return statistics.median([await seconds(send(MESSAGES[0])) for _ in range(TURNS)])
 
 
 async def warm(send: Send) -> None:
@@ -165,33 +160,33 @@ async def turns_per_second(new: Callable[[], Awaitable[Send]], effects: Callable
     return turns / (time.perf_counter() - began)
 
 
+async def our_throughput() -> float:
+    async with await Lab.start() as lab:
+
+        async def new() -> Send:
+            chat = await lab.converse(ConversationWorkflow, "ada")
+            return lambda text: chat.send(text, timeout=120)
+
+        def effects() -> int:
+            return len(lab.inbox()) + len(lab.table("turns")) + len(lab.table("batches"))
+
+        return await turns_per_second(new, effects)
+
+
+async def plain_throughput() -> float:
+    async with plain_desk("same server") as (client, mailbox):
+
+        async def new() -> Send:
+            return (await plain_conversation(client))[1]
+
+        return await turns_per_second(new, lambda: len(mailbox.mails) + plain.rows())
+
+
 async def bench_throughput() -> None:
-    ratios, ours_all = [], []
-    for _ in range(ROUNDS):
-        async with await Lab.start() as lab:
-
-            async def ours_new(lab: Lab = lab) -> Send:
-                chat = await lab.converse(ConversationWorkflow, "ada")
-                return lambda text: chat.send(text, timeout=120)
-
-            def our_effects(lab: Lab = lab) -> int:
-                return len(lab.inbox()) + len(lab.table("turns")) + len(lab.table("batches"))
-
-            ours = await turns_per_second(ours_new, our_effects)
-        async with plain_desk("same server") as (client, mailbox):
-
-            async def plain_new(client: Client = client) -> Send:
-                return (await plain_conversation(client))[1]
-
-            def plain_effects(mailbox: Mailbox = mailbox) -> int:
-                return len(mailbox.mails) + plain.rows()
-
-            theirs = await turns_per_second(plain_new, plain_effects)
-        ratios.append(ours / theirs)
-        ours_all.append(ours)
+    rounds = [(await our_throughput(), await plain_throughput()) for _ in range(ROUNDS)]
     at_once = "100 conversations of 3 turns at once, turns a second"
-    report(f"{at_once} ÷ plain", statistics.median(ratios), least=0.9)
-    report(at_once, statistics.median(ours_all), "(for orientation)")
+    report(f"{at_once} ÷ plain", statistics.median(ours / theirs for ours, theirs in rounds), least=0.9)
+    report(at_once, statistics.median(ours for ours, _ in rounds), "(for orientation)")
 
 
 # Tables
@@ -203,7 +198,7 @@ def bench_tables() -> None:
     from course.history import activity_table
     from tests.benchmarks.history import long_history
 
-    def seconds(work: Callable[[], object], times: int) -> float:
+    def cpu_seconds(work: Callable[[], object], times: int) -> float:
         taken = []
         for _ in range(times):
             began = time.process_time()  # of this process alone: nothing here waits
@@ -213,9 +208,9 @@ def bench_tables() -> None:
 
     assert set(activity_table(long_history(5_000)).decided_by) == {"plugin", "agent", "workflow"}
     short, long = long_history(5_000), long_history(50_000)
-    ours = seconds(lambda: activity_table(long), 5)
-    theirs = seconds(lambda: pd.json_normalize(json.loads(long.to_json())["events"]), 1)
-    growth = (ours / len(long.events)) / (seconds(lambda: activity_table(short), 9) / len(short.events))
+    ours = cpu_seconds(lambda: activity_table(long), 5)
+    theirs = cpu_seconds(lambda: pd.json_normalize(json.loads(long.to_json())["events"]), 1)
+    growth = (ours / len(long.events)) / (cpu_seconds(lambda: activity_table(short), 9) / len(short.events))
     report("activity_table of 50,000 events: times faster than json_normalize", theirs / ours, least=20)
     report("activity_table: cost an event at 50,000 ÷ at 5,000 events", growth, most=1.2)
 
@@ -231,10 +226,10 @@ def bench_histories() -> None:
         def measured(what: str) -> tuple[float, float]:
             command = [sys.executable, "-m", "tests.benchmarks.history", what, str(file)]
             done = subprocess.run(command, check=True, capture_output=True, text=True)
-            seconds, megabytes = map(float, done.stdout.split())
-            return seconds, megabytes
+            cpu, megabytes = map(float, done.stdout.split())
+            return cpu, megabytes
 
-        seconds, megabytes = measured("sdk")
+        cpu, megabytes = measured("sdk")
         for what, name, most in (
             ("table", "activity_table", 0.5),
             ("events", "event_table", 0.5),
@@ -242,7 +237,7 @@ def bench_histories() -> None:
         ):
             ours, peak = measured(what)
             of_events = f"{name} of 200,000 events in JSON ÷"
-            report(f"{of_events} the SDK's reading it: CPU", ours / seconds, most=most)
+            report(f"{of_events} the SDK's reading it: CPU", ours / cpu, most=most)
             report(f"{of_events} the same: memory", peak / megabytes, most=0.5)
 
 
@@ -273,7 +268,7 @@ async def bench_start() -> None:
         await lab.stop()
 
         began = time.perf_counter()
-        environment = await default_server()
+        environment = await dev_server.start(ui=True)
         async with Worker(environment.client, task_queue="bare", workflows=[slow.SlowWorkflow]) as worker:
             while not worker.is_running:
                 await asyncio.sleep(0.002)
@@ -287,9 +282,7 @@ async def bench_start() -> None:
 async def bench_clock() -> None:
     async with await Lab.start(workflows=[slow.SlowWorkflow], activities=[slow.fails_five_times]) as lab:
         chat = await lab.converse(slow.SlowWorkflow, "ada")
-        began = time.perf_counter()
-        await chat.fast_forward(timedelta(days=30))
-        real = time.perf_counter() - began
+        real = await seconds(chat.fast_forward(timedelta(days=30)))
         rows = await chat.activities()
         assert rows.attempts.tolist() == [6], rows
     report("virtual seconds a real second, 30 days through five retries", 30 * 86400 / real, "(report)")
@@ -346,7 +339,7 @@ async def bench_retries() -> None:
 async def bench_mail_down() -> None:
     """From a message to its reply while the mail server is down: the notice behind the reply, and before it."""
 
-    async def seconds(lab: Lab, workflow: type) -> float:
+    async def virtual_seconds(lab: Lab, workflow: type) -> float:
         chat = await lab.converse(workflow, "ada")
         at = await chat.record.now()
         reply = chat.begin("Hello!")
@@ -359,8 +352,8 @@ async def bench_mail_down() -> None:
 
     async with await Lab.start(ui=False) as lab:
         await lab.outage("mail", hours=6)
-        behind = statistics.median([await seconds(lab, ConversationWorkflow) for _ in range(5)])
-        before = await seconds(lab, DutiesFirstWorkflow)
+        behind = statistics.median([await virtual_seconds(lab, ConversationWorkflow) for _ in range(5)])
+        before = await virtual_seconds(lab, DutiesFirstWorkflow)
     down = "mail down for 6 hours: seconds to the reply, notice"
     report(f"{down} behind it", behind, "(report)")
     report(f"{down} before it (virtual)", before, "(report)")
@@ -376,9 +369,7 @@ async def long_conversation(send: Send, send_short: Send) -> float:
     long, short = [], []
     for number in range(15):
         for say, times in ((send, long), (send_short, short)):
-            began = time.perf_counter()
-            await say(MESSAGES[number % 3])
-            times.append(time.perf_counter() - began)
+            times.append(await seconds(say(MESSAGES[number % 3])))
     return statistics.median(long[4:]) / statistics.median(short[4:])
 
 

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from tests.crash.desk import Desk
 from tests.crash.sweep import CrashSweep
 from tests.desks import ShortRunsDesk
-from tests.lab_helpers import until
+from tests.lab_helpers import renewed
 
 
 class LongRun(Desk):
@@ -26,11 +26,7 @@ class LongRun(Desk):
     async def play(self, sweep: CrashSweep, id: str) -> list[Any]:
         chat = await sweep.start(ShortRunsDesk, id)
         replies = [await self.send(chat, number) for number in (0, 1)]
-
-        async def new_run() -> bool:
-            return len(await chat.record.histories()) > 1
-
-        await until(new_run, "a new run", seconds=90)
+        await renewed(chat, 2)
         replies += [await self.send(chat, number) for number in (2, 3, 1)]  # and one of the old run again
         summary = await chat.close(timeout=90)
         return [*replies, summary["turns"], summary["answered"]]

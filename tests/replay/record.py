@@ -22,8 +22,9 @@ from temporalio.client import Schedule, ScheduleActionStartWorkflow, ScheduleSpe
 from course.lab import Conversation, Lab, everything, runs_of_schedule
 from course.lessons import lesson_09
 from course.models import Mistakes
+from tests import dev_server
 from tests.histories.playing import write
-from tests.suggesting import suggesting_server
+from tests.lab_helpers import renewed
 
 RECORDED = Path(__file__).parent / "recorded"
 
@@ -122,8 +123,7 @@ async def desk_renewed(stage: Stage) -> None:
     await stage.say("My cat is called Miso.", "Where is order 1042?")
     again = stage.chat.handle.execute_update
     await again("send", "Thanks!", id="message-3")
-    while len(await stage.chat.record.histories()) < 2:
-        await asyncio.sleep(0.01)
+    await renewed(stage.chat, 2)
     await again("send", "Thanks!", id="message-3")
     await stage.say("What did I tell you about my cat?")
     await stage.chat.close()
@@ -361,7 +361,7 @@ async def main(names: list[str]) -> None:
         async with AsyncExitStack() as stack:
             address = None
             if name in SUGGESTS:
-                address = await stack.enter_async_context(suggesting_server(SUGGESTS[name]))
+                address = await stack.enter_async_context(dev_server.that_suggests(SUGGESTS[name]))
             lab = await stack.enter_async_context(await Lab.start(ui=False, address=address))
             runs = await record(lab, *SCENARIOS[name])
         write(RECORDED / f"{name}.json", runs, workflow=SCENARIOS[name][0])
