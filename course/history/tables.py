@@ -73,11 +73,9 @@ def event_table(history: History) -> pd.DataFrame:
     runs = runs_of(history)
     turns = Turns(runs, activities_of(runs))
     rows: list[tuple[int | None, str]] = []
-    for number, before, run in numbered(runs):
-        told: dict[
-            int, tuple[int | None, str]
-        ] = {}  # turn and subject of the events that later ones refer to
-        for position, event in enumerate(run, start=before + 1):
+    for number, first, run in numbered(runs):
+        told: dict[int, tuple[int | None, str]] = {}  # turn and subject, for later events that refer to these
+        for position, event in enumerate(run, start=first):
             told[event.event_id] = _turn_and_subject(number, position, event, turns, told)
             rows.append((told[event.event_id][0], _detail(event, told[event.event_id][1])))
     events = [event for run in runs for event in run]

@@ -134,7 +134,7 @@ def _places(runs: list[Run], activities: list[Activity], turns: Turns, jumps: li
     moments += [(jump.position, "jump") for jump in jumps]
     moments += [(m.position, "message") for m in turns.messages if m.turn]
     moments += [(m.answered, "reply") for m in turns.messages if m.turn and m.answered]
-    moments += [(before + 0.5, "run") for number, before, _ in numbered(runs) if number > 1]
+    moments += [(first - 0.5, "run") for number, first, _ in numbered(runs) if number > 1]
     local = {activity.position for activity in activities if activity.is_local}
     places: dict[Any, Any] = {"runs": []}
     place = 0.0
