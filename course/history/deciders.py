@@ -97,17 +97,13 @@ class ModelCall:
         self.activity = activity
 
     @cached_property
-    def _given(self) -> dict[str, Any] | None:
+    def given(self) -> dict[str, Any] | None:
         """What it was given; None where the record does not hold it."""
         given = (self.activity.arguments or [None])[0]
         return given if isinstance(given, dict) else None
 
     def _items(self, field: str) -> list[dict[str, Any]]:
-        return _dicts(self._given.get(field)) if self._given else []
-
-    @property
-    def is_readable(self) -> bool:
-        return self._given is not None
+        return _dicts(self.given.get(field)) if self.given else []
 
     @cached_property
     def in_agent_run(self) -> bool | None:
@@ -239,7 +235,7 @@ def _still_open(calls: list[Call], model_call: ModelCall) -> list[Call]:
         return calls
     if model_call.activity.is_local:
         return [call for call in calls if not _answered_by_local(call, model_call.activity)]
-    if not model_call.is_readable:
+    if model_call.given is None:
         for call in calls:
             call.in_doubt = True
     return [call for call in calls if call.is_unreadable or call.id not in model_call.outputs]

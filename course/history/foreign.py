@@ -21,7 +21,7 @@ from course.history.reading import Unreadable, value_of
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][\w.:/-]{0,127}")
 _SCHEMA = re.compile(rb'"(?:object|OBJECT)')
-_IS_OPEN = re.compile(rb"json/(plain|protobuf)|binary/(null|plain|protobuf)").fullmatch  # to be searched, at least
+_CAN_BE_SEARCHED = re.compile(rb"json/(plain|protobuf)|binary/(null|plain|protobuf)").fullmatch
 
 
 @dataclass
@@ -86,7 +86,7 @@ def _is_model_call(
 
 def _is_sealed(payload: Payload) -> bool:
     """Encrypted, compressed, kept elsewhere: it may hold anything."""
-    return not _IS_OPEN(payload.metadata.get("encoding", b""))
+    return not _CAN_BE_SEARCHED(payload.metadata.get("encoding", b""))
 
 
 def _declared(value: Any, nearby: frozenset[str] = frozenset()) -> set[str]:

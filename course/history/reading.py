@@ -71,7 +71,11 @@ def runs_of(history: History) -> list[Run]:
         try:
             return [Run(read_events(text))]
         except _NOT_SO:
-            history = _parsed(text)
+            pass
+        try:
+            history = json.loads(text)
+        except ValueError as error:
+            raise ValueError(f"This text is not JSON ({error}). {_HAND_IN}") from None
     if isinstance(history, Sequence) and not isinstance(history, (str, bytes)):
         if not history:
             raise ValueError(f"The list of histories is empty. {_HAND_IN}")
@@ -83,13 +87,6 @@ def runs_of(history: History) -> list[Run]:
         return [Run(_events(history))]
     read = " Read the file first: path.read_text()." if isinstance(history, os.PathLike) else ""
     raise ValueError(f"This is no workflow history, but of type {type(history).__name__}.{read} {_HAND_IN}")
-
-
-def _parsed(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise ValueError(f"This text is not JSON ({error}). {_HAND_IN}") from None
 
 
 def _events(history: Mapping[str, Any]) -> Sequence[HistoryEvent]:
