@@ -18,6 +18,7 @@ from course.desk.answering import APOLOGY
 from course.desk.services.database import storable
 from course.history import path_table
 from course.history.executions import activities_of
+from course.history.reading import runs_of
 from course.lab import Conversation
 from course.lessons.lesson_11.one_agent import OneAgentWorkflow
 from course.lessons.lesson_11.ticket import STATES, TICKET, TicketWorkflow
@@ -35,7 +36,7 @@ LEGAL = {(move.from_state, move.to_state, move.by) for move in TICKET.moves}
 
 def judge(history: Any) -> str:
     """Walks along the record of a ticket. Returns its state at the end; asserts that it was always a legal one."""
-    activities = activities_of([history.events])
+    activities = activities_of(runs_of(history))
     ends = {one.closed_position: one for one in activities if one.name == "record_move" and one.closed}
     begins = {one.position: one for one in activities if one.name in RUN_BY}
     state = TICKET.start
@@ -59,7 +60,7 @@ async def judged(lab: Lab, chat: Conversation) -> str:
     assert set(task_failures(history)) <= {"UnhandledCommand"}
     state = judge(history)
     assert await chat.handle.query("state") == state
-    recorded = [one.arguments for one in activities_of([history.events]) if one.name == "record_move"]
+    recorded = [one.arguments for one in activities_of(runs_of(history)) if one.name == "record_move"]
     rows = lab.table("moves")
     rows = rows[rows.ticket == chat.id].to_dict("records")
     kept = [{"task_id": key, **move} for key, move in filter(None, recorded)]

@@ -97,37 +97,33 @@ class ModelCall:
         self.activity = activity
 
     @cached_property
-    def _given(self) -> dict[str, Any] | None:
-        arguments = self.activity.arguments
-        given = arguments[0] if arguments else None
-        if not isinstance(given, dict):
-            return None
-        items = _dicts(given.get("input"))
-        return {
-            "outputs": {item.get("call_id") for item in items if item.get("type") == "function_call_output"},
-            "tools": {tool.get("name"): tool for tool in _dicts(given.get("tools"))},
-            "handoffs": {handoff.get("tool_name") for handoff in _dicts(given.get("handoffs"))},
-        }
+    def given(self) -> dict[str, Any] | None:
+        """What it was given; None where the record does not hold it."""
+        given = (self.activity.arguments or [None])[0]
+        return given if isinstance(given, dict) else None
+
+    def _items(self, field: str) -> list[dict[str, Any]]:
+        return _dicts(self.given.get(field)) if self.given else []
 
     @cached_property
     def in_agent_run(self) -> bool | None:
         return _in_agent_run(self.activity)
 
-    @property
-    def is_readable(self) -> bool:
-        return self._given is not None
-
-    @property
+    @cached_property
     def outputs(self) -> set[str]:
         """The ids of the calls whose outputs it was given."""
-        return self._given["outputs"] if self._given else set()
+        items = self._items("input")
+        return {item.get("call_id") for item in items if item.get("type") == "function_call_output"}
 
-    def tool(self, name: str | None) -> dict[str, Any]:
-        """A tool as the model was given it; empty if the record does not hold it."""
-        return self._given["tools"].get(name, {}) if self._given else {}
+    @cached_property
+    def tools(self) -> dict[str, dict[str, Any]]:
+        """The tools as it was given them, by name."""
+        return {tool.get("name"): tool for tool in self._items("tools")}
 
-    def has_handoff(self, name: str | None) -> bool:
-        return self._given is not None and name in self._given["handoffs"]
+    @cached_property
+    def handoffs(self) -> set[str]:
+        """The names by which it can hand over to another agent."""
+        return {handoff.get("tool_name") for handoff in self._items("handoffs")}
 
     def calls(self) -> list["Call"]:
         """The function calls in the model's answer."""
@@ -154,7 +150,7 @@ class Call:
 
     @property
     def tool(self) -> dict[str, Any]:
-        return self.model_call.tool(self.name)
+        return self.model_call.tools.get(self.name, {})
 
     @property
     def description(self) -> str | None:
@@ -239,7 +235,7 @@ def _still_open(calls: list[Call], model_call: ModelCall) -> list[Call]:
         return calls
     if model_call.activity.is_local:
         return [call for call in calls if not _answered_by_local(call, model_call.activity)]
-    if not model_call.is_readable:
+    if model_call.given is None:
         for call in calls:
             call.in_doubt = True
     return [call for call in calls if call.is_unreadable or call.id not in model_call.outputs]
@@ -257,7 +253,7 @@ def _led_to_by(calls: list[Call], activity: Activity) -> list[Call]:
     """The open calls whose tool could have scheduled the activity."""
     if calls and _in_agent_run(activity) is False:  # then only what is itself noted as outside, strangely
         calls = [call for call in calls if call.model_call.in_agent_run is False]
-    return [call for call in calls if not call.model_call.has_handoff(call.name)]
+    return [call for call in calls if call.name not in call.model_call.handoffs]
 
 
 def _in_agent_run(activity: Activity) -> bool | None:

@@ -114,13 +114,11 @@ def _message(failure: Any) -> str:
 def activities_of(runs: list[Run]) -> list[Activity]:
     """Every scheduled or local activity, in the order of scheduling."""
     activities: list[Activity] = []
-    for number, before, run in numbered(runs):
+    for number, first, run in numbered(runs):
         by_event_id: dict[int, Activity] = {}
         local: dict[tuple, Activity] = {}
-        for position, event in enumerate(run, start=before + 1):
-            kind = event.event_type
-            if kind not in _OURS:
-                continue
+        for place, kind, event in run.of_kinds(_OURS):
+            position = first + place
             if kind == SCHEDULED:
                 name = event.activity_task_scheduled_event_attributes.activity_type.name
                 activity = Activity(number, name, event, position, message_behind(number, event))

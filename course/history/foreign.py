@@ -17,12 +17,11 @@ from pydantic_core import from_json
 from temporalio.api.common.v1 import Payload
 
 from course.history.executions import Activity
-from course.history.reading import Unreadable
+from course.history.reading import Unreadable, value_of
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][\w.:/-]{0,127}")
 _SCHEMA = re.compile(rb'"(?:object|OBJECT)')
-_JSON = {b"json/plain", b"json/protobuf", b"binary/null"}
-_BYTES = {b"binary/plain", b"binary/protobuf"}  # which anybody can search, if not parse
+_CAN_BE_SEARCHED = re.compile(rb"json/(plain|protobuf)|binary/(null|plain|protobuf)").fullmatch
 
 
 @dataclass
@@ -36,36 +35,39 @@ class ForeignAgent:
 
 def foreign_agent_in(activities: list[Activity]) -> ForeignAgent:
     """Go through the results of `activities`, none of which belongs to a framework that is known."""
-    ended = [activity for activity in activities if activity.closed_position and activity.payload is not None]
-    ended.sort(key=lambda activity: activity.closed_position or 0)
+    ended = [(activity, payload) for activity in activities if (payload := activity.payload) is not None]
+    ended.sort(key=lambda one: one[0].closed_position or 0)
     last = {activity.name: activity.position for activity in activities}
     names = re.compile("|".join(map(re.escape, last)).encode())
     found = ForeignAgent()
-    for number, activity in enumerate(ended):
-        verdict = _is_model_call(activity, last, names)
+    for number, (activity, payload) in enumerate(ended):
+        verdict = _is_model_call(activity, payload, last, names)
         if verdict is None:
             found.in_doubt = min(found.in_doubt, activity.closed_position)
         elif verdict:
             tools = _declared(activity.arguments)
-            listings = [one for one in ended[:number] if _SCHEMA.search(one.payload.data)]
+            listings = [one for one, listed in ended[:number] if _SCHEMA.search(listed.data)]
             found.types = {activity.name, *(one.name for one in listings if _declared(one.result) & tools)}
             found.answered = activity.closed_position
             break
     return found
 
 
-def _is_model_call(activity: Activity, last: dict[str, int], names: re.Pattern[bytes]) -> bool | None:
+def _is_model_call(
+    activity: Activity, payload: Payload, last: dict[str, int], names: re.Pattern[bytes]
+) -> bool | None:
     """True, False, or None where the payloads that cannot be read decide it."""
-    data, inputs = activity.payload.data, activity.inputs
-    if _is_sealed(activity.payload):
+    if _is_sealed(payload):
         return None
+    data = payload.data
     if b"{" not in data:
         return False
+    inputs = activity.inputs
     declares = any(_SCHEMA.search(given.data) for given in inputs)
     sealed = any(map(_is_sealed, inputs))
     if not (declares or sealed or names.search(data)):
         return False
-    result = activity.result
+    result = value_of(payload)
     if isinstance(result, Unreadable):
         return None
     tools = _declared(activity.arguments) if declares else set()
@@ -84,7 +86,7 @@ def _is_model_call(activity: Activity, last: dict[str, int], names: re.Pattern[b
 
 def _is_sealed(payload: Payload) -> bool:
     """Encrypted, compressed, kept elsewhere: it may hold anything."""
-    return payload.metadata.get("encoding", b"") not in _JSON | _BYTES
+    return not _CAN_BE_SEARCHED(payload.metadata.get("encoding", b""))
 
 
 def _declared(value: Any, nearby: frozenset[str] = frozenset()) -> set[str]:

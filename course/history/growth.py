@@ -36,8 +36,8 @@ def growth_table(history: History) -> pd.DataFrame:
     turns = Turns(runs, activities_of(runs))
     begins = {message.position: message.turn for message in turns.messages if message.turn is not None}
     rows: list[dict[str, Any]] = []
-    for number, before, run in numbered(runs):
-        positions = range(before + 1, before + len(run) + 1)
+    for number, first, run in numbered(runs):
+        positions = range(first, first + len(run))
         turn = next((begins[position] for position in positions if position in begins), None)
         row = {"run": number, "turn": turn, "events": 0, "bytes": 0}
         rows.append(row)

@@ -30,10 +30,6 @@ _BEGINS = re.compile(r'\s*\{\s*"events"\s*:\s*\[\s*')
 _GOES_ON = re.compile(r"\s*(,\s*|\]\s*\}\s*\Z)")
 
 
-class Unexpected(ValueError):
-    """A history in a form that this reader does not know, or none at all."""
-
-
 def read_events(history: str | Mapping[str, Any]) -> Sequence[HistoryEvent]:
     """The events of one run, from its JSON text or from that JSON parsed.
 
@@ -57,7 +53,7 @@ def _one_by_one(text: str) -> Iterator[Any]:
         found = _GOES_ON.match(text, at)
         if found and "]" in found[0]:
             return
-    raise Unexpected("This text is not a list of events.")
+    raise ValueError("This text is not a list of events.")
 
 
 @cache
@@ -116,7 +112,7 @@ def _one(field: FieldDescriptor) -> Read | None:
 
 
 def _unexpected(value: Any) -> Any:
-    raise Unexpected(value)
+    raise ValueError(value)
 
 
 def _timestamp(text: str) -> Timestamp:

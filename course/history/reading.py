@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -14,7 +14,6 @@ from temporalio.client import WorkflowHistory
 
 from course.history.parsing import read_events
 
-Run: TypeAlias = Sequence[HistoryEvent]
 History: TypeAlias = WorkflowHistory | str | bytes | Mapping[str, Any] | Sequence["History"]
 
 _HAND_IN = (
@@ -23,6 +22,39 @@ _HAND_IN = (
 )
 # From the quick reader: an older tool's JSON, more than one run, or no history. The SDK's reader decides.
 _NOT_SO = (ValueError, KeyError, TypeError, AttributeError)
+
+
+class Run(Sequence[HistoryEvent]):
+    """The events of one run, in the order of their ids.
+
+    Most events of a long history say nothing to a table, and to look at each costs more than all that is done with
+    most: that is done once, here.
+    """
+
+    def __init__(self, events: Sequence[HistoryEvent]) -> None:
+        ids, kinds = [], []
+        for event in events:
+            ids.append(event.event_id)
+            kinds.append(event.event_type)
+        if ids != sorted(ids):
+            events = sorted(events, key=lambda event: event.event_id)
+            kinds = [event.event_type for event in events]
+        self._events, self._kinds = events, kinds
+
+    def __len__(self) -> int:
+        return len(self._events)
+
+    def __getitem__(self, place: Any) -> Any:
+        return self._events[place]
+
+    def __iter__(self) -> Iterator[HistoryEvent]:
+        return iter(self._events)
+
+    def of_kinds(self, wanted: Container[int]) -> Iterator[tuple[int, int, HistoryEvent]]:
+        """The events of these types, each with its place and its type."""
+        for place, kind in enumerate(self._kinds):
+            if kind in wanted:
+                yield place, kind, self._events[place]
 
 
 def runs_of(history: History) -> list[Run]:
@@ -37,30 +69,27 @@ def runs_of(history: History) -> list[Run]:
         is_text = isinstance(history, str)
         text = history if is_text else history.decode(json.detect_encoding(history), "replace")
         try:
-            return [_in_order(read_events(text))]
+            return [Run(read_events(text))]
         except _NOT_SO:
-            history = _parsed(text)
+            pass
+        try:
+            history = json.loads(text)
+        except ValueError as error:
+            raise ValueError(f"This text is not JSON ({error}). {_HAND_IN}") from None
     if isinstance(history, Sequence) and not isinstance(history, (str, bytes)):
         if not history:
             raise ValueError(f"The list of histories is empty. {_HAND_IN}")
         runs = [run for part in history for run in runs_of(part)]
         return sorted(runs, key=lambda run: nanoseconds(run[0].event_time) if run else 0)
     if isinstance(history, WorkflowHistory):
-        return [_in_order(history.events)]
+        return [Run(history.events)]
     if isinstance(history, Mapping):
-        return [_in_order(_events(history))]
+        return [Run(_events(history))]
     read = " Read the file first: path.read_text()." if isinstance(history, os.PathLike) else ""
     raise ValueError(f"This is no workflow history, but of type {type(history).__name__}.{read} {_HAND_IN}")
 
 
-def _parsed(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise ValueError(f"This text is not JSON ({error}). {_HAND_IN}") from None
-
-
-def _events(history: Mapping[str, Any]) -> Run:
+def _events(history: Mapping[str, Any]) -> Sequence[HistoryEvent]:
     try:
         return read_events(history)
     except _NOT_SO:
@@ -71,21 +100,16 @@ def _events(history: Mapping[str, Any]) -> Run:
         raise ValueError(f"This JSON is not a workflow history ({error}). {_HAND_IN}") from None
 
 
-def _in_order(events: Run) -> Run:
-    ids = [event.event_id for event in events]
-    return events if ids == sorted(ids) else sorted(events, key=lambda event: event.event_id)
-
-
 def nanoseconds(time: Any) -> int:
     return time.seconds * 1_000_000_000 + time.nanos
 
 
 def numbered(runs: list[Run]) -> Iterator[tuple[int, int, Run]]:
-    """Each run with its number, from 1, and the events before it: positions count those of all runs."""
-    before = 0
+    """Each run with its number, from 1, and the position of its first event: positions count those of all runs."""
+    first = 1
     for number, run in enumerate(runs, start=1):
-        yield number, before, run
-        before += len(run)
+        yield number, first, run
+        first += len(run)
 
 
 @dataclass(frozen=True)
@@ -106,7 +130,7 @@ def value_of(payload: Payload) -> Any:
         return None
     if encoding == b"json/plain" or encoding == b"json/protobuf":
         try:
-            return from_json(payload.data)
+            return from_json(payload.data, cache_strings="keys")
         except ValueError:  # it says that it is JSON, and is not
             pass
     return Unreadable(encoding.decode(errors="replace"), len(payload.data))

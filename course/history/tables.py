@@ -1,5 +1,6 @@
 """Event history as tables."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
@@ -73,11 +74,9 @@ def event_table(history: History) -> pd.DataFrame:
     runs = runs_of(history)
     turns = Turns(runs, activities_of(runs))
     rows: list[tuple[int | None, str]] = []
-    for number, before, run in numbered(runs):
-        told: dict[
-            int, tuple[int | None, str]
-        ] = {}  # turn and subject of the events that later ones refer to
-        for position, event in enumerate(run, start=before + 1):
+    for number, first, run in numbered(runs):
+        told: dict[int, tuple[int | None, str]] = {}  # turn and subject, for later events that refer to these
+        for position, event in enumerate(run, start=first):
             told[event.event_id] = _turn_and_subject(number, position, event, turns, told)
             rows.append((told[event.event_id][0], _detail(event, told[event.event_id][1])))
     events = [event for run in runs for event in run]
@@ -136,29 +135,36 @@ def clock_jump(event: HistoryEvent) -> pd.Timedelta:
     return pd.Timedelta(nanoseconds(target) - nanoseconds(event.event_time))
 
 
+def _marker(attributes: Any) -> str:
+    if attributes.marker_name != LOCAL_ACTIVITY:
+        return attributes.marker_name
+    data = local_data(attributes)
+    return LOCAL_ACTIVITY if data is None else str(data.get("activity_type", ""))
+
+
+_SUBJECTS: dict[str | None, Callable[[Any], str]] = {
+    "activity_task_scheduled_event_attributes": lambda it: it.activity_type.name,
+    "marker_recorded_event_attributes": _marker,
+    "timer_started_event_attributes": lambda it: str(it.start_to_fire_timeout.ToTimedelta()),
+    "start_child_workflow_execution_initiated_event_attributes": lambda it: it.workflow_type.name,
+    "nexus_operation_scheduled_event_attributes": lambda it: f"{it.service}.{it.operation}",
+}
+"""What a command is about, from the attributes of its event."""
+
+
 def _turn_and_subject(
     run: int, position: int, event: HistoryEvent, turns: Turns, told: dict[int, tuple[int | None, str]]
 ) -> tuple[int | None, str]:
     """The turn that an event belongs to, and what it is about: an activity's type, a handler's name."""
     kind = event.WhichOneof("attributes")
     attributes = getattr(event, kind) if kind else None
+    if kind == "workflow_execution_signaled_event_attributes":
+        return turns.turn_of_message(("signal", run, event.event_id)), attributes.signal_name
+    if kind == "workflow_execution_update_accepted_event_attributes":
+        return turns.turn_of_message(update_key(attributes)), attributes.accepted_request.input.name
     message = message_behind(run, event)
-    match kind:
-        case "workflow_execution_signaled_event_attributes":
-            return turns.turn_of_message(("signal", run, event.event_id)), attributes.signal_name
-        case "workflow_execution_update_accepted_event_attributes":
-            request = attributes.accepted_request
-            return turns.turn_of_message(update_key(attributes)), request.input.name
-        case "activity_task_scheduled_event_attributes":
-            return turns.turn_of(position, message), attributes.activity_type.name
-        case "marker_recorded_event_attributes":
-            return turns.turn_of(position, message), _marker(attributes)
-        case "timer_started_event_attributes":
-            return turns.turn_of(position, message), str(attributes.start_to_fire_timeout.ToTimedelta())
-        case "start_child_workflow_execution_initiated_event_attributes":
-            return turns.turn_of(position, message), attributes.workflow_type.name
-        case "nexus_operation_scheduled_event_attributes":
-            return turns.turn_of(position, message), f"{attributes.service}.{attributes.operation}"
+    if subject := _SUBJECTS.get(kind):
+        return turns.turn_of(position, message), subject(attributes)
     for reference in ("scheduled_event_id", "accepted_event_id", "initiated_event_id", "started_event_id"):
         earlier = getattr(attributes, reference, 0)
         if earlier and not kind.startswith("workflow_task"):
@@ -183,13 +189,6 @@ def _detail(event: HistoryEvent, subject: str) -> str:
     if kind and "failure" in attributes.DESCRIPTOR.fields_by_name and attributes.HasField("failure"):
         return ": ".join(filter(None, (subject, attributes.failure.message)))
     return subject
-
-
-def _marker(attributes: Any) -> str:
-    if attributes.marker_name != LOCAL_ACTIVITY:
-        return attributes.marker_name
-    data = local_data(attributes)
-    return LOCAL_ACTIVITY if data is None else str(data.get("activity_type", ""))
 
 
 def _event_name(kind: int) -> str:

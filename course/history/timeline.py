@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from itertools import chain, groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pandas as pd
 from temporalio.api.enums.v1 import EventType
@@ -37,6 +37,10 @@ _ROW = 0.3  # inches
 _BAR = 0.64  # of a row
 _TRACK = 0.72  # what each further track adds to it
 _LEGIBLE = 1000.0  # on the x axis: what is longer has no room for words beside its bars, gaps and brackets
+
+
+Row: TypeAlias = tuple[str, str]  # decider, activity type
+Span: TypeAlias = tuple[float, float, int]  # where a bar begins and ends, and its track
 
 
 @dataclass
@@ -134,7 +138,7 @@ def _places(runs: list[Run], activities: list[Activity], turns: Turns, jumps: li
     moments += [(jump.position, "jump") for jump in jumps]
     moments += [(m.position, "message") for m in turns.messages if m.turn]
     moments += [(m.answered, "reply") for m in turns.messages if m.turn and m.answered]
-    moments += [(before + 0.5, "run") for number, before, _ in numbered(runs) if number > 1]
+    moments += [(first - 0.5, "run") for number, first, _ in numbered(runs) if number > 1]
     local = {activity.position for activity in activities if activity.is_local}
     places: dict[Any, Any] = {"runs": []}
     place = 0.0
@@ -149,9 +153,9 @@ def _places(runs: list[Run], activities: list[Activity], turns: Turns, jumps: li
     return places
 
 
-def _rows(activities: list[Activity], spans: dict[Activity, tuple]) -> dict[tuple[str, str], int]:
+def _rows(activities: list[Activity], spans: dict[Activity, Span]) -> dict[Row, int]:
     """(decider, activity type) and how many tracks: lane by lane, in each by first appearance."""
-    tracks: dict[tuple[str, str], int] = {}
+    tracks: dict[Row, int] = {}
     for activity in activities:
         row = activity.decided_by, activity.name
         tracks[row] = max(tracks.get(row, 1), spans[activity][2] + 1)
@@ -163,9 +167,9 @@ def _height(tracks: int) -> float:
     return 1.0 + _TRACK * (tracks - 1)
 
 
-def _draw_lanes(axes: Axes, rows: dict[tuple[str, str], int]) -> dict[tuple[str, str], float]:
+def _draw_lanes(axes: Axes, rows: dict[Row, int]) -> dict[Row, float]:
     """Name the lanes and rows; return where the lowest track of each row is."""
-    heights: dict[tuple[str, str], float] = {}
+    heights: dict[Row, float] = {}
     labels: list[float] = []
     y = 0.0
     for decider, lane in groupby(rows, key=lambda row: row[0]):
@@ -186,10 +190,10 @@ def _draw_lanes(axes: Axes, rows: dict[tuple[str, str], int]) -> dict[tuple[str,
     return heights
 
 
-def _spans(activities: list[Activity], x: dict[Any, Any]) -> dict[Activity, tuple[float, float, int]]:
+def _spans(activities: list[Activity], x: dict[Any, Any]) -> dict[Activity, Span]:
     """Where each bar begins and ends, and its track: bars of one row that overlap stand above one another."""
-    spans: dict[Activity, tuple[float, float, int]] = {}
-    ends: dict[tuple[str, str], list[float]] = {}
+    spans: dict[Activity, Span] = {}
+    ends: dict[Row, list[float]] = {}
     for activity in activities:
         left = x[activity.position]
         right = x["end"] if activity.closed is None else x[activity.closed_position]
@@ -203,15 +207,12 @@ def _spans(activities: list[Activity], x: dict[Any, Any]) -> dict[Activity, tupl
 
 
 def _draw_bars(
-    axes: Axes,
-    activities: list[Activity],
-    spans: dict[Activity, tuple[float, float, int]],
-    y: dict[tuple[str, str], float],
+    axes: Axes, activities: list[Activity], spans: dict[Activity, Span], y: dict[Row, float]
 ) -> None:
     """The bars, row by row: a row's are one artist, for thousands of artists take minutes to draw."""
     from matplotlib.collections import PolyCollection
 
-    rows: dict[tuple[str, str], list[Activity]] = {}
+    rows: dict[Row, list[Activity]] = {}
     for activity in activities:
         rows.setdefault((activity.decided_by, activity.name), []).append(activity)
     for (decider, name), row in rows.items():
@@ -240,7 +241,7 @@ def _draw_bars(
 def _draw_troubles(
     axes: Axes,
     activity: Activity,
-    span: tuple[float, float, int],
+    span: Span,
     row: float,
     x: dict[Any, Any],
     gaps: list[float],

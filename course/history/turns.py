@@ -67,15 +67,14 @@ class Turns:
         self.messages: list[Message] = []
         self._run_starts: list[int] = []
         started_work = {activity.message for activity in activities} - {None}
-        for number, before, run in numbered(runs):
-            self._run_starts.append(before)
+        for number, first, run in numbered(runs):
+            self._run_starts.append(first)
             open_updates: dict[int, Message] = {}
             requests: dict[str, Any] = {}
-            for position, event in enumerate(run, start=before + 1):
-                kind = event.event_type
+            for place, kind, event in run.of_kinds(_MESSAGES | _OTHER_WORK):
                 if kind in _MESSAGES:
-                    self._note(number, position, event, open_updates, requests)
-                elif kind in _OTHER_WORK and (message := message_behind(number, event)):
+                    self._note(number, first + place, event, open_updates, requests)
+                elif message := message_behind(number, event):
                     started_work.add(message)
         self.are_marked = bool(started_work)
         self._number(started_work)

@@ -70,11 +70,7 @@ def fill(schema: Schema, name: str, facts: Facts, root: Schema | None = None, de
     if facts.output and (listed := choices(name, facts.turn.instructions)):
         return _chosen(listed, facts.turn.message)
     if "$ref" in schema:
-        target: Any = root
-        for step in schema["$ref"].lstrip("#/").split("/"):
-            target = target.get(step, {})
-        own = {k: v for k, v in schema.items() if k != "$ref"}
-        return fill({**target, **own}, name, facts, root, depth + 1)
+        return fill(_resolved(schema, root), name, facts, root, depth + 1)
     if schema.get("allOf"):
         parts = [*schema["allOf"], schema]
         whole = {k: v for part in parts for k, v in part.items() if k != "allOf"}
@@ -144,7 +140,12 @@ def _types(schema: Schema) -> list[str]:
 
 
 def _resolved(schema: Schema, root: Schema) -> Schema:
-    return root.get("$defs", {}).get(schema["$ref"].rsplit("/", 1)[-1], {}) if "$ref" in schema else schema
+    if "$ref" not in schema:
+        return schema
+    target: Any = root
+    for step in schema["$ref"].lstrip("#/").split("/"):
+        target = target.get(step, {})
+    return {**target, **{k: v for k, v in schema.items() if k != "$ref"}}
 
 
 def _overlap(schema: Schema, facts: Facts, root: Schema) -> int:

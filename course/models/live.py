@@ -138,12 +138,6 @@ class GuardedModel(Model):
                 _fill_empty_lists(getattr(getattr(event, "response", None), "output", ()))
                 yield event
 
-    def get_retry_advice(self, request: Any) -> Any:
-        return self._model.get_retry_advice(request)
-
-    async def close(self) -> None:
-        await self._model.close()
-
     @contextlib.contextmanager
     def _errors_judged(self) -> Iterator[None]:
         try:
