@@ -21,14 +21,16 @@ from temporalio.runtime import MetricBuffer, Runtime, TelemetryConfig
 from temporalio.service import RetryConfig, RPCError, RPCStatusCode
 from temporalio.worker import Worker
 
-from course import Lab
+from course import Lab, LabError
 from course.desk import ConversationWorkflow
 from course.desk.jobs import WeeklyReportWorkflow
 from course.history import activity_table
-from course.lab import everything
+from course.lab import everything, replay
 from course.models import ToolCall
 from tests.claims import workflows
 from tests.lab_helpers import attributes, requests, scheduled, task_failures, until, until_failed
+from tests.replay.edits import WithChild, WithoutTools
+from tests.replay.record import RECORDED
 
 PAY = ToolCall("pay", {"order": "1042"})
 
@@ -141,6 +143,13 @@ async def test_the_server_takes_calls_of_up_to_four_megabytes(lab: Lab) -> None:
     assert (await chat.handle.describe()).status == WorkflowExecutionStatus.RUNNING
 
 
+async def test_a_payload_may_have_two_mebibytes(lab: Lab) -> None:
+    handle = await lab.client.start_workflow("Nobody", id="payload-1", task_queue="nobody")
+    await handle.signal("keep", "x" * (2 * 1024**2 - 1000))
+    with pytest.raises(RPCError, match="size exceeds limit"):
+        await handle.signal("keep", "x" * (2 * 1024**2 + 1000))
+
+
 async def test_fifty_megabytes_of_history_end_a_run(lab: Lab) -> None:
     """By signals of 2 MB, which no worker has to take."""
     handle = await lab.client.start_workflow("Nobody", id="large-1", task_queue="nobody")
@@ -189,6 +198,18 @@ async def test_the_server_knows_a_repeated_update_within_a_run_only(lab: Lab) ->
     await chat.handle.signal("renew")
     await chat.activities()  # waits for the new run
     assert await chat.handle.execute_update("send", "Hello!", id="message-1") == "2"
+
+
+async def test_a_tool_that_the_history_used_is_missed_in_a_replay() -> None:
+    runs = json.loads((RECORDED / "growing.json").read_text())["runs"]
+    with pytest.raises(LabError, match="has the activity look_up_order, the code asks for save_to_database"):
+        await replay(runs, WithoutTools)
+
+
+async def test_a_child_that_the_history_does_not_know_is_missed_in_a_replay() -> None:
+    runs = json.loads((RECORDED / "growing.json").read_text())["runs"]
+    with pytest.raises(LabError, match="Child workflow machine"):
+        await replay(runs, WithChild)
 
 
 async def test_a_schedule_keeps_the_servers_time_whatever_a_conversations_clock_says(lab: Lab) -> None:

@@ -83,10 +83,11 @@ def stale(
     found = []
     for claim in claims:
         for source in claim.source:
-            now, places = version(source.package), []
-            if source.version != now or source.says not in "".join(lines(source)[source.line - 1 :][:1]):
-                places = [n for n, line in enumerate(lines(source), 1) if source.says in line]
-                nearest = min(places, key=lambda place: abs(place - source.line), default=None)
-                where = f"now at line {nearest}" if nearest else "gone from there"
-                found.append(f"{claim.lesson}: {claim.sentence}\n  {source}: read {now}, {where}")
+            now, text = version(source.package), lines(source)
+            places = [n for n, line in enumerate(text, 1) if source.says in line]
+            if source.version == now and source.line in places:
+                continue
+            nearest = min(places, key=lambda place: abs(place - source.line), default=None)
+            where = f"now at line {nearest}" if nearest else "gone from there"
+            found.append(f"{claim.lesson}: {claim.sentence}\n  {source}: read {now}, {where}")
     return found
