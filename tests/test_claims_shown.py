@@ -262,7 +262,7 @@ async def test_a_run_that_is_resumed_from_json_is_durable_if_the_config_names_it
 ) -> None:
     lab.model.script = [PAY]
     handle = await begin(lab, workflows.CarriesAnInterruptedRun, "a-model")
-    assert "1042 is paid" in await handle.result()
+    assert "1042 is paid" in await asyncio.wait_for(handle.result(), 20)
     assert scheduled(await handle.fetch_history()) == ["invoke_model_activity"]
 
 
