@@ -257,13 +257,13 @@ class CarriesAnInterruptedRun(UntilClosed):
     @workflow.run
     async def run(self, model: str, state: dict[str, Any] | None = None) -> Any:
         agent = Agent(name="Approval", tools=[pay])
-        config = RunConfig(model=model or None)
         if state is None:
-            result = await Runner.run(agent, "Pay order 1042 back.", run_config=config)
+            result = await Runner.run(agent, "Pay order 1042 back.")
             workflow.continue_as_new(args=[model, result.to_state().to_json()])
         resumed = await RunState.from_json(agent, state)
         [waiting] = resumed.get_interruptions()
         resumed.approve(waiting)
+        config = RunConfig(model=model or None)
         return str((await Runner.run(agent, resumed, run_config=config)).final_output)
 
 
