@@ -50,3 +50,20 @@ class Deprecated(GrowingWorkflow):
         workflow.deprecate_patch("tell-the-team")
         self.tell_the_team(text)
         return answer.text
+
+
+@workflow.defn(name="GrowingWorkflow")
+@inherits_run
+class WithoutTools(GrowingWorkflow):
+    async def turn(self, text: str) -> str:
+        self.agent.tools = []
+        return await super().turn(text)
+
+
+@workflow.defn(name="GrowingWorkflow")
+@inherits_run
+class WithChild(GrowingWorkflow):
+    async def turn(self, text: str) -> str:
+        answer = await super().turn(text)
+        await workflow.start_child_workflow("GrowingWorkflow", "ada", id=f"{self.turns}")
+        return answer
