@@ -9,6 +9,7 @@ from temporalio.openai_agents.workflow import activity_as_tool
 
 with workflow.unsafe.imports_passed_through():
     from course.desk import activities
+    from course.desk.activities import Customer
     from course.desk.answering import APOLOGY
     from course.desk.policies import RECORD, TOOL
     from course.lessons import money
@@ -32,7 +33,9 @@ class DutyAsToolWorkflow(PlainConversation):
     def __init__(self, customer: str) -> None:
         self._customer = customer
         record = activity_as_tool(activities.save_to_database, **RECORD)
-        super().__init__(juniper(activities.look_up_order, tools=[record]))
+        super().__init__(
+            juniper(activities.look_up_order, customer=customer, tools=[record])
+        )
 
     async def turn(self, text: str) -> str:
         self.agent.instructions = TOLD_TO_RECORD.format(
@@ -49,7 +52,7 @@ class DutyAsStepWorkflow(PlainConversation):
     @workflow.init
     def __init__(self, customer: str) -> None:
         self._customer = customer
-        super().__init__(juniper(activities.look_up_order))
+        super().__init__(juniper(activities.look_up_order, customer=customer))
 
     async def turn(self, text: str) -> str:
         answer = await self.answer(text)
@@ -70,12 +73,14 @@ class DutyAsStepWorkflow(PlainConversation):
 class BothHandsWorkflow(PlainConversation):
     @workflow.init
     def __init__(self, customer: str) -> None:
-        super().__init__(juniper(activities.look_up_order))
+        self._customer = customer
+        super().__init__(juniper(activities.look_up_order, customer=customer))
 
     async def turn(self, text: str) -> str:
         answer = await self.answer(text)
         # The workflow's own look at the same order, with the same argument.
-        await workflow.execute_activity(activities.look_up_order, "1042", **TOOL)
+        args = [Customer(self._customer), "1042"]
+        await workflow.execute_activity(activities.look_up_order, args=args, **TOOL)
         return answer.text
 
 
@@ -102,9 +107,11 @@ class Decision(BaseModel):
 class ProposalWorkflow(PlainConversation):
     @workflow.init
     def __init__(self, customer: str) -> None:
+        self._customer = customer
         super().__init__(
             juniper(
                 activities.look_up_order,
+                customer=customer,
                 instructions=INSTRUCTIONS
                 + " You may propose a refund; whether it is paid is not yours to decide.",
                 output_type=Decision,
@@ -128,6 +135,7 @@ class ProposalWorkflow(PlainConversation):
             return await workflow.execute_activity(
                 money.issue_refund,
                 args=[
+                    Customer(self._customer),
                     f"order-{proposal.order_id}",
                     proposal.order_id,
                     proposal.amount_cents,
