@@ -40,7 +40,7 @@ async def until_failed(chat: Conversation, activity: str) -> dict[str, Any]:
 
 async def works(chat: Conversation) -> None:
     """The next normal turn."""
-    assert "Order 1042: 1 × Monstera" in await chat.send("Where is order 1042?")
+    assert "Ficus: 12 in stock" in await chat.send("Do you have a Ficus?")
 
 
 def rows(lab: Lab, chat: Conversation, table: str = "turns") -> list[dict[str, Any]]:

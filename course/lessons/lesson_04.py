@@ -1,5 +1,5 @@
-"""Lesson 04: one duty in the agent's hand and in the workflow's; both hands in one turn; and the third way: the agent
-proposes, the workflow disposes.
+"""Lesson 04: one duty in the agent's hand and in the workflow's; both hands in one turn; the third way: the agent
+proposes, the workflow disposes; and a tool that asks the model whose order it is to look up.
 """
 
 from pydantic import BaseModel
@@ -67,6 +67,16 @@ class DutyAsStepWorkflow(PlainConversation):
         args = [self.key, record]
         await workflow.execute_activity(activities.save_to_database, args=args, **RECORD)
         return answer.text
+
+
+@conversation
+class AskedNameWorkflow(PlainConversation):
+    @workflow.init
+    def __init__(self, customer: str) -> None:
+        look_up = activity_as_tool(
+            activities.look_up_order, **TOOL
+        )  # also whose order it is
+        super().__init__(juniper(tools=[look_up]))
 
 
 @conversation
