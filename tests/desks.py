@@ -63,7 +63,7 @@ class LingeringNoticeDesk(ShortRunsDesk):
 
     async def _tell_the_team(self, turn: Turn) -> None:
         await workflow.wait_condition(
-            lambda: self._closing or self._renewal._holding or self._count() > turn.number + 1
+            lambda: self._closing or self._renewal.holding or self._count() > turn.number + 1
         )
         await super()._tell_the_team(turn)
 

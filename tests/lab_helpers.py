@@ -62,7 +62,7 @@ async def renewed(chat: Conversation, runs: int) -> list[WorkflowHistory]:
 
 async def works(chat: Conversation) -> None:
     """The next normal turn."""
-    assert "Order 1042: 1 × Monstera" in await chat.send("Where is order 1042?")
+    assert "Ficus: 12 in stock" in await chat.send("Do you have a Ficus?")
 
 
 def rows(lab: Lab, chat: Conversation, table: str = "turns") -> list[dict[str, Any]]:

@@ -34,26 +34,26 @@ async def lab() -> AsyncIterator[Lab]:
 
 
 async def test_three_messages_and_the_end(lab: Lab) -> None:
-    chat = await lab.converse(ConversationWorkflow, "three")
+    chat = await lab.converse(ConversationWorkflow, "ada")
     asked = ["Where is order 1042?", "Do you have a Ficus?", "Thanks"]
     answers = [await chat.send(text) for text in asked]
     assert "Order 1042: 1 × Monstera, 34.00 EUR, shipped." in answers[0]
     assert "Ficus: 12 in stock" in answers[1]
 
     saved = rows(lab, chat)
-    assert [row["task_id"] for row in saved] == [f"three-1/turn-{n}" for n in (1, 2, 3)]
+    assert [row["task_id"] for row in saved] == [f"ada-1/turn-{n}" for n in (1, 2, 3)]
     assert [row["message"] for row in saved] == asked
     assert [row["answer"] for row in saved] == answers
     assert {(row["customer"], row["outcome"], row["conversation"]) for row in saved} == {
-        ("three", "answered", "three-1")
+        ("ada", "answered", "ada-1")
     }
 
     await chat.transcript()  # quiet
     state = await chat.handle.query("state")
-    assert state == {"customer": "three", "turns": 3, "answered": 3, "duties_running": 0, "closing": False}
+    assert state == {"customer": "ada", "turns": 3, "answered": 3, "duties_running": 0, "closing": False}
     summary = await chat.close()
-    assert (summary.customer, summary.turns, summary.answered) == ("three", 3, 3)
-    assert sorted(mails(lab, "three")) == sorted(f"three wrote, and was answered: {text}" for text in asked)
+    assert (summary.customer, summary.turns, summary.answered) == ("ada", 3, 3)
+    assert sorted(mails(lab, "ada")) == sorted(f"ada wrote, and was answered: {text}" for text in asked)
     [batch] = rows(lab, chat, "batches")
     assert (batch["batch_num"], batch["messages"], batch["questions"], batch["orders"]) == (1, 3, 2, "1042")
     [report] = rows(lab, chat, "reports")

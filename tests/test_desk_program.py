@@ -32,7 +32,7 @@ def test_the_tables_are_made_twice_as_once(here: Path, capsys: pytest.CaptureFix
     assert [main(["--setup"]), main(["--setup"])] == [0, 0]
     assert "The tables are there, and the shop is filled: sqlite:///desk.db." in capsys.readouterr().out
     with contextlib.closing(sqlite3.connect("desk.db")) as database:
-        assert database.execute("SELECT count(*) FROM orders").fetchone() == (5,)
+        assert database.execute("SELECT count(*) FROM orders").fetchone() == (30,)
 
 
 def test_no_tables_are_made_where_none_can_be(
@@ -204,7 +204,7 @@ async def test_the_desk_alone_holds_a_conversation(
         start = ["--type", "ConversationWorkflow", "--task-queue", "juniper", "--input", '"cleo"']
         await temporal("start", "--workflow-id", "cleo", *start)
         replies = []
-        for text in ("Where is order 1042?", "Do you have a Ficus?", "Thanks!"):
+        for text in ("Where is order 1062?", "Do you have a Ficus?", "Thanks!"):
             send = ["--workflow-id", "cleo", "--name", "send", "--input", json.dumps(text)]
             replies.append((await temporal("update", "execute", *send))["result"])
         await temporal("signal", "--workflow-id", "cleo", "--name", "close")
@@ -213,7 +213,7 @@ async def test_the_desk_alone_holds_a_conversation(
         assert await process.wait() == 0
     await mailbox.stop()
 
-    assert "Order 1042: 1 × Monstera" in replies[0]
+    assert "Order 1062: 1 × Monstera" in replies[0]
     assert "Ficus: 12 in stock" in replies[1]
     assert (ended["customer"], ended["turns"], ended["answered"]) == ("cleo", 3, 3)
     [report] = (here / "reports").iterdir()
@@ -226,7 +226,7 @@ async def test_the_desk_alone_holds_a_conversation(
         tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         batches = database.execute("SELECT task_id, messages FROM batches").fetchall()
     assert rows == [
-        ("cleo/turn-1", "Where is order 1042?", "answered"),
+        ("cleo/turn-1", "Where is order 1062?", "answered"),
         ("cleo/turn-2", "Do you have a Ficus?", "answered"),
         ("cleo/turn-3", "Thanks!", "answered"),
     ]

@@ -46,7 +46,8 @@ async def test_what_a_started_lab_holds(lab: Lab) -> None:
     assert (described.task_queue, described.status) == (lab.task_queue, WorkflowExecutionStatus.RUNNING)
     assert (await lab.converse(ConversationWorkflow, "Ada")).id == "ada-2"
     assert list(lab.inbox().columns) == ["to", "subject", "text"]
-    assert list(lab.table("orders")["order_id"]) == ["1042", "1043", "1044", "1045", "1046"]
+    orders = lab.table("orders")
+    assert list(orders[orders.customer == "ada"].order_id) == ["1042", "1043", "1044", "1045", "1046"]
     with pytest.raises(LabError, match=r"There is no table 'nonsense'. There are: turns, "):
         lab.table("nonsense")
 

@@ -167,7 +167,7 @@ async def test_a_live_model_is_retried_answers_and_its_key_is_on_no_record(
     endpoint: Endpoint, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     async with await Lab.start(model="gpt-test", ui=False) as lab:
-        chat = await lab.converse(ConversationWorkflow, "live")
+        chat = await lab.converse(ConversationWorkflow, "ada")
         endpoint.statuses += [429, 500]
         for number, text in enumerate(("Where is order 1042?", "And now?", "Thanks"), 1):
             assert await chat.send(text) == f"Answer {number}."

@@ -179,7 +179,7 @@ async def test_labs_that_open_a_new_database_at_the_same_moment(tmp_path: Path) 
         opened = await asyncio.gather(*(asyncio.to_thread(open_it, world) for world in worlds))
     finally:
         await life.stack.aclose()
-    assert opened == [5] * 4
+    assert opened == [30] * 4
 
 
 class WantsLengths(SQLiteDialect_pysqlite):

@@ -25,7 +25,7 @@ async def the_naive_code(lab: Lab) -> None:
 async def test_what_temporal_takes_for_a_bug_freezes_it_and_mended_code_thaws_it(
     lab: Lab, mistake: str, says: str
 ) -> None:
-    chat = await lab.converse(OneLoopWorkflow, mistake)
+    chat = await lab.converse(OneLoopWorkflow, "ada")
     lab.model.mistakes = Mistakes()
     await chat.send("How much light does a Monstera need?")
     lab.model.mistakes = Mistakes(**{mistake: 1})

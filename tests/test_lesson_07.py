@@ -64,17 +64,17 @@ def test_a_moment_that_is_named_twice_is_the_next_one() -> None:
 
 async def test_a_saga_that_is_reset_undoes_once_and_may_be_tried_again(lab: Lab) -> None:
     chat, before = await lab.converse(SagaWorkflow, "emil"), stock(lab, "Ficus")
-    await chat.send("Please refund 60 EUR for order 1043.")
+    await chat.send("Please refund 60 EUR for order 1083.")
     for activity in ("take_out", "put_back"):
         await chat.reset(before=activity)
         await chat.activities()
         assert stock(lab, "Ficus") == before
     assert Counter(scheduled(await chat.history())) >= Counter(["put_back", "issue_refund", "take_out"])
-    assert paid(lab, "1043") == []
+    assert paid(lab, "1083") == []
     for _ in range(2):
-        assert "is paid" in await chat.send("Please refund 58 EUR for order 1043.")
+        assert "is paid" in await chat.send("Please refund 58 EUR for order 1083.")
     assert stock(lab, "Ficus") == before + 2
-    assert paid(lab, "1043") == [5800]
-    late: Any = await chat.send("Please refund 57 EUR for order 1043.")
+    assert paid(lab, "1083") == [5800]
+    late: Any = await chat.send("Please refund 57 EUR for order 1083.")
     assert "already paid, with other details" in late
     assert stock(lab, "Ficus") == before + 2

@@ -51,4 +51,4 @@ async def test_code_that_does_something_else_than_the_record_says_is_refused(lab
     started.workflow_type.name = "BothHandsWorkflow"
     with pytest.raises(NondeterminismError):
         await watch_replay(BothHandsWorkflow, history)
-    assert "Order 1042" in await chat.send("Where is order 1042?")  # the lab's own worker is as it was
+    assert "Order 1052" in await chat.send("Where is order 1052?")  # the lab's own worker is as it was

@@ -37,12 +37,9 @@ async def lab():
         yield lab
 
 
-_NAMES = (f"customer{n}" for n in range(100))
-
-
 async def ask(lab: Lab, desk: type, *messages: str) -> tuple[Conversation, str]:
-    """A new customer's conversation, and what its refunds' numbers begin with."""
-    chat = await lab.converse(desk, next(_NAMES))
+    """A new conversation of ada's, and what its refunds' numbers begin with."""
+    chat = await lab.converse(desk, "ada")
     for message in messages:
         await chat.send(message)
     return chat, f"{chat.id}/refund-"

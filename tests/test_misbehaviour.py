@@ -102,7 +102,7 @@ MESSAGES = ["Where is order 1042?", "Please refund 26 EUR for order 1044.", "And
 async def talk(lab: Lab, workflow: type, script: list[Step]) -> Conversation:
     """Sends the messages to a model that plays the script, then one to a model that is well."""
     lab.model.script = script
-    chat = await lab.converse(workflow, "mallory")
+    chat = await lab.converse(workflow, "ada")
     for message in MESSAGES:
         await settled(chat, chat.begin(message))
     lab.model.script = []
@@ -124,7 +124,7 @@ async def test_every_message_has_its_record_and_the_conversation_lives(lab: Lab,
     assert lab.table("refunds").empty
 
 
-PAID = {order_id: paid for order_id, _, _, paid, _ in ORDERS}
+PAID = {order_id: paid for order_id, _, _, _, paid, _ in ORDERS}
 
 
 @st.composite

@@ -243,7 +243,7 @@ async def test_an_outage_is_retried_and_who_waits_is_known(lab: Lab, row: Row) -
 @pytest.mark.parametrize("row", ALL_THE_WAY, ids=str)
 async def test_at_its_limit_it_is_given_up_and_somebody_is_told(lab: Lab, row: Row) -> None:
     assert row.limit
-    chat = await lab.converse(row.desk, "ben")
+    chat = await lab.converse(row.desk, "ada")
     async with row.out[0](lab, chat):
         played = await play(row, chat, row.messages)
         await chat.fast_forward(0.75 * row.limit)
@@ -260,7 +260,7 @@ async def test_at_its_limit_it_is_given_up_and_somebody_is_told(lab: Lab, row: R
 async def test_a_refusal_for_good_is_one_attempt_and_the_rest_goes_on(lab: Lab, row: Row) -> None:
     assert row.refuses
     refused, words = row.refuses
-    chat = await lab.converse(row.desk, "dora")
+    chat = await lab.converse(row.desk, "ada")
     async with refused(lab, chat):
         played = await play(row, chat, (*row.messages[:-1], row.asks or row.messages[-1]))
         end = await played.row_of(row.activity)

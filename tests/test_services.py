@@ -15,12 +15,15 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from course.desk import activities
+from course.desk.activities import Customer
 from course.desk.services import Database, KeyReused, Mail, Refused, Services, Shop, Webhook, _current
 from course.desk.services.database import turns
 from course.desk.services.insight import learn_from
 from course.desk.services.report import write_report
 from course.lab.receivers import Mailbox, WebhookReceiver
 from course.lessons import money, records, stock, till
+
+ADA = Customer("ada")
 
 
 @dataclass(frozen=True)
@@ -84,26 +87,26 @@ async def test_what_no_column_can_hold_is_refused_and_not_retried(services: Rece
 async def test_the_same_refund_twice_at_once_is_paid_once(services: Received) -> None:
     """Two calls of a model run side by side: the second may come between the first one's look and its payment."""
     with ThreadPoolExecutor(8) as threads:
-        paid = list(threads.map(lambda _: till.refund(services.database, "r", "1042", 100), range(8)))
+        paid = list(threads.map(lambda _: till.refund(services.database, "ada", "r", "1042", 100), range(8)))
     assert set(paid) == {"Refund r of 1.00 EUR for order 1042 is paid."}
     assert len(services.database.rows("refunds")) == 1
 
 
 async def test_plants_are_moved_once_and_only_those_that_are_here(services: Received) -> None:
     for _ in range(2):
-        assert stock.put_back(services.database, "back", "1043") == "2 × Ficus put back."
+        assert stock.put_back(services.database, "ada", "back", "1043") == "2 × Ficus put back."
     assert services.shop.stock("Ficus") == "Ficus: 14 in stock, 29.00 EUR each."
     for _ in range(2):
-        assert stock.take_out(services.database, "out", "1043") == "2 × Ficus taken out."
+        assert stock.take_out(services.database, "ada", "out", "1043") == "2 × Ficus taken out."
     assert services.shop.stock("Ficus") == "Ficus: 12 in stock, 29.00 EUR each."
     with pytest.raises(KeyReused, match="already holds 'back' with another quantity"):
-        stock.take_out(services.database, "back", "1043")
+        stock.take_out(services.database, "ada", "back", "1043")
     with pytest.raises(stock.StockRefused, match="Order 1042 is shipped: its plants cannot be put back"):
-        stock.put_back(services.database, "other", "1042")
+        stock.put_back(services.database, "ada", "other", "1042")
     with pytest.raises(stock.StockRefused, match="There are too few Calathea in stock. Nothing was moved"):
-        stock.take_out(services.database, "other", "1044")
+        stock.take_out(services.database, "ada", "other", "1044")
     with pytest.raises(stock.StockRefused, match="There is no order '9999'"):
-        stock.put_back(services.database, "other", "9999")
+        stock.put_back(services.database, "ada", "other", "9999")
     assert [row["quantity"] for row in services.database.rows("stock_moves")] == [2, -2]
 
 
@@ -152,9 +155,9 @@ async def test_services_that_are_not_there_raise_what_is_retried(services: Recei
         (records.record_tool_call, ["k", "t", "{}"], ["k", "t", '{"a": 1}'], "tool_calls"),
         (activities.process_batch, ["k", ["order 1042?"], 1], ["k", ["order 1043?"], 1], "batches"),
         (activities.generate_report, ["k", {"turns": []}], ["k", {"turns": [{"turn": 1}]}], "reports"),
-        (money.issue_refund, ["k", "1042", 100], ["k", "1042", 200], "refunds"),
-        (money.issue_refund, ["k", "1042", 100], ["k", "1043", 100], "refunds"),
-        (money.put_back, ["k", "1043"], ["k", "1046"], "stock_moves"),
+        (money.issue_refund, [ADA, "k", "1042", 100], [ADA, "k", "1042", 200], "refunds"),
+        (money.issue_refund, [ADA, "k", "1042", 100], [ADA, "k", "1043", 100], "refunds"),
+        (money.put_back, [ADA, "k", "1043"], [ADA, "k", "1046"], "stock_moves"),
     ],
 )  # fmt: skip
 async def test_the_same_key_once_and_changed_content_refused(
@@ -182,21 +185,21 @@ async def test_the_same_key_once_and_changed_content_refused(
 )
 async def test_a_refund_that_the_rules_refuse(services: Received, order: str, amount: int, says: str) -> None:
     with pytest.raises(ApplicationError, match=says) as refused:
-        await run(money.issue_refund, "r-1", order, amount)
+        await run(money.issue_refund, ADA, "r-1", order, amount)
     assert (refused.value.type, refused.value.non_retryable) == ("RefundRefused", True)
     assert services.database.rows("refunds") == []
 
 
 async def test_refunds_of_one_order_never_exceed_what_was_paid(services: Received) -> None:
-    assert "of 20.00 EUR for order 1042 is paid" in await run(money.issue_refund, "r-1", "1042", 2000)
+    assert "of 20.00 EUR for order 1042 is paid" in await run(money.issue_refund, ADA, "r-1", "1042", 2000)
     with pytest.raises(ApplicationError, match="would be more"):
-        await run(money.issue_refund, "r-2", "1042", 1401)
-    await run(money.issue_refund, "r-3", "1042", 1400)
+        await run(money.issue_refund, ADA, "r-2", "1042", 1401)
+    await run(money.issue_refund, ADA, "r-3", "1042", 1400)
     results: list[str] = []
 
     async def pay(number: int) -> None:
         try:
-            results.append(await run(money.issue_refund, f"p-{number}", "1045", 2700))
+            results.append(await run(money.issue_refund, ADA, f"p-{number}", "1045", 2700))
         except ApplicationError as error:
             assert "would be more" in str(error)  # noqa: PT017
 
@@ -208,8 +211,10 @@ async def test_refunds_of_one_order_never_exceed_what_was_paid(services: Receive
 
 
 async def test_orders_and_stock(services: Received) -> None:
-    assert await run(activities.look_up_order, "1043") == "Order 1043: 2 × Ficus, 58.00 EUR, being packed."
-    assert await run(activities.look_up_order, "1") == "There is no order '1'."
+    assert (
+        await run(activities.look_up_order, ADA, "1043") == "Order 1043: 2 × Ficus, 58.00 EUR, being packed."
+    )
+    assert await run(activities.look_up_order, ADA, "1") == "There is no order '1'."
     assert await run(activities.check_stock, " monstera ") == "Monstera: 4 in stock, 34.00 EUR each."
     assert await run(activities.check_stock, "Calathea") == "Calathea is sold out."
     assert await run(activities.check_stock, "%") == "Juniper does not sell '%'."
@@ -244,7 +249,7 @@ def test_a_report_is_escaped_and_opens(tmp_path: Path) -> None:
 
 async def test_an_activity_without_its_services_says_what_is_missing() -> None:
     with pytest.raises(RuntimeError, match=r"interceptors=\[ServicesInterceptor"):
-        ActivityEnvironment().run(activities.look_up_order, "1042")
+        ActivityEnvironment().run(activities.look_up_order, ADA, "1042")
 
 
 CANCELLED = """

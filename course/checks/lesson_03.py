@@ -16,9 +16,9 @@ from course.checks.verdict import NotYet, quoted, require, shortened
 from course.models import OfflineModel, ToolCall
 
 REFUSES = "Is it true that ivy is poisonous?"
-LOOPS = "Where is order 1045, and where is it really?"
+LOOPS = "Where is order 1085, and where is it really?"
 INVENTS = "Can somebody tell me whether my palm is happy?"
-MALFORMED = "What about order 1044?"
+MALFORMED = "What about order 1094?"
 OBEYS = "My leaves are brown, but please don't record this."
 FORGETS = "I am moving house on Monday."
 CUT_OFF = ToolCall("look_up_order", '{"order_id": "10')
@@ -57,7 +57,7 @@ CASES = (
     Case("dora", "was refused by its provider for good", REFUSES, misbehaves("refuse"), fails=True),
     Case("emil", "called a tool until it was out of turns", LOOPS, misbehaves("loop"), fails=True),
     Case("finn", "invented a tool", INVENTS, misbehaves("invent"), fails=True),
-    Case("gus", "sent arguments that are not JSON", MALFORMED, OfflineModel(script=[CUT_OFF]), fails=True),
+    Case("fay", "sent arguments that are not JSON", MALFORMED, OfflineModel(script=[CUT_OFF]), fails=True),
 )
 
 TOGETHER = ("Do you have gift cards?", "And are you open on Sunday?")

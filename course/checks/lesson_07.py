@@ -9,6 +9,7 @@ from temporalio.exceptions import ApplicationError
 
 from course.checks.talking import Scenes, Talk, lab_for, replaced_by, workflow_class
 from course.checks.verdict import NotYet, quoted, require, shortened
+from course.desk.activities import Customer
 from course.lessons import money
 from course.models import ToolCall
 
@@ -19,39 +20,41 @@ def asks(return_number: str, order_id: str, amount_cents: int) -> ToolCall:
 
 
 PLAIN = "My fern arrived dead, please refund 4 EUR for order 1046. It is return R-7310."
-LOST = "Please refund 5 EUR for order 1042, it is return R-7321."
-TWICE = "I would like 9 EUR back for order 1043, under return R-7332."
+LOST = "Please refund 5 EUR for order 1052, it is return R-7321."
+TWICE = "I would like 9 EUR back for order 1073, under return R-7332."
 NEWS = "Any news of my money?"
 MORE = "Was it not 10 EUR?"
-AGAIN = "Return R-7343: 4 EUR for order 1044, please."
-UNLIKE = "Of order 1043, refund 3 EUR under R-7354 and 6 EUR under R-7355."
-ALIKE = "Two of the three in order 1045 are dead: 9 EUR for R-7366 and 9 EUR for R-7367."
+AGAIN = "Return R-7343: 4 EUR for order 1064, please."
+UNLIKE = "Of order 1083, refund 3 EUR under R-7354 and 6 EUR under R-7355."
+ALIKE = "Two of the three in order 1085 are dead: 9 EUR for R-7366 and 9 EUR for R-7367."
+STRANGER = "I am ada. My order 1044 arrived dead, please refund 6 EUR. It is return R-7388."
 
 CALLS = {
     PLAIN: [asks("R-7310", "1046", 400)],
-    LOST: [asks("R-7321", "1042", 500)],
-    TWICE: [asks("R-7332", "1043", 900)] * 2,
-    NEWS: [asks("R-7332", "1043", 900)],
-    MORE: [asks("R-7332", "1043", 1000)],
-    AGAIN: [asks("R-7343", "1044", 400)],
-    UNLIKE: [asks("R-7354", "1043", 300), asks("R-7355", "1043", 600)],
-    ALIKE: [asks("R-7366", "1045", 900), asks("R-7367", "1045", 900)],
+    LOST: [asks("R-7321", "1052", 500)],
+    TWICE: [asks("R-7332", "1073", 900)] * 2,
+    NEWS: [asks("R-7332", "1073", 900)],
+    MORE: [asks("R-7332", "1073", 1000)],
+    AGAIN: [asks("R-7343", "1064", 400)],
+    UNLIKE: [asks("R-7354", "1083", 300), asks("R-7355", "1083", 600)],
+    ALIKE: [asks("R-7366", "1085", 900), asks("R-7367", "1085", 900)],
+    STRANGER: [asks("R-7388", "1044", 600)],
 }
 """What the model asks for, when a message comes."""
 
 
 @activity.defn(name="issue_refund")
-def issue_refund(refund_id: str, order_id: str, amount_cents: int) -> str:
-    """The real one. Of order 1042, the first answer is lost on its way, after the payment."""
-    paid = money.issue_refund(refund_id, order_id, amount_cents)
-    if order_id == "1042" and activity.info().attempt == 1:
+def issue_refund(customer: Customer, refund_id: str, order_id: str, amount_cents: int) -> str:
+    """The real one. Of order 1052, the first answer is lost on its way, after the payment."""
+    paid = money.issue_refund(customer, refund_id, order_id, amount_cents)
+    if order_id == "1052" and activity.info().attempt == 1:
         raise ApplicationError("The answer was lost.", next_retry_delay=timedelta(milliseconds=20))
     return paid
 
 
 async def check(module: Any) -> str:
     desk = workflow_class(module, "ReturnsDesk")
-    model = Scenes({message: [calls] for message, calls in CALLS.items()})
+    model = Scenes({message: [calls] for message, calls in CALLS.items()}, claims={STRANGER: "ada"})
     async with lab_for(module, [desk], model, replaced_by(issue_refund)) as lab:
         ada = await lab.converse(desk, "ada")
         await ada.says(PLAIN)
@@ -73,11 +76,13 @@ async def check(module: Any) -> str:
         _once(cleo, AGAIN, "The customer wrote again the next day, in a new conversation", why)
         await _rightful_refunds(await lab.converse(desk, "emil"))
         await _another_amount(await lab.converse(desk, "dora"))
+        await _anothers_order(await lab.converse(desk, "fay"))
         for chat in (ada, cleo):
             await chat.ends()
     return """The answer to a payment was lost, the model asked twice in one message and again in the next, the client
         sent a message twice, the customer came back in a new conversation, an operator reset another: each time one
-        refund was paid. Two cases of one order, asked for in one message, were both paid, even at the same price."""
+        refund was paid. Two cases of one order, asked for in one message, were both paid, even at the same price.
+        Nothing was paid for another customer's order."""
 
 
 def _refunds(chat: Talk, message: str) -> pd.DataFrame:
@@ -139,6 +144,13 @@ async def _another_amount(chat: Talk) -> None:
         raise NotYet("""The model asked for the same case again, with another amount, and it was paid a second time. A
             case is paid once, whatever the amount: the amount does not belong in its key. The shop refuses the other
             one by itself.""")
+
+
+async def _anothers_order(chat: Talk) -> None:
+    await chat.says(STRANGER)
+    if len(_refunds(chat, STRANGER)):
+        raise NotYet(f"""fay wrote {quoted(STRANGER)}, and it was paid. Order 1044 is ada's, and whoever says so is not ada:
+            who asks is the conversation's customer, and neither the model nor the order's number tells.""")
 
 
 async def _rightful_refunds(chat: Talk) -> None:

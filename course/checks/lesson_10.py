@@ -12,6 +12,7 @@ from temporalio.exceptions import ApplicationError
 from course.checks.complaints import meaning
 from course.checks.talking import OwnLab, Talk, defined, lab_for, own_part, replaced_by
 from course.checks.verdict import NotYet, quoted, require, shortened
+from course.desk.activities import Customer
 from course.desk.answering import why
 from course.lab import LabError
 from course.lab.compat import workflow_definition
@@ -29,11 +30,11 @@ HELD_UP = "1045"
 
 
 @activity.defn(name="issue_refund")
-def issue_refund(refund_id: str, order_id: str, amount_cents: int) -> str:
+def issue_refund(customer: Customer, refund_id: str, order_id: str, amount_cents: int) -> str:
     """The real one. For one order the shop is away for an hour, so that the payment waits."""
     if order_id == HELD_UP and activity.info().attempt == 1:
         raise ApplicationError("The shop is away.", next_retry_delay=timedelta(hours=1))
-    return money.issue_refund(refund_id, order_id, amount_cents)
+    return money.issue_refund(customer, refund_id, order_id, amount_cents)
 
 
 async def check(module: Any) -> str:
@@ -42,19 +43,23 @@ async def check(module: Any) -> str:
         raise NotYet("Approval has no update `decide` any more: the person decides with it.")
     async with lab_for(module, [approval], OfflineModel(), replaced_by(issue_refund)) as lab:
         await _approved(lab)
+        await _anothers_order(lab)
         rejected = await _rejected(lab)
         unanswered = await _unanswered(lab)
         await _answered_late(lab)
         refused = await _decided_twice(lab)
-    return f"""An approved refund was paid once. A rejected one was not paid, and the customer was told
+    return f"""An approved refund was paid once, and one of another customer's order was not. A rejected one was not paid, and the customer was told
         {quoted(rejected, 100)}. With no answer it waited for three days, was not paid, and the customer was told
         {quoted(unanswered, 100)}; an answer on the third day still counted. A second decision was refused with
         {quoted(refused, 100)}, and changed nothing."""
 
 
-async def asked(lab: OwnLab, number: str, order_id: str, amount_cents: int) -> "Approval":
+async def asked(
+    lab: OwnLab, number: str, order_id: str, amount_cents: int, customer: str = "ada"
+) -> "Approval":
     """Somebody's refund needs the reader's approval."""
-    request = {"number": number, "order_id": order_id, "amount_cents": amount_cents}
+    order = {"order_id": order_id, "amount_cents": amount_cents}
+    request = {"number": number, "customer": customer, **order}
     approval = workflow_definition(lab.module.Approval).name
     await lab.client.start_workflow(
         approval, request, id=number, task_queue=lab.task_queue, task_timeout=timedelta(seconds=3)
@@ -144,6 +149,15 @@ async def _approved(lab: OwnLab) -> None:
         raise NotYet("""Bea approved a refund, and it was not paid under its number (request.number). Leave
             that part as it was.""")
     await approval.is_replayed()
+
+
+async def _anothers_order(lab: OwnLab) -> None:
+    approval = await asked(lab, "refund-8106", "1043", 1500, customer="fay")
+    await approval.decide("Bea", True, "Sorry!")
+    await approval.activities()  # the shop has refused it, or not
+    if approval.paid():
+        raise NotYet("""fay asked for a refund of order 1043, which is ada's. Bea approved it without a look, and it was
+            paid. For whom it is paid is the request's customer: leave that part as it was.""")
 
 
 async def _rejected(lab: OwnLab) -> str:

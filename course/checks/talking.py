@@ -23,7 +23,7 @@ from course.checks.verdict import NotYet, quoted, require, shortened
 from course.checks.waiting import on_this_machine
 from course.lab import Conversation, Lab, LabError, everything
 from course.lab.compat import activity_definition, workflow_definition
-from course.models import Mistakes, OfflineModel
+from course.models import Mistakes, OfflineModel, ToolCall
 from course.models.offline import Step, status_error
 from course.models.understanding import Turn, plain
 
@@ -61,6 +61,8 @@ class Scenes(Model):
     """How often a model call fails with HTTP 503 before it is answered, by message."""
     otherwise: Model = field(default_factory=OfflineModel)
     """The model for every other message."""
+    claims: dict[str, str] = field(default_factory=dict)
+    """Messages whose sender claims to be somebody else, and whom. A script believes it."""
     offered: dict[str, str] = field(default_factory=dict)
     """What the model was told of each tool that it was offered, by the tool's name."""
     _playing: dict[Any, Model] = field(default_factory=dict)
@@ -78,11 +80,31 @@ class Scenes(Model):
         model = self.scenes.get(turn.message, self.otherwise)
         if isinstance(model, list):
             coming = (info.workflow_id, info.workflow_run_id, *turn.whole)
-            model = self._playing.setdefault(coming, OfflineModel(script=model))
+            sender = self.claims.get(turn.message, info.workflow_id.rpartition("-")[0])
+            script = [with_the_name(step, sender, tools) for step in model]
+            model = self._playing.setdefault(coming, OfflineModel(script=script))
         return await model.get_response(system_instructions, input, model_settings, tools, *rest, **more)
 
     def stream_response(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         return self.otherwise.stream_response(*args, **kwargs)
+
+
+def with_the_name(step: Any, sender: str, tools: Any) -> Any:
+    """A script's step. Where a reader's tool asks the model for more than the script gives, it gives the sender's name."""
+    if isinstance(step, list):
+        return [with_the_name(call, sender, tools) for call in step]
+    if not isinstance(step, ToolCall) or isinstance(step.arguments, str):
+        return step
+    asked = {}
+    for tool in tools:
+        if tool.name == step.name:
+            asked = getattr(tool, "params_json_schema", {}).get("properties", {})
+    names = {
+        name: sender if about.get("type") == "string" else {"name": sender}
+        for name, about in asked.items()
+        if name not in step.arguments and (about.get("type") == "string" or {"properties", "$ref"} & {*about})
+    }
+    return ToolCall(step.name, {**names, **step.arguments})
 
 
 def misbehaves(*mistakes: str) -> OfflineModel:

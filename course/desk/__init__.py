@@ -10,6 +10,7 @@ It needs no Jupyter, no pandas and no lab. Read it in this order:
     renewal.py          when the conversation goes on in a new run
     messages.py         which messages it accepts
     activities.py       the operations with an effect
+    tools.py            the agent's: for one customer, whom code names
     services/           what they talk to: database, mail, webhook, shop, report
     jobs.py             the weekly report and the cleanup, on a schedule
     heartbeats.py       how a dead worker is noticed

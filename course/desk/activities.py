@@ -8,6 +8,7 @@ threads.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
@@ -16,6 +17,13 @@ from temporalio.exceptions import ApplicationError
 from typing_extensions import TypedDict  # pydantic wants this one before Python 3.12
 
 from course.desk.services import Refused, current_services, database
+
+
+@dataclass(frozen=True)
+class Customer:
+    """Whom a conversation serves. Its workflow says so, never the model: `tools.py`."""
+
+    name: str
 
 
 class TurnRecord(TypedDict, total=False):
@@ -31,17 +39,14 @@ class TurnRecord(TypedDict, total=False):
     """When, in ISO 8601 (UTC): what the weekly report and the cleanup go by."""
 
 
-def refused(error: Exception) -> ApplicationError:
-    """An error that the same attempt would only meet again: Temporal is told not to retry it."""
-    return ApplicationError(str(error), type=type(error).__name__, non_retryable=True)
-
-
 @contextmanager
 def refusals_are_final() -> Iterator[None]:
+    """What a service refuses, another attempt would only meet again: Temporal is told not to retry it."""
     try:
         yield
     except Refused as error:
-        raise refused(error) from error
+        kind = type(error).__name__
+        raise ApplicationError(str(error), type=kind, non_retryable=True) from error
 
 
 @activity.defn
@@ -97,13 +102,8 @@ def process_batch(task_id: str, items: list[str], batch_num: int) -> dict[str, A
     from course.desk.services.insight import learn_from
 
     learned = learn_from(items)
-    row = {
-        **learned,
-        "topics": ", ".join(learned["topics"]),
-        "orders": ", ".join(learned["orders"]),
-        "task_id": task_id,
-        "batch_num": batch_num,
-    }
+    lists = {name: ", ".join(learned[name]) for name in ("topics", "orders")}
+    row = {**learned, **lists, "task_id": task_id, "batch_num": batch_num}
     with refusals_are_final():
         current_services().database.insert_once(database.batches, row)
     return {"batch_num": batch_num, **learned}
@@ -183,13 +183,14 @@ def delete_reports(before: str) -> int:
 
 
 @activity.defn
-def look_up_order(order_id: str) -> str:
+def look_up_order(customer: Customer, order_id: str) -> str:
     """Look up an order of the shop: what, how many, paid, and its state.
 
     Args:
+        customer: Who asks. Another's order is told of as one that does not exist.
         order_id: The order's number, such as 1042.
     """
-    return current_services().shop.order(order_id)
+    return current_services().shop.order(customer.name, order_id)
 
 
 @activity.defn

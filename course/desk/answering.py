@@ -53,15 +53,11 @@ async def ask(
         _check_size(call.model_data.input, largest)
         return call.model_data
 
+    resumed = isinstance(message, RunState)
+    given = message if resumed else [*memory, {"role": "user", "content": message}]
+    config = RunConfig(call_model_input_filter=check_size)
     try:
-        result = await Runner.run(
-            agent,
-            message
-            if isinstance(message, RunState)
-            else [*memory, {"role": "user", "content": message}],
-            run_config=RunConfig(call_model_input_filter=check_size),
-            **options,
-        )
+        result = await Runner.run(agent, given, run_config=config, **options)
         _check_size(result.to_input_list(), largest)
     except (
         AgentsException,
@@ -70,23 +66,16 @@ async def ask(
         RecursionError,  # the SDK's own, on arguments that are nested too deeply
         UnicodeError,  # the SDK's own, on arguments with half a character in them
     ) as error:
-        if is_cancelled_exception(error) or is_cancelled_exception(
-            error.__cause__ or error
-        ):
+        if any(map(is_cancelled_exception, (error, error.__cause__ or error))):
             raise
         return Answer(APOLOGY, memory, outcome="apologised", reason=why(error))
     if result.interruptions:
         return Answer("", memory, outcome="interrupted", output=result)
     if not str(result.final_output or "").strip():
-        return Answer(
-            APOLOGY,
-            memory,
-            outcome="apologised",
-            reason="The model answered without a word.",
-        )
-    return Answer(
-        str(result.final_output), result.to_input_list(), output=result.final_output
-    )
+        wordless = "The model answered without a word."
+        return Answer(APOLOGY, memory, outcome="apologised", reason=wordless)
+    said = result.final_output
+    return Answer(str(said), result.to_input_list(), output=said)
 
 
 def _check_size(items: list[TResponseInputItem], largest: int) -> None:

@@ -25,6 +25,7 @@ with workflow.unsafe.imports_passed_through():
     from course.desk.messages import check_message
     from course.desk.policies import BACKGROUND, RECORD, REPORT, TOOL
     from course.desk.renewal import EVENTS, Renewal, newest
+    from course.desk.tools import customers_tool
 
 
 BATCH = 3
@@ -95,7 +96,9 @@ class ConversationWorkflow(Duties):
             name="Juniper",
             instructions=INSTRUCTIONS,
             tools=[
-                activity_as_tool(activities.look_up_order, **TOOL),
+                customers_tool(
+                    activities.Customer(customer), activities.look_up_order, **TOOL
+                ),
                 activity_as_tool(activities.check_stock, **TOOL),
             ],
         )
@@ -167,9 +170,8 @@ class ConversationWorkflow(Duties):
             lines.append(Line(turn.number, "customer", turn.message))
             if turn.answer is not None:
                 lines.append(Line(turn.number, "agent", turn.answer))
-            lines += [
-                Line(turn.number, "system", turn.notes[s]) for s in STEPS if s in turn.notes
-            ]
+            notes = [turn.notes[step] for step in STEPS if step in turn.notes]
+            lines += [Line(turn.number, "system", note) for note in notes]
         if self._ending:
             lines.append(Line(None, "system", self._ending))
         return lines
@@ -221,31 +223,19 @@ class ConversationWorkflow(Duties):
             outcome=outcome,
             at=workflow.now().isoformat(timespec="seconds"),
         )
-        await self._step(
-            turn, "saved", activities.save_to_database, [self._key(turn), record], RECORD
-        )
+        args = [self._key(turn), record]
+        await self._step(turn, "saved", activities.save_to_database, args, RECORD)
 
     async def _tell_the_team(self, turn: Turn) -> None:
         notice = f"{self._customer} wrote, and was {turn.outcome}: {turn.message}"
-        await self._step(
-            turn,
-            "notice",
-            activities.send_notification,
-            [self._key(turn), notice, "email"],
-            BACKGROUND,
-        )
+        args = [self._key(turn), notice, "email"]
+        await self._step(turn, "notice", activities.send_notification, args, BACKGROUND)
 
     async def _learn(self, turn: Turn) -> None:
         batch = range(turn.number - BATCH + 1, turn.number + 1)
         messages = [t.message for t in self._turns if t.number in batch]
-        number = turn.number // BATCH
-        await self._step(
-            turn,
-            "batch",
-            activities.process_batch,
-            [self._key(turn), messages, number],
-            BACKGROUND,
-        )
+        args = [self._key(turn), messages, turn.number // BATCH]
+        await self._step(turn, "batch", activities.process_batch, args, BACKGROUND)
 
     async def _step(
         self, turn: Turn, step: str, activity: Any, args: list[Any], policy: ActivityConfig

@@ -31,7 +31,7 @@ class WeeklyReportWorkflow:
         # was saved after it (the database was down, say) is counted when the week is run again.
         week = (day - timedelta(days=day.weekday() + 7)).isoformat()
         file = await workflow.execute_activity(
-            activities.write_weekly_report, args=[week], **REPORT
+            activities.write_weekly_report, week, **REPORT
         )
         notice = [f"week-{week}", f"The weekly report is there: {file}", "email"]
         await workflow.execute_activity(
@@ -53,10 +53,8 @@ class CleanupWorkflow:
     @workflow.run
     async def run(self, keep_days: int) -> Cleaned:
         before = (due().date() - timedelta(days=keep_days)).isoformat()
-        turns = await workflow.execute_activity(
-            activities.forget_words, args=[before], **RECORD
-        )
+        turns = await workflow.execute_activity(activities.forget_words, before, **RECORD)
         reports = await workflow.execute_activity(
-            activities.delete_reports, args=[before], **RECORD
+            activities.delete_reports, before, **RECORD
         )
         return Cleaned(turns, reports)

@@ -105,6 +105,7 @@ def make_tables(database: Database) -> None:
     """Makes what is missing. Raises `Away` while the database is, and `WrongSetting` where no tables can be made."""
     for last in (False, True):
         try:
+            _check_columns(database)
             database.create()
             return Shop(database).open()
         except SQLAlchemyError as error:
@@ -120,6 +121,7 @@ def make_tables(database: Database) -> None:
 def look_at_tables(database: Database) -> str:
     try:
         missing = ", ".join(database.missing_tables())
+        _check_columns(database)
     except SQLAlchemyError as error:
         raise _no_database(database, error) from None
     if missing:
@@ -128,6 +130,14 @@ def look_at_tables(database: Database) -> str:
             "python -m course.desk --setup makes them."
         )
     return f"The database {database.name} answers, and has the desk's tables."
+
+
+def _check_columns(database: Database) -> None:
+    if lacking := ", ".join(database.missing_columns()):
+        raise WrongSetting(
+            f"The database {database.name} was made by an earlier version of the desk, and has no {lacking}. It was left "
+            "as it is: add the column and fill it, or set DATABASE_URL to another database."
+        )
 
 
 def _no_database(database: Database, error: SQLAlchemyError) -> Away:

@@ -76,10 +76,8 @@ class Memory:
 
     def is_full(self) -> bool:
         """Whether it is time to take notes."""
-        enough = len(self.recent) >= 2 * self.kept or (
-            len(self.recent) > 1 and _size(self.recent) > MUCH
-        )
-        return enough and not self._folding
+        much = len(self.recent) > 1 and _size(self.recent) > MUCH
+        return (much or len(self.recent) >= 2 * self.kept) and not self._folding
 
     async def fold(self) -> None:
         """Turns the older half into notes.

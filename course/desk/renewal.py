@@ -9,7 +9,7 @@ start it again in the new run. Lesson 12 is about this.
 import contextlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -31,36 +31,28 @@ MOST_CARRIED = 256 * 1024
 """Bytes of turns that are handed over. A workflow's input may hold 2 MiB."""
 
 
+@dataclass
 class Renewal:
-    """Finds the moment for a new run.
+    """Finds the moment for a new run."""
 
-    Args:
-        events: At how many events a new run is due.
-        is_idle: Whether no handler and no duty is at work.
-        is_answered: Whether every accepted message has its answer.
-        duties: Those that are at work.
-        turns: How many turns there have been.
-    """
-
-    def __init__(
-        self,
-        events: int,
-        *,
-        is_idle: Callable[[], bool],
-        is_answered: Callable[[], bool],
-        duties: Callable[[], set[Any]],
-        turns: Callable[[], int],
-    ) -> None:
-        self._events = events
-        self._is_idle, self._is_answered = is_idle, is_answered
-        self._duties, self._turns = duties, turns
-        self._holding = False
+    events: int
+    """At how many events a new run is due."""
+    is_idle: Callable[[], bool]
+    """Whether no handler and no duty is at work."""
+    is_answered: Callable[[], bool]
+    """Whether every accepted message has its answer."""
+    duties: Callable[[], set[Any]]
+    """Those that are at work."""
+    turns: Callable[[], int]
+    """How many turns there have been."""
+    holding: bool = False
+    """Whether replies are held back now."""
 
     def is_due(self) -> bool:
         run = workflow.info()
         return (
             run.is_continue_as_new_suggested()
-            or run.get_current_history_length() >= self._events
+            or run.get_current_history_length() >= self.events
             or run.get_current_history_size() >= BYTES
         )
 
@@ -76,26 +68,26 @@ class Renewal:
         these ten turns waits for something else (the mail server is down, say), and no reply waits for that.
         """
         while True:
-            latest, before = self._turns() + TURNS_UNTIL_HOLD, set(self._duties())
+            latest, before = self.turns() + TURNS_UNTIL_HOLD, set(self.duties())
             await workflow.wait_condition(
                 lambda: (
-                    self._is_idle()
-                    or (self._turns() >= latest and before.isdisjoint(self._duties()))  # noqa: B023
+                    self.is_idle()
+                    or (self.turns() >= latest and before.isdisjoint(self.duties()))  # noqa: B023
                 )
             )
-            if self._is_idle():
+            if self.is_idle():
                 return
-            self._holding = True
+            self.holding = True
             with contextlib.suppress(TimeoutError):
                 await workflow.wait_condition(
-                    lambda: self._is_answered() and not self._duties(), timeout=HOLD
+                    lambda: self.is_answered() and not self.duties(), timeout=HOLD
                 )
-            self._holding = False
+            self.holding = False
 
     async def hold_back(self) -> None:
         """Where a handler has its reply: returns when it may go out, which is nearly always at once."""
-        if self._holding:
-            await workflow.wait_condition(lambda: not self._holding)
+        if self.holding:
+            await workflow.wait_condition(lambda: not self.holding)
 
 
 def newest(turns: list[Any], least: int, most: int) -> list[Any]:

@@ -67,13 +67,7 @@ def services() -> Services:
     """What the activities work with. Nothing is asked to answer yet. Raises `WrongSetting`."""
     kept = database()
     host, port = _host_and_port("SMTP_ADDRESS", setting("SMTP_ADDRESS", "127.0.0.1:25"))
-    return Services(
-        database=kept,
-        shop=Shop(kept),
-        mail=Mail(host, port),
-        webhook=Webhook(_webhook()),
-        reports=_reports(),
-    )
+    return Services(kept, Shop(kept), Mail(host, port), Webhook(_webhook()), _reports())
 
 
 def database() -> Database:
@@ -96,12 +90,8 @@ def database() -> Database:
 def _host_and_port(name: str, address: str) -> tuple[str, int]:
     try:
         parts = urlsplit(address if "://" in address else f"//{address}")
-        if (
-            parts.hostname
-            and parts.port
-            and not parts.path.strip("/")
-            and " " not in address
-        ):
+        more = parts.path.strip("/") or " " in address
+        if parts.hostname and parts.port and not more:
             return parts.hostname, parts.port
     except ValueError:  # a port that is no number, a bracket that is not closed
         pass

@@ -142,9 +142,7 @@ async def _make_tables_later(database: Database) -> None:
         await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
         try:
             await asyncio.to_thread(looking.make_tables, database)
-            return print(
-                f"The database {database.name} answers, and has the desk's tables."
-            )
+            return print(await asyncio.to_thread(looking.look_at_tables, database))
         except Away:
             continue
         except WrongSetting as error:

@@ -96,6 +96,11 @@ class World:
 
     def _make_tables(self, database: Database, tries: int = 10) -> None:
         """Makes what is missing. Of labs that start at the same moment one makes it; the others look again."""
+        if lacking := ", ".join(database.missing_columns()):
+            raise LabError(
+                f"The database {database.name} was made by an earlier version of the course, and has no {lacking}. It "
+                "was left as it is: name another one in database_url=."
+            )
         try:
             database.create()
             Shop(database).open()

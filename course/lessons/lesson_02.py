@@ -11,7 +11,9 @@ from temporalio.openai_agents.workflow import activity_as_tool
 
 with workflow.unsafe.imports_passed_through():
     from course.desk import activities
+    from course.desk.activities import Customer
     from course.desk.policies import TOOL
+    from course.desk.tools import customers_tool
     from course.lessons import money
 
 from course.lessons.plain_conversation import (
@@ -33,7 +35,7 @@ class ToolsWorkflow(PlainConversation):
                 name="Juniper",
                 instructions=INSTRUCTIONS,
                 tools=[
-                    activity_as_tool(activities.look_up_order, **TOOL),
+                    customers_tool(Customer(customer), activities.look_up_order, **TOOL),
                     activity_as_tool(activities.check_stock, **TOOL),
                 ],
             )
@@ -55,25 +57,31 @@ def refund_agent(tool: Tool) -> Agent[Any]:
 class RefundByActivityWorkflow(PlainConversation):
     @workflow.init
     def __init__(self, customer: str) -> None:
-        tool = activity_as_tool(money.issue_refund, **TOOL)
+        tool = customers_tool(Customer(customer), money.issue_refund, **TOOL)
         super().__init__(refund_agent(tool))
 
 
 # 2. A function tool runs the activity. The model is handed an error text, and goes on.
 
 
-async def issue_refund(refund_id: str, order_id: str, amount_cents: int) -> str:
-    """Pay money back for an order."""
-    return await workflow.execute_activity(
-        money.issue_refund, args=[refund_id, order_id, amount_cents], **TOOL
-    )
+class RefundConversation(PlainConversation):
+    customer: str
+
+    async def issue_refund(self, refund_id: str, order_id: str, amount_cents: int) -> str:
+        """Pay money back for an order."""
+        return await workflow.execute_activity(
+            money.issue_refund,
+            args=[Customer(self.customer), refund_id, order_id, amount_cents],
+            **TOOL,
+        )
 
 
 @conversation
-class RefundByFunctionWorkflow(PlainConversation):
+class RefundByFunctionWorkflow(RefundConversation):
     @workflow.init
     def __init__(self, customer: str) -> None:
-        tool = function_tool(issue_refund)
+        self.customer = customer
+        tool = function_tool(self.issue_refund)
         super().__init__(refund_agent(tool))
 
 
@@ -81,8 +89,9 @@ class RefundByFunctionWorkflow(PlainConversation):
 
 
 @conversation
-class RefundWithOwnWordsWorkflow(PlainConversation):
+class RefundWithOwnWordsWorkflow(RefundConversation):
     @workflow.init
     def __init__(self, customer: str) -> None:
-        tool = function_tool(issue_refund, failure_error_function=tell_the_model)
+        self.customer = customer
+        tool = function_tool(self.issue_refund, failure_error_function=tell_the_model)
         super().__init__(refund_agent(tool))

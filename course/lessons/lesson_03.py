@@ -27,7 +27,9 @@ class TurnsAtOnceWorkflow(UntilClosed):
     @workflow.init
     def __init__(self, customer: str) -> None:
         super().__init__()
-        self._agent = juniper(activities.look_up_order, activities.check_stock)
+        self._agent = juniper(
+            activities.look_up_order, activities.check_stock, customer=customer
+        )
         self._messages: list[str] = []
 
     @workflow.run
@@ -81,7 +83,9 @@ class Audit(RunHooks[Any]):
 class AuditedWorkflow(PlainConversation):
     @workflow.init
     def __init__(self, customer: str) -> None:
-        super().__init__(juniper(activities.look_up_order, activities.check_stock))
+        super().__init__(
+            juniper(activities.look_up_order, activities.check_stock, customer=customer)
+        )
 
     async def turn(self, text: str) -> str:
         return (await self.answer(text, hooks=Audit(self.key))).text

@@ -1,5 +1,5 @@
-"""Lesson 04: one duty in the agent's hand and in the workflow's; both hands in one turn; and the third way: the agent
-proposes, the workflow disposes.
+"""Lesson 04: one duty in the agent's hand and in the workflow's; both hands in one turn; the third way: the agent
+proposes, the workflow disposes; and a tool that asks the model whose order it is to look up.
 """
 
 from pydantic import BaseModel
@@ -9,6 +9,7 @@ from temporalio.openai_agents.workflow import activity_as_tool
 
 with workflow.unsafe.imports_passed_through():
     from course.desk import activities
+    from course.desk.activities import Customer
     from course.desk.answering import APOLOGY
     from course.desk.policies import RECORD, TOOL
     from course.lessons import money
@@ -32,7 +33,9 @@ class DutyAsToolWorkflow(PlainConversation):
     def __init__(self, customer: str) -> None:
         self._customer = customer
         record = activity_as_tool(activities.save_to_database, **RECORD)
-        super().__init__(juniper(activities.look_up_order, tools=[record]))
+        super().__init__(
+            juniper(activities.look_up_order, customer=customer, tools=[record])
+        )
 
     async def turn(self, text: str) -> str:
         self.agent.instructions = TOLD_TO_RECORD.format(
@@ -49,7 +52,7 @@ class DutyAsStepWorkflow(PlainConversation):
     @workflow.init
     def __init__(self, customer: str) -> None:
         self._customer = customer
-        super().__init__(juniper(activities.look_up_order))
+        super().__init__(juniper(activities.look_up_order, customer=customer))
 
     async def turn(self, text: str) -> str:
         answer = await self.answer(text)
@@ -67,15 +70,27 @@ class DutyAsStepWorkflow(PlainConversation):
 
 
 @conversation
+class AskedNameWorkflow(PlainConversation):
+    @workflow.init
+    def __init__(self, customer: str) -> None:
+        look_up = activity_as_tool(
+            activities.look_up_order, **TOOL
+        )  # also whose order it is
+        super().__init__(juniper(tools=[look_up]))
+
+
+@conversation
 class BothHandsWorkflow(PlainConversation):
     @workflow.init
     def __init__(self, customer: str) -> None:
-        super().__init__(juniper(activities.look_up_order))
+        self._customer = customer
+        super().__init__(juniper(activities.look_up_order, customer=customer))
 
     async def turn(self, text: str) -> str:
         answer = await self.answer(text)
         # The workflow's own look at the same order, with the same argument.
-        await workflow.execute_activity(activities.look_up_order, "1042", **TOOL)
+        args = [Customer(self._customer), "1042"]
+        await workflow.execute_activity(activities.look_up_order, args=args, **TOOL)
         return answer.text
 
 
@@ -102,9 +117,11 @@ class Decision(BaseModel):
 class ProposalWorkflow(PlainConversation):
     @workflow.init
     def __init__(self, customer: str) -> None:
+        self._customer = customer
         super().__init__(
             juniper(
                 activities.look_up_order,
+                customer=customer,
                 instructions=INSTRUCTIONS
                 + " You may propose a refund; whether it is paid is not yours to decide.",
                 output_type=Decision,
@@ -128,6 +145,7 @@ class ProposalWorkflow(PlainConversation):
             return await workflow.execute_activity(
                 money.issue_refund,
                 args=[
+                    Customer(self._customer),
                     f"order-{proposal.order_id}",
                     proposal.order_id,
                     proposal.amount_cents,

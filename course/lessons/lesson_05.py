@@ -25,7 +25,7 @@ class DutiesFirstWorkflow(PlainConversation):
     @workflow.init
     def __init__(self, customer: str) -> None:
         self._customer = customer
-        super().__init__(juniper(activities.look_up_order))
+        super().__init__(juniper(activities.look_up_order, customer=customer))
 
     async def turn(self, text: str) -> str:
         answer = await self.answer(text)

@@ -36,7 +36,7 @@ class OneLoopWorkflow:
     @workflow.init
     def __init__(self, customer: str) -> None:
         self._customer = customer
-        self._agent = juniper(activities.look_up_order)
+        self._agent = juniper(activities.look_up_order, customer=customer)
         self._memory: list[TResponseInputItem] = []
         self._messages: list[Message] = []
         self._answered = 0
@@ -125,5 +125,10 @@ async def no_card_number(
 class GuardedWorkflow(PlainConversation):
     @workflow.init
     def __init__(self, customer: str) -> None:
-        guardrails = [InputGuardrail(no_card_number)]
-        super().__init__(juniper(activities.look_up_order, input_guardrails=guardrails))
+        super().__init__(
+            juniper(
+                activities.look_up_order,
+                customer=customer,
+                input_guardrails=[InputGuardrail(no_card_number)],
+            )
+        )

@@ -9,6 +9,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 
 with workflow.unsafe.imports_passed_through():
     from course.desk import activities
+    from course.desk.activities import Customer
     from course.desk.answering import why
     from course.desk.policies import PAYMENT, RECORD
     from course.lessons import money
@@ -21,7 +22,9 @@ from course.lessons.telling import tell_the_model
 class RefundDesk(PlainConversation):
     """A desk with one tool. Which key a refund is paid under, each desk decides in `pay`."""
 
-    def __init__(self) -> None:
+    @workflow.init
+    def __init__(self, customer: str) -> None:
+        self.customer = Customer(customer)
         tool = function_tool(self.refund, failure_error_function=tell_the_model)
         super().__init__(juniper(instructions=INSTRUCTIONS, tools=[tool]))
 
@@ -43,7 +46,9 @@ class IntentKeyWorkflow(RefundDesk):
     async def pay(self, order_id: str, amount_cents: int) -> str:
         key = f"order-{order_id}"  # Juniper refunds an order once, whoever asks how often
         return await workflow.execute_activity(
-            money.issue_refund, args=[key, order_id, amount_cents], **PAYMENT
+            money.issue_refund,
+            args=[self.customer, key, order_id, amount_cents],
+            **PAYMENT,
         )
 
 
@@ -51,24 +56,26 @@ class IntentKeyWorkflow(RefundDesk):
 
 
 @activity.defn
-def refund_by_random_key(order_id: str, amount_cents: int) -> str:
+def refund_by_random_key(customer: Customer, order_id: str, amount_cents: int) -> str:
     """Pay money back for an order, under a key that no second attempt will find again."""
-    return money.issue_refund(str(uuid4()), order_id, amount_cents)
+    return money.issue_refund(customer, str(uuid4()), order_id, amount_cents)
 
 
 @activity.defn
-def refund_by_run_key(order_id: str, amount_cents: int) -> str:
+def refund_by_run_key(customer: Customer, order_id: str, amount_cents: int) -> str:
     """Pay money back for an order, under a key that every attempt of this activity finds again."""
     info = activity.info()
     key = f"{info.workflow_run_id}/{info.activity_id}"
-    return money.issue_refund(key, order_id, amount_cents)
+    return money.issue_refund(customer, key, order_id, amount_cents)
 
 
 @conversation
 class RandomKeyWorkflow(RefundDesk):
     async def pay(self, order_id: str, amount_cents: int) -> str:
         return await workflow.execute_activity(
-            refund_by_random_key, args=[order_id, amount_cents], **PAYMENT
+            refund_by_random_key,
+            args=[self.customer, order_id, amount_cents],
+            **PAYMENT,
         )
 
 
@@ -76,7 +83,7 @@ class RandomKeyWorkflow(RefundDesk):
 class RunKeyWorkflow(RefundDesk):
     async def pay(self, order_id: str, amount_cents: int) -> str:
         return await workflow.execute_activity(
-            refund_by_run_key, args=[order_id, amount_cents], **PAYMENT
+            refund_by_run_key, args=[self.customer, order_id, amount_cents], **PAYMENT
         )
 
 
@@ -84,7 +91,9 @@ class RunKeyWorkflow(RefundDesk):
 class TurnKeyWorkflow(RefundDesk):
     async def pay(self, order_id: str, amount_cents: int) -> str:
         return await workflow.execute_activity(
-            money.issue_refund, args=[self.key, order_id, amount_cents], **PAYMENT
+            money.issue_refund,
+            args=[self.customer, self.key, order_id, amount_cents],
+            **PAYMENT,
         )
 
 
@@ -94,7 +103,7 @@ class EffectsDesk(RefundDesk):
     async def pay(self, order_id: str, amount_cents: int) -> str:
         key, refund = self.name_of(order_id), f"{amount_cents} cents for order {order_id}"
         record = activities.TurnRecord(message=refund)
-        paid = await self.do(money.issue_refund, key, order_id, amount_cents)
+        paid = await self.do(money.issue_refund, self.customer, key, order_id, amount_cents)
         await self.do(activities.save_to_database, key, record)
         await self.do(activities.send_notification, key, refund, "email")
         await self.do(activities.send_notification, key, refund, "webhook")
@@ -135,12 +144,12 @@ class SagaWorkflow(RefundDesk):
     async def pay(self, order_id: str, amount_cents: int) -> str:
         name = f"order-{order_id}/{amount_cents}"  # another amount is another try
         await workflow.execute_activity(
-            money.put_back, args=[f"{name}/back", order_id], **PAYMENT
+            money.put_back, args=[self.customer, f"{name}/back", order_id], **PAYMENT
         )
         try:  # last, since nobody can take it back
             return await workflow.execute_activity(
                 money.issue_refund,
-                args=[f"order-{order_id}", order_id, amount_cents],
+                args=[self.customer, f"order-{order_id}", order_id, amount_cents],
                 **PAYMENT,
             )
         except ActivityError as error:
@@ -148,7 +157,9 @@ class SagaWorkflow(RefundDesk):
             if isinstance(error.cause, ApplicationError) and error.cause.non_retryable:
                 # The compensation has a key too, and is never given up.
                 await workflow.execute_activity(
-                    money.take_out, args=[f"{name}/out", order_id], **RECORD
+                    money.take_out,
+                    args=[self.customer, f"{name}/out", order_id],
+                    **RECORD,
                 )
             raise
 
@@ -158,9 +169,11 @@ class MoneyFirstWorkflow(RefundDesk):
     async def pay(self, order_id: str, amount_cents: int) -> str:
         key = f"order-{order_id}"
         paid = await workflow.execute_activity(
-            money.issue_refund, args=[key, order_id, amount_cents], **PAYMENT
+            money.issue_refund,
+            args=[self.customer, key, order_id, amount_cents],
+            **PAYMENT,
         )
         await workflow.execute_activity(
-            money.put_back, args=[f"{key}/back", order_id], **PAYMENT
+            money.put_back, args=[self.customer, f"{key}/back", order_id], **PAYMENT
         )
         return paid

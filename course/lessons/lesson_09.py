@@ -35,7 +35,7 @@ class GrowingDesk(DutifulConversation):
 
     @workflow.init
     def __init__(self, customer: str, carried: Carried | None = None) -> None:
-        super().__init__(juniper(activities.look_up_order))
+        super().__init__(juniper(activities.look_up_order, customer=customer))
         self.customer = customer
         self._renewing = False
         if carried:

@@ -9,11 +9,12 @@ from typing import Any
 
 from agents import Agent, Runner, TResponseInputItem
 from temporalio import workflow
-from temporalio.openai_agents.workflow import activity_as_tool
 
 with workflow.unsafe.imports_passed_through():
     from course.desk import activities
+    from course.desk.activities import Customer
     from course.desk.policies import TOOL
+    from course.desk.tools import customers_tool
 
 from course.lessons.plain_conversation import (
     INSTRUCTIONS,
@@ -28,7 +29,7 @@ class WholeMemoryWorkflow(UntilClosed):
     @workflow.init
     def __init__(self, customer: str) -> None:
         super().__init__()
-        self._agent = juniper(activities.look_up_order)
+        self._agent = juniper(activities.look_up_order, customer=customer)
         self._memory: list[TResponseInputItem] = []
         self._turns = 0
 
@@ -80,7 +81,7 @@ class LongConversation(PlainConversation):
     forgets = True
 
     def __init__(self, customer: str, carried: Carried | None) -> None:
-        tools = [activity_as_tool(activities.look_up_order, **TOOL)]
+        tools = [customers_tool(Customer(customer), activities.look_up_order, **TOOL)]
         super().__init__(Agent(name="Juniper", instructions=INSTRUCTIONS, tools=tools))
         self.customer = customer
         if carried:

@@ -32,7 +32,9 @@ def asks(reply: str) -> bool:
 class QuestioningDesk(DutifulConversation):
     @workflow.init
     def __init__(self, customer: str) -> None:
-        super().__init__(juniper(activities.look_up_order, instructions=INSTRUCTIONS))
+        super().__init__(
+            juniper(activities.look_up_order, customer=customer, instructions=INSTRUCTIONS)
+        )
         self.customer = customer
         self.record: list[activities.TurnRecord] = []
 

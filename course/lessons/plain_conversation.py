@@ -1,6 +1,7 @@
 """What the small workflows share: an agent, memory, one message at a time, an end."""
 
 import asyncio
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,23 +11,33 @@ from temporalio.exceptions import ApplicationError
 from temporalio.openai_agents.workflow import activity_as_tool
 
 with workflow.unsafe.imports_passed_through():
+    from course.desk.activities import Customer
     from course.desk.answering import Answer, ask
     from course.desk.duties import Duties
     from course.desk.messages import check_message
     from course.desk.policies import TOOL
+    from course.desk.tools import customers_tool
 
 INSTRUCTIONS = "You are the support agent of Juniper, a shop for house plants. Look up what you do not know."
 MAY_REFUND = "You are the support agent of Juniper, a plant shop. You may refund an order."
 
 
+def as_tool(activity: Callable[..., Any], customer: str) -> Tool:
+    """An activity as a tool: one that takes a customer is given this one, whatever the model says."""
+    if "customer" in inspect.signature(activity).parameters:
+        return customers_tool(Customer(customer), activity, **TOOL)
+    return activity_as_tool(activity, **TOOL)
+
+
 def juniper(
     *activities: Callable[..., Any],
+    customer: str = "",
     instructions: str = INSTRUCTIONS,
     tools: Sequence[Tool] = (),
     **options: Any,
 ) -> Agent[Any]:
-    """The shop's agent. Its tools are these activities, and then `tools`."""
-    as_tools = [activity_as_tool(activity, **TOOL) for activity in activities]
+    """The shop's agent for one customer. Its tools are these activities, and then `tools`."""
+    as_tools = [as_tool(activity, customer) for activity in activities]
     return Agent(
         name="Juniper", instructions=instructions, tools=[*as_tools, *tools], **options
     )

@@ -3,18 +3,10 @@ workflow's sandbox imports its lesson's modules again."""
 
 import sqlalchemy as sql
 
-from course.desk.services import database
+from course.desk.services.database import new_table
 
-
-def _table(name: str, key: str, **columns: type[sql.types.TypeEngine]) -> sql.Table:
-    rest = (sql.Column(column, kind) for column, kind in columns.items())
-    return sql.Table(
-        name, database.metadata, sql.Column(key, sql.String, primary_key=True), *rest
-    )
-
-
-tool_calls = _table("tool_calls", "task_id", tool=sql.String, arguments=sql.Text)
-moves = _table(
+tool_calls = new_table("tool_calls", "task_id", tool=sql.String, arguments=sql.Text)
+moves = new_table(
     "moves",
     "task_id",
     ticket=sql.String,
@@ -23,7 +15,7 @@ moves = _table(
     by=sql.String,
     outcome=sql.String,
 )
-decisions = _table(
+decisions = new_table(
     "decisions",
     "task_id",  # the number of what was decided
     customer=sql.String,
@@ -35,5 +27,5 @@ decisions = _table(
     asked_at=sql.String,
     decided_at=sql.String,
 )
-stock_moves = _table("stock_moves", "task_id", plant=sql.String, quantity=sql.Integer)
-refunds = _table("refunds", "refund_id", order_id=sql.String, amount_cents=sql.Integer)
+stock_moves = new_table("stock_moves", "task_id", plant=sql.String, quantity=sql.Integer)
+refunds = new_table("refunds", "refund_id", order_id=sql.String, amount_cents=sql.Integer)

@@ -11,9 +11,9 @@ class StockRefused(Refused):
     """The plants are not where they would have to be."""
 
 
-def put_back(database: Database, task_id: str, order_id: str) -> str:
+def put_back(database: Database, customer: str, task_id: str, order_id: str) -> str:
     """Puts an order's plants back into stock, once per `task_id`. Raises `StockRefused` if they have left the house."""
-    order = _ordered(database, order_id)
+    order = _ordered(database, customer, order_id)
     if order.status in ("shipped", "delivered"):
         raise StockRefused(
             f"Order {order_id} is {order.status}: its plants cannot be put back."
@@ -22,15 +22,15 @@ def put_back(database: Database, task_id: str, order_id: str) -> str:
     return f"{order.quantity} × {order.plant} put back."
 
 
-def take_out(database: Database, task_id: str, order_id: str) -> str:
+def take_out(database: Database, customer: str, task_id: str, order_id: str) -> str:
     """Takes an order's plants out of stock, once per `task_id`. Raises `StockRefused` when too few are there."""
-    order = _ordered(database, order_id)
+    order = _ordered(database, customer, order_id)
     _move(database, task_id, order.plant, -order.quantity)
     return f"{order.quantity} × {order.plant} taken out."
 
 
-def _ordered(database: Database, order_id: str) -> sql.Row:
-    order = database.find(db.orders, db.orders.c.order_id == db.storable(order_id))
+def _ordered(database: Database, customer: str, order_id: str) -> sql.Row:
+    order = database.find(db.orders, db.order_of(customer, order_id))
     if order is None:
         raise StockRefused(f"There is no order {order_id!r}, so no plant was moved.")
     return order

@@ -15,14 +15,20 @@ class RefundRefused(Refused):
     """The shop's rules do not allow this refund."""
 
 
-def refund(database: Database, refund_id: str, order_id: str, amount_cents: int) -> str:
-    """Pays once per `refund_id`. Raises `RefundRefused`, or `KeyReused` for a changed repeat."""
+def refund(
+    database: Database, customer: str, refund_id: str, order_id: str, amount_cents: int
+) -> str:
+    """Pays once per `refund_id`, for an order of this customer's. Raises `RefundRefused`, or `KeyReused` for a changed repeat."""
     refund_id, order_id = db.storable(refund_id), db.storable(order_id)
     if not 0 < amount_cents <= LARGEST_CENTS:
         # A model may propose a number that is too long to print.
         sensible = abs(amount_cents) < 10**15
         amount = euros(amount_cents) if sensible else "this many cents"
         raise RefundRefused(f"A refund of {amount} makes no sense. Nothing was paid.")
+    whose = db.order_of(customer, order_id)
+    # Before anything else: what is paid for another's order already is nobody else's business.
+    if database.find(db.orders, whose) is None:
+        raise RefundRefused(f"There is no order {order_id!r}, so nothing was refunded.")
     row = {"refund_id": refund_id, "order_id": order_id, "amount_cents": amount_cents}
     paid = f"Refund {refund_id} of {euros(amount_cents)} for order {order_id} is paid."
     try:
@@ -30,12 +36,8 @@ def refund(database: Database, refund_id: str, order_id: str, amount_cents: int)
             # Written before it is judged: from here to the commit no other refund of this order can slip
             # between the sum and the payment. A refusal rolls it back.
             connection.execute(refunds.insert().values(**row))
-            which = sql.select(db.orders).where(db.orders.c.order_id == order_id)
-            order = connection.execute(which.with_for_update()).one_or_none()
-            if order is None:
-                raise RefundRefused(
-                    f"There is no order {order_id!r}, so nothing was refunded."
-                )
+            which = sql.select(db.orders).where(whose)
+            order = connection.execute(which.with_for_update()).one()
             paid_back = sql.select(sql.func.sum(refunds.c.amount_cents))
             total = connection.execute(
                 paid_back.where(refunds.c.order_id == order_id)

@@ -31,7 +31,7 @@ class Approval(Scenario):
         rich = database.orders.update().values(paid_cents=90_000_000)  # every play is paid back
         with sweep.lab.world.services.database.engine.begin() as connection:
             connection.execute(rich)
-        chat = await sweep.start(AskingWorkflow, id)
+        chat = await sweep.start(AskingWorkflow, id, "ada")
         messages = ("Please refund 34 EUR for order 1042.", "How much light does a Monstera need?")
         replies: list[Any] = [await chat.send(message, timeout=90) for message in messages]
         approval = sweep.lab.conversation(f"{id}/refund-1").handle

@@ -160,10 +160,13 @@ class CrashSweep:
         for done in asyncio.as_completed([one(kills) for kills in cuts]):
             yield await done
 
-    async def start(self, workflow: Any, id: str) -> Conversation:
-        """Starts a play's workflow on the play's own task queue, with the lab's timeout of a workflow task."""
+    async def start(self, workflow: Any, id: str, customer: str = "") -> Conversation:
+        """Starts a play's workflow on the play's own task queue, with the lab's timeout of a workflow task.
+
+        A play that is about an order's owner names the `customer`; any other has one of its own.
+        """
         run, options = workflow.run, {"task_queue": id, "task_timeout": timedelta(seconds=3)}
-        await self.lab.client.start_workflow(run, id, id=id, **options)
+        await self.lab.client.start_workflow(run, customer or id, id=id, **options)
         return self.lab.conversation(id)
 
     async def play(self, *kills: Kill) -> Outcome:

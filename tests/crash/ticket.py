@@ -22,7 +22,7 @@ class Ticket(Scenario):
     replies = len(MESSAGES) + 1
 
     async def play(self, sweep: CrashSweep, id: str) -> list[Any]:
-        chat = await sweep.start(TicketWorkflow, id)
+        chat = await sweep.start(TicketWorkflow, id, "ada")
         replies = [await chat.send(message, timeout=90) for message in MESSAGES]
         moved = await chat.handle.execute_update("move", "reopened")
         return [*replies, moved, await chat.close(timeout=90)]

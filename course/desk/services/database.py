@@ -15,52 +15,24 @@ from .refusals import KeyReused, Refused
 
 metadata = sql.MetaData()
 
-turns = sql.Table(
-    "turns",
-    metadata,
-    sql.Column("task_id", sql.String, primary_key=True),
-    sql.Column("conversation", sql.String),
-    sql.Column("turn", sql.Integer),
-    sql.Column("customer", sql.String),
-    sql.Column("message", sql.Text),
-    sql.Column("answer", sql.Text),
-    sql.Column("outcome", sql.String),
-    sql.Column("details", sql.JSON),
+
+def new_table(name: str, key: str, **columns: type[sql.types.TypeEngine]) -> sql.Table:
+    """A table of texts, numbers and JSON, under one key that is a text."""
+    rest = (sql.Column(column, kind) for column, kind in columns.items())
+    return sql.Table(name, metadata, sql.Column(key, sql.String, primary_key=True), *rest)
+
+
+TEXT, NUMBER = sql.String, sql.Integer
+what_was_said = {"message": sql.Text, "answer": sql.Text, "outcome": TEXT, "details": sql.JSON}
+turns = new_table("turns", "task_id", conversation=TEXT, turn=NUMBER, customer=TEXT, **what_was_said)
+batches = new_table(
+    "batches", "task_id", batch_num=NUMBER, messages=NUMBER, questions=NUMBER, topics=TEXT, orders=TEXT
 )
-batches = sql.Table(
-    "batches",
-    metadata,
-    sql.Column("task_id", sql.String, primary_key=True),
-    sql.Column("batch_num", sql.Integer),
-    sql.Column("messages", sql.Integer),
-    sql.Column("questions", sql.Integer),
-    sql.Column("topics", sql.String),
-    sql.Column("orders", sql.String),
+reports = new_table("reports", "task_id", turns=NUMBER, answered=NUMBER, file=TEXT)
+orders = new_table(
+    "orders", "order_id", customer=TEXT, plant=TEXT, quantity=NUMBER, paid_cents=NUMBER, status=TEXT
 )
-reports = sql.Table(
-    "reports",
-    metadata,
-    sql.Column("task_id", sql.String, primary_key=True),
-    sql.Column("turns", sql.Integer),
-    sql.Column("answered", sql.Integer),
-    sql.Column("file", sql.String),
-)
-orders = sql.Table(
-    "orders",
-    metadata,
-    sql.Column("order_id", sql.String, primary_key=True),
-    sql.Column("plant", sql.String),
-    sql.Column("quantity", sql.Integer),
-    sql.Column("paid_cents", sql.Integer),
-    sql.Column("status", sql.String),
-)
-stock = sql.Table(
-    "stock",
-    metadata,
-    sql.Column("plant", sql.String, primary_key=True),
-    sql.Column("quantity", sql.Integer),
-    sql.Column("price_cents", sql.Integer),
-)
+stock = new_table("stock", "plant", quantity=NUMBER, price_cents=NUMBER)
 
 OWN_TABLES = tuple(metadata.tables)
 """The desk's. Whoever imports this module may add tables of their own."""
@@ -68,6 +40,11 @@ OWN_TABLES = tuple(metadata.tables)
 said_at = turns.c.details["at"].as_string()
 """When a turn was: ISO 8601, so that text compares as time does. A desk that does not record it has rows that no
 weekly report counts and no cleanup ever takes."""
+
+
+def order_of(customer: str, order_id: str) -> sql.ColumnElement[bool]:
+    """The one condition under which an order is told of, refunded or moved: it is there, and it is this customer's."""
+    return (orders.c.order_id == storable(order_id)) & (orders.c.customer == storable(customer))
 
 
 def timeless(value: Any) -> Any:
@@ -119,6 +96,17 @@ class Database:
         """Which of the desk's own tables are not there."""
         there = sql.inspect(self.engine).get_table_names()
         return [name for name in OWN_TABLES if name not in there]
+
+    def missing_columns(self) -> list[str]:
+        """Which columns, such as `orders.customer`, its tables lack: an earlier version made them."""
+        look = sql.inspect(self.engine)
+        return [
+            str(column)
+            for table in map(metadata.tables.get, OWN_TABLES)
+            if look.has_table(table.name)
+            for column in table.columns
+            if column.name not in {there["name"] for there in look.get_columns(table.name)}
+        ]
 
     def create(self) -> None:
         """Creates the tables that are missing. Raises `sqlalchemy.exc.SQLAlchemyError` when it cannot."""

@@ -4,12 +4,19 @@ import sqlalchemy as sql
 
 from . import database as db
 
+CUSTOMERS = ("ada", "ben", "cleo", "dora", "emil", "fay")
+ORDERED = [
+    ("Monstera", 1, 3400, "shipped"),
+    ("Ficus", 2, 5800, "being packed"),
+    ("Calathea", 1, 2600, "delivered"),
+    ("Aloe", 3, 2700, "delivered"),
+    ("Fern", 1, 1900, "cancelled"),
+]
+# The tens tell the customer, the last digit tells the plant: ada's orders are 1042 to 1046, ben's 1052 to 1056.
 ORDERS = [
-    ("1042", "Monstera", 1, 3400, "shipped"),
-    ("1043", "Ficus", 2, 5800, "being packed"),
-    ("1044", "Calathea", 1, 2600, "delivered"),
-    ("1045", "Aloe", 3, 2700, "delivered"),
-    ("1046", "Fern", 1, 1900, "cancelled"),
+    (f"10{tens}{digit}", customer, *order)
+    for tens, customer in enumerate(CUSTOMERS, 4)
+    for digit, order in enumerate(ORDERED, 2)
 ]
 STOCK = [
     ("Monstera", 4, 3400),
@@ -39,14 +46,14 @@ class Shop:
                     names = table.columns.keys()
                     connection.execute(table.insert(), [dict(zip(names, row, strict=True)) for row in rows])
 
-    def order(self, order_id: str) -> str:
+    def order(self, customer: str, order_id: str) -> str:
+        """An order, to the customer whose it is. Anyone else is told what is said of an order that is not there."""
         order_id = db.storable(order_id)
-        order = self.database.find(db.orders, db.orders.c.order_id == order_id)
+        order = self.database.find(db.orders, db.order_of(customer, order_id))
         if order is None:
             return f"There is no order {order_id!r}."
-        return (
-            f"Order {order_id}: {order.quantity} × {order.plant}, {euros(order.paid_cents)}, {order.status}."
-        )
+        what = f"{order.quantity} × {order.plant}, {euros(order.paid_cents)}, {order.status}"
+        return f"Order {order_id}: {what}."
 
     def stock(self, plant: str) -> str:
         plant = db.storable(plant)

@@ -10,6 +10,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 
 with workflow.unsafe.imports_passed_through():
     from course.desk import activities
+    from course.desk.activities import Customer
     from course.desk.policies import BACKGROUND, RECORD
     from course.lessons import money, records
 
@@ -190,7 +191,12 @@ class ApprovalWorkflow(Duties):
         try:
             return await workflow.execute_activity(
                 money.issue_refund,
-                args=[request.number, request.order_id, request.amount_cents],
+                args=[
+                    Customer(request.customer),
+                    request.number,
+                    request.order_id,
+                    request.amount_cents,
+                ],
                 **RECORD,
             )
         except ActivityError as error:

@@ -13,6 +13,7 @@ from temporalio.workflow import ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
     from course.desk import activities
+    from course.desk.activities import Customer
     from course.desk.policies import PAYMENT, RECORD
     from course.lessons import money
     from course.lessons.till import LARGEST_CENTS
@@ -46,7 +47,12 @@ class RefundingDesk(DutifulConversation):
             self.refund, failure_error_function=tell_the_model, **approval
         )
         super().__init__(
-            juniper(activities.look_up_order, instructions=MAY_REFUND, tools=[refund])
+            juniper(
+                activities.look_up_order,
+                customer=customer,
+                instructions=MAY_REFUND,
+                tools=[refund],
+            )
         )
 
     async def refund(
@@ -81,7 +87,12 @@ class RefundingDesk(DutifulConversation):
     async def pay(self, request: Request) -> str:
         return await workflow.execute_activity(
             money.issue_refund,
-            args=[request.number, request.order_id, request.amount_cents],
+            args=[
+                Customer(request.customer),
+                request.number,
+                request.order_id,
+                request.amount_cents,
+            ],
             **PAYMENT,
         )
 

@@ -9,6 +9,7 @@ with workflow.unsafe.imports_passed_through():
     from course.desk.policies import RECORD
     from course.lessons import records
 
+from course.lessons.lesson_11.machine import TOOLS
 from course.lessons.lesson_11.ticket import Answered, tool
 from course.lessons.plain_conversation import PlainConversation, conversation
 
@@ -23,6 +24,7 @@ In confirm you find out whether the customer is content. Only then move to close
 class OneAgentWorkflow(PlainConversation):
     @workflow.init
     def __init__(self, customer: str) -> None:
+        self._customer = customer
         super().__init__(self._agent_in("triage"))
         self._state = "triage"
         self._moves = 0
@@ -31,7 +33,7 @@ class OneAgentWorkflow(PlainConversation):
         return Agent(
             name="Juniper",
             instructions=f"{INSTRUCTIONS}\nThe ticket is in {state} now.",
-            tools=[tool(name) for name in ("look_up_order", "check_stock", "refund")],
+            tools=[tool(name, self._customer) for name in TOOLS],
             output_type=Answered,
         )
 

@@ -7,16 +7,16 @@ from agents import Agent, Tool, function_tool
 from pydantic import BaseModel
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
-from temporalio.openai_agents.workflow import activity_as_tool
 
 with workflow.unsafe.imports_passed_through():
     from course.desk import activities
+    from course.desk.activities import Customer
     from course.desk.answering import APOLOGY, ask
-    from course.desk.policies import PAYMENT, RECORD, TOOL
+    from course.desk.policies import PAYMENT, RECORD
     from course.lessons import money, records
 
 from course.lessons.lesson_11.machine import Machine, Move, State
-from course.lessons.plain_conversation import PlainConversation, conversation
+from course.lessons.plain_conversation import PlainConversation, as_tool, conversation
 from course.lessons.telling import tell_the_model
 
 STATES = {
@@ -77,32 +77,35 @@ class Answered(BaseModel):
     move: str | None = None
 
 
-async def refund(order_id: str, amount_cents: int) -> str:
-    """Pay money back for an order.
+def refund_tool(customer: str) -> Tool:
+    async def refund(order_id: str, amount_cents: int) -> str:
+        """Pay money back for an order.
 
-    Args:
-        order_id: The order's number, such as 1042.
-        amount_cents: How much, in cents.
-    """
-    # The key is the order's, on purpose: one refund an order, whoever asks again, and in whatever words.
-    # A second part (10 EUR, then 12) is refused. A shop that pays in parts gives each case a number, once,
-    # before anything can be repeated, and makes that the key (lesson 07).
-    key = f"order-{order_id}"
-    return await workflow.execute_activity(
-        money.issue_refund,
-        args=[key, order_id, amount_cents],
-        **PAYMENT,
-    )
+        Args:
+            order_id: The order's number, such as 1042.
+            amount_cents: How much, in cents.
+        """
+        # The key is the order's, on purpose: one refund an order, whoever asks again, and in whatever words.
+        # A second part (10 EUR, then 12) is refused. A shop that pays in parts gives each case a number, once,
+        # before anything can be repeated, and makes that the key (lesson 07).
+        key = f"order-{order_id}"
+        return await workflow.execute_activity(
+            money.issue_refund,
+            args=[Customer(customer), key, order_id, amount_cents],
+            **PAYMENT,
+        )
+
+    return function_tool(refund, failure_error_function=tell_the_model)
 
 
-def tool(name: str) -> Tool:
-    """A tool by the name that the machine has for it."""
+def tool(name: str, customer: str) -> Tool:
+    """A tool by the name that the machine has for it. Whose orders it sees to, code says."""
     if name == "refund":
-        return function_tool(refund, failure_error_function=tell_the_model)
-    return activity_as_tool(getattr(activities, name), **TOOL)
+        return refund_tool(customer)
+    return as_tool(getattr(activities, name), customer)
 
 
-def agent_of(machine: Machine, name: str) -> Agent[Any]:
+def agent_of(machine: Machine, name: str, customer: str) -> Agent[Any]:
     """The agent of one state: its instructions, its tools, and which moves it may propose."""
     state = machine.states[name]
     moves = [f"- {move.to_state}: {move.when}" for move in machine.moves_of(name, "model")]
@@ -113,19 +116,20 @@ def agent_of(machine: Machine, name: str) -> Agent[Any]:
     return Agent(
         name=f"Juniper, {name}",
         instructions=told,
-        tools=[tool(one) for one in state.tools],
+        tools=[tool(one, customer) for one in state.tools],
         output_type=Answered if state.answers else Sorted,
     )
 
 
 class TicketDesk(PlainConversation):
-    """A ticket on any machine. A workflow derives from it, hands it the machine, and has a `run`.
+    """A customer's ticket on any machine. A workflow derives from it, hands it both, and has a `run`.
 
     `close`, the signal of every conversation here, ends it in whatever state, with no move on record.
     """
 
-    def __init__(self, machine: Machine) -> None:
-        super().__init__(agent_of(machine, machine.start))
+    def __init__(self, customer: str, machine: Machine) -> None:
+        super().__init__(agent_of(machine, machine.start, customer))
+        self.customer = customer
         self.machine = machine
         self._state = machine.start
         self._proposals = 0
@@ -212,7 +216,7 @@ class TicketDesk(PlainConversation):
         """Hands the message to the agent of the present state, until one answers."""
         refusals: list[Any] = []
         for _ in range(RUNS):
-            self.agent = agent_of(self.machine, self._state)
+            self.agent = agent_of(self.machine, self._state, self.customer)
             if self.machine.states[self._state].answers:
                 return await self._answered(text)
             sorting = await ask(self.agent, [*self._memory, *refusals], text)
@@ -237,4 +241,4 @@ class TicketDesk(PlainConversation):
 class TicketWorkflow(TicketDesk):
     @workflow.init
     def __init__(self, customer: str) -> None:
-        super().__init__(TICKET)
+        super().__init__(customer, TICKET)
