@@ -28,6 +28,7 @@ from course.history import activity_table
 from course.lab import everything, replay
 from course.models import ToolCall
 from tests.claims import workflows
+from tests.claims.register import lessons, text
 from tests.lab_helpers import attributes, requests, scheduled, task_failures, until, until_failed
 from tests.replay.edits import WithChild, WithoutTools
 from tests.replay.record import RECORDED
@@ -61,6 +62,18 @@ async def test_the_table_is_made_from_what_the_server_holds(lab: Lab) -> None:
     stranger = await Client.connect(lab.address)
     history = await stranger.get_workflow_handle(chat.id).fetch_history()
     assert activity_table(history).to_dict() == told.to_dict()
+
+
+async def test_the_command_line_knows_what_the_lessons_name_and_shows_a_history(lab: Lab) -> None:
+    named = {name for lesson in lessons() for name in re.findall(r"`temporal (workflow \w+)", text(lesson))}
+    assert {"workflow show", "workflow reset", "workflow delete", "workflow list"} <= named
+    for command in sorted(named):
+        assert f"temporal {command}" in await lab.cli(*command.split(), "--help")
+    chat = await lab.converse(ConversationWorkflow, "ben")
+    await chat.send("Where is order 1042?")
+    told = await chat.activities()
+    shown = await lab.cli("workflow", "show", "--workflow-id", chat.id, "--output", "json")
+    assert activity_table(shown).to_dict() == told.to_dict()
 
 
 async def test_two_activities_of_one_type_that_swap_places_get_each_others_results(lab: Lab) -> None:
