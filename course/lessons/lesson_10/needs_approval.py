@@ -1,8 +1,9 @@
 """Lesson 10, the SDK's own way: a tool that needs approval interrupts the agent's run, which is resumed.
 
-A run's state is kept as an object of this workflow. `RunState.from_json` would make it anew from text, and
-a run that is resumed from that leaves Temporal. So it cannot be handed on to a new run of the workflow: a
-conversation of this kind does not continue as new while somebody is being waited for.
+A run's state is kept as an object of this workflow. `RunState.from_json` makes it again from text, but a run that
+is resumed from that calls its model from within the workflow, which the sandbox refuses, unless its `RunConfig`
+names the model (for every agent of the run). This desk keeps the object, so it does not continue as new while
+somebody is being waited for.
 """
 
 from contextlib import suppress
