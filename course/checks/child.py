@@ -40,9 +40,10 @@ def _judged(lesson: str, file: Path) -> Verdict:
     check = exercises.check_of(lesson)
     module: ModuleType | None = None
     try:
-        module = _imported(file)
+        # A program is run by its check, in a process of its own.
+        module = None if exercises.is_a_program(lesson) else _imported(file)
         # Not asyncio.run: it would first wait for what the reader's code has left undone.
-        seen = asyncio.new_event_loop().run_until_complete(check(module))
+        seen = asyncio.new_event_loop().run_until_complete(check(module or file))
         return Verdict("passed", one_line(seen))
     except NotYet as difference:
         return Verdict(difference.outcome, str(difference))

@@ -58,12 +58,17 @@ def _items(numbered: str) -> tuple[str, ...]:
     return tuple(" ".join(item.split()) for item in re.split(r"^\d+\. ", numbered, flags=re.M)[1:])
 
 
-def check_of(exercise: str) -> Callable[[ModuleType], Awaitable[str]]:
-    """The check of an exercise, which is handed the reader's module.
+def check_of(exercise: str) -> Callable[[ModuleType | Path], Awaitable[str]]:
+    """The check of an exercise, which is handed the reader's module, or the file of a program.
 
     It returns what it saw when all is as it should be, and raises `NotYet` with the first thing that differs.
     """
     return import_module(f"course.checks.lesson_{exercise}").check
+
+
+def is_a_program(exercise: str) -> bool:
+    """Whether the reader's file is a program, which the check runs: its module says so, `IS_A_PROGRAM = True`."""
+    return getattr(import_module(f"course.checks.lesson_{exercise}"), "IS_A_PROGRAM", False)
 
 
 def named(exercise: object) -> object:
