@@ -47,7 +47,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.path.suffix == ".ipynb":
         os.environ["COURSE_MY_WORK"] = f"{MY_WORK.name}/my_work"
         # 00 runs as a reader's does, from the start; in 01 each process has an order of sets of its own.
-        forks.kernels_are(forks.FRESH if item.path.name[:2] in ("00", "01") else forks.FORKED)
+        forks.kernels_are(forks.FRESH if item.path.name[:3] in ("00_", "01_") else forks.FORKED)
     else:
         os.environ.pop("COURSE_MY_WORK", None)
         forks.kernels_are(forks.FRESH)

@@ -16,7 +16,7 @@ from tests.tools.conda import pip_part
 
 ROOT = Path(__file__).parents[1]
 COURSE = ROOT / "course"
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]*_*.ipynb"))
 
 # From the bottom of the house to its top: a part imports only from parts below it.
 MAY_IMPORT = {
@@ -222,8 +222,13 @@ def test_notebook_is_whole(path: Path) -> None:
 
 
 def test_there_are_notebooks() -> None:
-    assert [path.name[:2] for path in NOTEBOOKS] == [f"{n:02}" for n in range(len(NOTEBOOKS))]
-    assert len(NOTEBOOKS) >= 5
+    ids = [path.stem.partition("_")[0] for path in NOTEBOOKS]
+    lessons = [one for one in ids if one.isdigit()]
+    assert lessons == [f"{n:02}" for n in range(len(lessons))]
+    assert len(lessons) >= 5
+    pages = set(ids) - set(lessons)  # such as 01b, after lesson 01
+    assert {one[:2] for one in pages} <= set(lessons)
+    assert all(re.fullmatch(r"\d\d[b-z]", one) for one in pages)
 
 
 @pytest.mark.parametrize("answer", ["Python 3.10.13", "Python 2.7.18"])

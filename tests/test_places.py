@@ -17,7 +17,7 @@ TEST = "tests/checks/test_lesson_{}.py"
 
 
 def sources(root: Path) -> list[str]:
-    files = sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+    files = sorted((root / "notebooks").glob("[0-9][0-9]*_*.ipynb"))
     return [cell.source for file in files for cell in nbformat.read(file, as_version=4).cells]
 
 
@@ -42,24 +42,31 @@ def exercises(root: Path) -> dict[str, set[str]]:
     }
 
 
+def notebook_of(root: Path, exercise: str) -> Path:
+    """The notebook of its own id (01b is a page of its own), or else its lesson's (08b is the second in lesson 08)."""
+    folder = root / "notebooks"
+    [path] = list(folder.glob(f"{exercise}_*.ipynb")) or folder.glob(f"{exercise[:2]}_*.ipynb")
+    return path
+
+
 def lessons(root: Path) -> dict[str, set[str]]:
-    """The same for a lesson. Test_replay names the workflows that have no recording."""
+    """The same for a lesson or a page. Test_replay names the workflows that have no recording."""
     readme = (root / "README.md").read_text()
     notebooks = files(root, "notebooks/{}.ipynb")
     shows_around = {"00"}
-    with_exercise = {one[:2] for one in exercises(root)[IN_NOTEBOOK]}
+    with_exercise = {notebook_of(root, one).name.partition("_")[0] for one in exercises(root)[IN_NOTEBOOK]}
     return {
-        "notebooks/{}_….ipynb": {name[:2] for name in notebooks},
+        "notebooks/{}_….ipynb": {name.partition("_")[0] for name in notebooks},
         "row in README's table of the lessons": {
             number
-            for number, name in re.findall(r"^\| (\d\d) \| .*\(notebooks/(.*)\.ipynb\)", readme, re.M)
+            for number, name in re.findall(rf"^\| ({ID}) \| .*\(notebooks/(.*)\.ipynb\)", readme, re.M)
             if name in notebooks
         },
         "exercise": shows_around | with_exercise,
         "promise in README, with the test that proves it": shows_around
         | {
             number
-            for row in re.findall(r"^\|.*\|.*\| ([\d, ]+) \|.*`.*\|$", readme, re.M)
+            for row in re.findall(rf"^\|.*\|.*\| ((?:{ID}(?:, )?)+) \|.*`.*\|$", readme, re.M)
             for number in row.split(", ")
         },
     }
@@ -86,8 +93,7 @@ def test_nothing_of_a_lesson_was_forgotten() -> None:
 @pytest.mark.parametrize("exercise", IDS)
 def test_an_exercise_is_in_its_lesson_and_its_cell_holds_the_starter(exercise: str) -> None:
     """Otherwise the check could not tell an exercise that was not started."""
-    [path] = (ROOT / "notebooks").glob(f"{exercise[:2]}_*.ipynb")
-    cells = [cell.source for cell in nbformat.read(path, as_version=4).cells]
+    cells = [cell.source for cell in nbformat.read(notebook_of(ROOT, exercise), as_version=4).cells]
     magic = f"%%exercise {exercise}\n"
     [starter] = [source.removeprefix(magic) for source in cells if source.startswith(magic)]
     assert starter.strip() == load(exercise).starter.strip()

@@ -184,8 +184,9 @@ def _explain(error: Exception) -> None:
     ):
         error.args = (
             f"{error.request.url.host} does not take POST {error.request.url.path}: HTTP {error.status_code}. If it "
-            "speaks chat completions only, start a lab with model=OpenAIChatCompletionsModel('the model', "
-            f"AsyncOpenAI(max_retries=0)), from agents and openai. It says: {error.message}",
+            "speaks chat completions only, give Lab.start, or model_provider in a worker of your own, "
+            "model=OpenAIChatCompletionsModel('the model', AsyncOpenAI(max_retries=0)), from agents and openai, in "
+            f"place of the name. It says: {error.message}",
         )
 
 

@@ -66,7 +66,7 @@ def pictures(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
 
 def main() -> None:
     wanted = [word for word in sys.argv[1:] if not word.startswith("--")] or [""]
-    for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")):
+    for path in sorted(NOTEBOOKS.glob("[0-9][0-9]*_*.ipynb")):
         if any(path.name.startswith(prefix) for prefix in wanted):
             print(path.name, flush=True)
             with tempfile.TemporaryDirectory() as folder:
