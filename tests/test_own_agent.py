@@ -8,6 +8,7 @@ import shlex
 import sys
 from asyncio.subprocess import PIPE, STDOUT, Process
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import nbformat
@@ -24,10 +25,9 @@ __all__ = ["here", "server"]  # fixtures
 
 PAGE = nbformat.read(ROOT / "notebooks" / "01b_an_agent_of_your_own.ipynb", as_version=4)
 TEXT = "\n".join(cell.source for cell in PAGE.cells if cell.cell_type == "markdown")
-OWN_SERVER, DESK = (
-    block.strip().splitlines() for block in re.findall(r"^```\n(.*?)^```$", TEXT, re.M | re.S)
-)
-CHAT_COMPLETIONS, LONGER = re.findall(r"^```python\n(.*?)\n```$", TEXT, re.M | re.S)
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)\n```$", TEXT, re.M | re.S)
+OWN_SERVER, DESK = (code.splitlines() for language, code in BLOCKS if not language)
+CHAT_COMPLETIONS, LONGER = (code for language, code in BLOCKS if language)
 QUESTION = "How often do I water a Monstera?"
 REPLY = "Monstera: every 7 days. Is there anything else I can do for you?"
 
@@ -138,15 +138,23 @@ async def test_a_signal_lets_what_runs_come_to_its_end(mine: Path, server: str) 
             (mine / "go_on").touch()
             assert await asyncio.wait_for(worker.wait(), 60) == 0
             waiting.kill()
-    history = await (await Client.connect(server)).get_workflow_handle("olga").fetch_history()
-    [note, *_] = activity_table(history).to_dict("records")
+    chat = (await Client.connect(server)).get_workflow_handle("olga")
+    [note, *_] = activity_table(await chat.fetch_history()).to_dict("records")
+    await chat.terminate()  # the next worker would go on with it
     assert (note["activity"], note["attempts"], note["status"]) == ("note", 1, "completed")
     assert (mine / "messages.txt").read_text() == f"olga: {QUESTION}\n"
 
 
-async def test_a_name_in_the_environment_is_a_live_model(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_name_in_the_environment_is_a_live_model_whose_calls_may_take_longer(
+    mine: Path, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "not-a-real-key")
     monkeypatch.setenv("MODEL", "a-live-model")
+    plugin = "OpenAIAgentsPlugin(model_provider=provider)"
+    changed(mine / "worker.py", plugin, LONGER)
+    changed(
+        mine / "worker.py", "import OpenAIAgentsPlugin", "import ModelActivityParameters, OpenAIAgentsPlugin"
+    )
     with ModelEndpoint(OfflineModel()) as endpoint:
         monkeypatch.setenv("OPENAI_BASE_URL", endpoint.url)
         async with running(OWN_SERVER[1]) as worker:
@@ -154,6 +162,10 @@ async def test_a_name_in_the_environment_is_a_live_model(mine: Path, monkeypatch
             assert REPLY in await output_of(client("rosa"))
             assert await ended(worker) == 0
         assert endpoint.requests == 2
+    history = await (await Client.connect(server)).get_workflow_handle("rosa").fetch_history()
+    asked = [event.activity_task_scheduled_event_attributes for event in history.events]
+    limits = {one.start_to_close_timeout.ToTimedelta() for one in asked if "model" in one.activity_type.name}
+    assert limits == {timedelta(minutes=5)}
 
 
 async def test_the_pages_line_speaks_chat_completions(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:

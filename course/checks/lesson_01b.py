@@ -19,6 +19,7 @@ from agents import Model, ModelResponse
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.client import WorkflowHistory
 
 from course.checks.talking import MODEL_CALL, NoReply, OwnLab, Talk, lab_for
 from course.checks.verdict import NotYet, quoted, require, shortened
@@ -125,16 +126,24 @@ async def check(program: Path) -> str:
             record = await chat.activities()
             tool, step = _tool(record, model.offered), _step(record)
             await chat.ends()
+            if _traced(await chat.history()):  # they leave within five seconds, or at the end of Python
+                await until(lambda: listener.heard, on_this_machine(8))
             await worker.ends()
     listener.close()
     require(
         not listener.heard,
-        f"""At its end your worker sent something to {", ".join(sorted(listener.heard))}: the Agents SDK's record of every
+        f"""Your worker sent something to {", ".join(sorted(listener.heard))}: the Agents SDK's record of every
         run, with what customers wrote. Set OPENAI_AGENTS_DISABLE_TRACING=1 before the worker starts, in the program
         itself.""",
     )
     return f"""a worker process of your own, three turns. The model asked for {tool}; {step} ran in every turn, because
         your workflow asked for it. SIGTERM ended the worker in order, and nothing left the machine."""
+
+
+def _traced(history: WorkflowHistory) -> bool:
+    """Whether the agent's runs were traced: then each activity's header names the trace."""
+    headers = (event.activity_task_scheduled_event_attributes.header.fields for event in history.events)
+    return any(b"trace_" in header["__openai_span"].data for header in headers if "__openai_span" in header)
 
 
 def _tool(record: pd.DataFrame, offered: set[str]) -> str:
@@ -235,7 +244,7 @@ class Program(contextlib.AbstractContextManager["Program"]):
             "TEMPORAL_ADDRESS": lab.address,
             "PYTHONDONTWRITEBYTECODE": "1",
         }
-        self._log = lab.world.folder / "program.log"
+        self._folder, self._log = file.parent, lab.world.folder / "program.log"
         with self._log.open("w") as log:
             self._process = subprocess.Popen(
                 [sys.executable, file.name],
@@ -262,7 +271,10 @@ class Program(contextlib.AbstractContextManager["Program"]):
         if found := re.search(r"Activity (\w+) is not async so an activity_executor", lines[-1]):
             raise NotYet(f"""{otherwise}: {found[1]} is an ordinary function, and the worker has no threads to run it
                 on. Give it activity_executor=ThreadPoolExecutor().""")
-        raise NotYet(f"{otherwise}. Its last line: {quoted(lines[-1], 200)}")
+        last = re.sub(r"(?:\d+\.){3}\d+:\d+|\[[\da-f:]+\]:\d+", "…", lines[-1]).replace(
+            f"{self._folder}/", ""
+        )
+        raise NotYet(f"{otherwise}. Its last line: {quoted(last, 200)}")
 
     async def polls(self, lab: OwnLab) -> None:
         """Waits until somebody polls the queue for workflows."""
@@ -297,7 +309,8 @@ class Program(contextlib.AbstractContextManager["Program"]):
             """SIGTERM ended your worker on the spot (exit code -15), with whatever it was doing. Handle it:
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, …), and leave `async with worker` then.""",
         )
-        if code != 0:
+        # Over a thread of Temporal's that is on its way back, Python's own way out sometimes aborts, when all is done.
+        if code not in (0, -signal.SIGABRT, -signal.SIGSEGV):
             self.must_run(f"Your worker got SIGTERM and ended with exit code {code}, and not with 0")
 
 

@@ -91,3 +91,4 @@ async def main() -> None:
 
 if __name__ == "__main__":
     asyncio.run(main())
+    os._exit(0)  # a thread of Temporal's may still be on its way back, and would abort Python's own end

@@ -50,7 +50,12 @@ WRONG = {
         "the model that the environment names was not asked",
         ('model_provider(os.environ.get("MODEL"))', "model_provider(None)"),
     ),
-    "tracing on": ("At its end your worker sent something to api.openai.com", (TRACING, "")),
+    "tracing on, and Python's own end": (
+        "Your worker sent something to api.openai.com: the Agents SDK's record",
+        (TRACING, ""),
+        ("    os._exit(0)", "    pass"),
+    ),
+    "tracing on": ("sent something to api.openai.com: the", (TRACING, "")),
     "the tool not offered": ("The model was offered no tool", (f"tools=[{TOOL}]", "tools=[]")),
     "a tool that leaves no record": (
         "The model called delivery_time, and no activity ran for it",
@@ -108,7 +113,16 @@ RAISES = {
     ),
 }
 
+LEAVING = "    os._exit(0)  # a thread of Temporal's may still be on its way back, and would abort Python's own end\n"
+
 RIGHT = {
+    "Python's own end": ("ended the worker in order", (LEAVING, "")),
+    "an abort at Python's end": ("ended the worker in order", (LEAVING, "    os.abort()\n")),
+    "traces that go nowhere": (
+        "nothing left the machine",
+        (TRACING, "set_trace_processors([])\n"),
+        ("from agents import Agent, Runner\n", "from agents import Agent, Runner, set_trace_processors\n"),
+    ),
     "async activities, and no executor": (
         "write_down ran in every turn",
         ("@activity.defn\ndef ", "@activity.defn\nasync def "),
