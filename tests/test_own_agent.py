@@ -106,7 +106,10 @@ async def test_a_server_of_ones_own_is_as_the_page_says(mine: Path) -> None:
     told = " ".join((await output_of("temporal server start-dev --help")).split())
     assert re.search(r"--port int .{0,60}\(default 7233\)", told)
     assert "Port for the Web UI. Defaults to '--port' value + 1000." in told
-    assert re.search(r"--db-filename string Path to file for persistent Temporal state store. By default, .{0,80}lost", told)
+    assert re.search(
+        r"--db-filename string Path to file for persistent Temporal state store. By default, .{0,80}lost",
+        told,
+    )
 
 
 async def test_a_forgotten_activity_is_waited_for_until_a_worker_has_it(mine: Path, server: str) -> None:
