@@ -44,8 +44,7 @@ class MyAgent:
             instructions="You tell customers when their parcels come.",
             tools=[activity_as_tool(delivery_time, start_to_close_timeout=LIMIT)],
         )
-        self.memory = []
-        self.turn, self.closing = asyncio.Lock(), False
+        self.memory, self.turn, self.closing = [], asyncio.Lock(), False
 
     @workflow.run
     async def run(self, customer: str) -> None:
