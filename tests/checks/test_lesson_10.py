@@ -30,6 +30,10 @@ WRONG = {
         ("self.decision = NOBODY", "pass"),
     ),
     "impatient": ("A person has three days", ("days=3", "hours=3")),
+    "pays whoever the order's owner is": (
+        "fay asked for a refund of order 1043, which is ada's",
+        ("Customer(request.customer)", 'Customer("ada")'),
+    ),
     "silence is a yes": ("Silence is not approval", (NOBODY, 'NOBODY = Decision(True, "nobody"')),
     "the last one counts": ("A decision counts once", (REFUSES, "if False:")),
     "looks after three days": (
@@ -111,4 +115,4 @@ RIGHT = {
     ),
 }
 
-SAMPLE = {"no end", "impatient", "the last one counts", *RIGHT}
+SAMPLE = {"pays whoever the order's owner is", "no end", "impatient", "the last one counts", *RIGHT}
