@@ -39,7 +39,10 @@ WRONG = {
     "as a tool": (
         "decided by the agent",
         instead(ROW),
-        after(WORKFLOW, "from temporalio.openai_agents.workflow import activity_as_tool"),
+        after(
+            "from temporalio import workflow",
+            "from temporalio.openai_agents.workflow import activity_as_tool",
+        ),
         ("**TOOL)]", "**TOOL), activity_as_tool(activities.save_to_database, **RECORD)]"),
         before(
             ANSWERS,

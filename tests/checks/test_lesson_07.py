@@ -4,8 +4,8 @@ from tests.checks.answers import *
 
 KEY = 'f"return-{return_number}"'
 GIVES_UP = (
-    "**PAYMENT\n",
-    "start_to_close_timeout=PAYMENT['start_to_close_timeout'], retry_policy=RetryPolicy(maximum_attempts=1)\n",
+    "**PAYMENT,\n",
+    "start_to_close_timeout=PAYMENT['start_to_close_timeout'], retry_policy=RetryPolicy(maximum_attempts=1),\n",
 )
 RETRY = after("from temporalio import workflow", "from temporalio.common import RetryPolicy")
 

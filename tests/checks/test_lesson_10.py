@@ -40,7 +40,7 @@ WRONG = {
         "two seconds later the approval had not ended",
         instead(WAIT, "await workflow.sleep(THREE_DAYS)", "self.decision = self.decision or NOBODY"),
     ),
-    "never pays": ("it was not paid under its number", ("args=[request.number,", 'args=["refund",')),
+    "never pays": ("it was not paid under its number", (", request.number,", ', "refund",')),
     "says nothing": ("the customer has to be told something", (TELLS, 'return ""')),
     "no class": ("There is no class Approval", ("class Approval:", "class Refusal:")),
     "ApplicationError not imported": (
