@@ -47,11 +47,8 @@ class Approval:
             self.decision = NOBODY
         if not self.decision.approved:
             return f"Your refund is not paid. {self.decision.reason}"
-        return await workflow.execute_activity(
-            money.issue_refund,
-            args=[Customer(request.customer), request.number, request.order_id, request.amount_cents],
-            **RECORD,
-        )
+        args = [Customer(request.customer), request.number, request.order_id, request.amount_cents]
+        return await workflow.execute_activity(money.issue_refund, args=args, **RECORD)
 
     @workflow.update
     def decide(self, decision: Decision) -> str:
