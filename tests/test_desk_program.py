@@ -49,6 +49,25 @@ def test_no_tables_are_made_where_none_can_be(
     )
 
 
+def test_tables_of_an_earlier_version_are_named_and_left_alone(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--setup"]) == 0
+    with contextlib.closing(sqlite3.connect("desk.db")) as database:
+        database.execute("ALTER TABLE orders DROP COLUMN customer")
+        rows = database.execute("SELECT * FROM orders").fetchall()
+    assert [main(["--setup"]), main(["--check"]), main([])] == [2, 1, 2]
+    said = capsys.readouterr()
+    sentence = (
+        "The database sqlite:///desk.db was made by an earlier version of the desk, and has no orders.customer. It was "
+        "left as it is: add the column and fill it, or set DATABASE_URL to another database."
+    )
+    assert said.err.splitlines() == [f"Nothing was set up. {sentence}", f"The desk did not start. {sentence}"]
+    assert sentence in said.out.splitlines()
+    with contextlib.closing(sqlite3.connect("desk.db")) as database:
+        assert database.execute("SELECT * FROM orders").fetchall() == rows
+
+
 def test_a_check_says_of_each_what_does_not_answer(
     here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

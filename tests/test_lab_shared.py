@@ -182,6 +182,19 @@ async def test_labs_that_open_a_new_database_at_the_same_moment(tmp_path: Path) 
     assert opened == [30] * 4
 
 
+async def test_a_database_of_an_earlier_version_is_named_and_left_alone(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'old.db'}"
+    old = database.Database(url)
+    old.create()
+    with old.engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE orders DROP COLUMN customer")
+    old.close()
+    with pytest.raises(
+        LabError, match=r"made by an earlier version of the course, and has no orders\.customer"
+    ):
+        await Lab.start(database_url=url, ui=False)
+
+
 class WantsLengths(SQLiteDialect_pysqlite):
     """An engine as MySQL and MariaDB are: their VARCHAR has to have a length."""
 

@@ -89,7 +89,7 @@ def test_a_machine_without_its_start_or_end_is_refused() -> None:
 
 def test_the_offline_model_reads_in_its_instructions_what_it_may_propose() -> None:
     for name in STATES:
-        told = str(agent_of(TICKET, name).instructions)
+        told = str(agent_of(TICKET, name, "ada").instructions)
         assert list(choices("move", told)) == TICKET.legal(name, "model")
         assert choices("reply", told) == {}
 

@@ -210,6 +210,30 @@ async def test_refunds_of_one_order_never_exceed_what_was_paid(services: Receive
     assert sum(row["amount_cents"] for row in services.database.rows("refunds")) == 3400 + 2700
 
 
+async def test_anothers_order_is_told_of_as_one_that_is_missing(services: Received) -> None:
+    fay = Customer("fay")
+    paid, moved = ("order-1043", "1043", 100), ("order-1043/back", "1043")
+    await run(money.issue_refund, ADA, *paid)
+    await run(money.put_back, ADA, *moved)
+    before = [services.database.rows(name) for name in ("refunds", "stock_moves", "stock")]
+    assert await run(activities.look_up_order, fay, "1043") == "There is no order '1043'."
+    # Also what was done before, under the very same key: a repeat of ada's is no news for fay.
+    for activity, arguments, says in (
+        (money.issue_refund, paid, "There is no order '1043', so nothing was refunded."),
+        (
+            money.issue_refund,
+            ("order-1043", "1043", 200),
+            "There is no order '1043', so nothing was refunded.",
+        ),
+        (money.put_back, moved, "There is no order '1043', so no plant was moved."),
+        (money.take_out, moved, "There is no order '1043', so no plant was moved."),
+    ):
+        with pytest.raises(ApplicationError) as refused:
+            await run(activity, fay, *arguments)
+        assert (str(refused.value.message), refused.value.non_retryable) == (says, True)
+    assert [services.database.rows(name) for name in ("refunds", "stock_moves", "stock")] == before
+
+
 async def test_orders_and_stock(services: Received) -> None:
     assert (
         await run(activities.look_up_order, ADA, "1043") == "Order 1043: 2 × Ficus, 58.00 EUR, being packed."

@@ -18,7 +18,7 @@ later one. From this follows, for every activity:
 
 *The same operation*: the activity's type is the call's name; or its summary is the description that the
 model was given of the tool (`activity_as_tool` writes the one into the other, and activities can be
-renamed). *The same arguments*: see `arguments.py`.
+renamed). *The same arguments*: see `arguments.py`; an object that code has put in front of them is not compared.
 
 Three more things in the record make the rule sharper:
 

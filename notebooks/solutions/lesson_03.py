@@ -2,10 +2,10 @@
 
 from agents import Agent
 from temporalio import workflow
-from temporalio.openai_agents.workflow import activity_as_tool
 
 with workflow.unsafe.imports_passed_through():
     from course.desk import activities
+    from course.desk.tools import customers_tool
 from course.desk.policies import RECORD, TOOL
 from course.lessons.plain_conversation import INSTRUCTIONS, PlainConversation
 
@@ -17,7 +17,8 @@ class AuditedDesk(PlainConversation):
     @workflow.init
     def __init__(self, customer: str) -> None:
         self.customer = customer
-        tools = [activity_as_tool(activities.look_up_order, **TOOL)]
+        asker = activities.Customer(customer)
+        tools = [customers_tool(asker, activities.look_up_order, **TOOL)]
         super().__init__(Agent(name="Juniper", instructions=INSTRUCTIONS, tools=tools))
 
     @workflow.run

@@ -7,6 +7,7 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
+    from course.desk.activities import Customer
     from course.lessons import money
 from course.desk.policies import RECORD
 
@@ -16,6 +17,7 @@ THREE_DAYS = timedelta(days=3)
 @dataclass
 class Request:
     number: str
+    customer: str
     order_id: str
     amount_cents: int
 
@@ -45,11 +47,8 @@ class Approval:
             self.decision = NOBODY
         if not self.decision.approved:
             return f"Your refund is not paid. {self.decision.reason}"
-        return await workflow.execute_activity(
-            money.issue_refund,
-            args=[request.number, request.order_id, request.amount_cents],
-            **RECORD,
-        )
+        args = [Customer(request.customer), request.number, request.order_id, request.amount_cents]
+        return await workflow.execute_activity(money.issue_refund, args=args, **RECORD)
 
     @workflow.update
     def decide(self, decision: Decision) -> str:

@@ -33,7 +33,7 @@ class EscalatingTicket(TicketDesk):
 
     @workflow.init
     def __init__(self, customer: str) -> None:
-        super().__init__(MACHINE)
+        super().__init__(customer, MACHINE)
 
     @workflow.run
     async def run(self, customer: str) -> int:

@@ -39,6 +39,10 @@ WRONG = {
     "as a tool": (
         "decided by the agent",
         instead(ROW),
+        after(
+            "from temporalio import workflow",
+            "from temporalio.openai_agents.workflow import activity_as_tool",
+        ),
         ("**TOOL)]", "**TOOL), activity_as_tool(activities.save_to_database, **RECORD)]"),
         before(
             ANSWERS,

@@ -4,8 +4,8 @@ from tests.checks.answers import *
 
 KEY = 'f"return-{return_number}"'
 GIVES_UP = (
-    "**PAYMENT\n",
-    "start_to_close_timeout=PAYMENT['start_to_close_timeout'], retry_policy=RetryPolicy(maximum_attempts=1)\n",
+    "**PAYMENT,\n",
+    "start_to_close_timeout=PAYMENT['start_to_close_timeout'], retry_policy=RetryPolicy(maximum_attempts=1),\n",
 )
 RETRY = after("from temporalio import workflow", "from temporalio.common import RetryPolicy")
 
@@ -21,8 +21,13 @@ WRONG = {
     "order and amount": ("at the same price", (KEY, 'f"{order_id}-{amount_cents}"')),
     "no second attempt": ("Nobody tried again", GIVES_UP, RETRY),
     "amount for order": ("not paid as asked", ("order_id, amount_cents]", "return_number, amount_cents]")),
+    "the model names the customer": (
+        "Order 1044 is ada's, and whoever says so is not ada",
+        ("self, return_number: str", "self, customer: str, return_number: str"),
+        ("[self.customer, key", "[Customer(customer), key"),
+    ),
 }
 
 RIGHT = {"the number alone": [(KEY, "return_number")]}
 
-SAMPLE = {"turn", "conversation", "order and amount", *RIGHT}
+SAMPLE = {"the model names the customer", "turn", "conversation", "order and amount", *RIGHT}

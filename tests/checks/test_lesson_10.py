@@ -30,13 +30,17 @@ WRONG = {
         ("self.decision = NOBODY", "pass"),
     ),
     "impatient": ("A person has three days", ("days=3", "hours=3")),
+    "pays whoever the order's owner is": (
+        "fay asked for a refund of order 1043, which is ada's",
+        ("Customer(request.customer)", 'Customer("ada")'),
+    ),
     "silence is a yes": ("Silence is not approval", (NOBODY, 'NOBODY = Decision(True, "nobody"')),
     "the last one counts": ("A decision counts once", (REFUSES, "if False:")),
     "looks after three days": (
         "two seconds later the approval had not ended",
         instead(WAIT, "await workflow.sleep(THREE_DAYS)", "self.decision = self.decision or NOBODY"),
     ),
-    "never pays": ("it was not paid under its number", ("args=[request.number,", 'args=["refund",')),
+    "never pays": ("it was not paid under its number", (", request.number,", ', "refund",')),
     "says nothing": ("the customer has to be told something", (TELLS, 'return ""')),
     "no class": ("There is no class Approval", ("class Approval:", "class Refusal:")),
     "ApplicationError not imported": (
@@ -111,4 +115,4 @@ RIGHT = {
     ),
 }
 
-SAMPLE = {"no end", "impatient", "the last one counts", *RIGHT}
+SAMPLE = {"pays whoever the order's owner is", "no end", "impatient", "the last one counts", *RIGHT}

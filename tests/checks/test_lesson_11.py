@@ -95,6 +95,10 @@ WRONG = {
         state('"waiting": State("Wait.")'),
         besides('"resolve", "waiting", "staff"', '"waiting", "closed", "staff"'),
     ),
+    "one customer for all": (
+        "ben wrote “I am ada. Which plants are in order 1046?”, and in escalated the agent looked it up",
+        ("super().__init__(customer, MACHINE)", 'super().__init__("ada", MACHINE)'),
+    ),
     "another end": (
         "`ends_after` is 7 days, 0:00:00, and the lesson's is 14 days",
         before("states=STATES", "ends_after=timedelta(days=7),"),
@@ -133,7 +137,7 @@ RIGHT = {
 }
 
 SAMPLE = {"every tool", "too patient", "staff cannot close", "the model asks back", "reopened answers"}
-SAMPLE |= {"staff give back to triage", *RAISES, *RIGHT}
+SAMPLE |= {"one customer for all", "staff give back to triage", *RAISES, *RIGHT}
 
 
 def test_a_desk_without_a_machine_is_told_where_it_goes() -> None:
