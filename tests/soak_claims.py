@@ -12,6 +12,8 @@ from temporalio.client import WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 from course import Lab
+from course.lessons.lesson_10.asking import AskingWorkflow
+from course.lessons.lesson_13 import erase
 from tests.claims import workflows
 from tests.lab_helpers import until
 
@@ -98,3 +100,27 @@ async def test_a_deletion_takes_one_run_within_minutes_and_the_one_before_it_sta
     await until(is_gone, "the last run is deleted", seconds=300)
     kept = await lab.client.get_workflow_handle(id, run_id=first).describe()
     assert kept.status == WorkflowExecutionStatus.CONTINUED_AS_NEW
+
+
+async def test_what_is_erased_is_gone_every_run_and_every_child(lab: Lab) -> None:
+    """Two runs in a row, of which the second has a child that has a child."""
+    handle = await lab.client.start_workflow("Counts", "ada", id="erased", task_queue=lab.task_queue)
+    await handle.signal("renew")
+    async with await Lab.start(ui=False) as desk:
+        chat = await desk.converse(AskingWorkflow, "ada")
+        await chat.send("Please refund 26 EUR for order 1044.")
+        await chat.reset(before="invoke_model_activity")
+        await chat.activities()
+
+        async def nothing_is_found() -> bool:
+            return not [*await erase(lab.client, "erased"), *await erase(desk.client, chat.id)]
+
+        await until(nothing_is_found, "nothing is left", seconds=300)
+        for client, id in (
+            (lab.client, "erased"),
+            (desk.client, chat.id),
+            (desk.client, f"{chat.id}/refund-1"),
+        ):
+            with pytest.raises(RPCError) as gone:
+                await client.get_workflow_handle(id).fetch_history()
+            assert gone.value.status == RPCStatusCode.NOT_FOUND

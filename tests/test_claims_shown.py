@@ -179,6 +179,21 @@ async def test_fifty_megabytes_of_history_end_a_run(lab: Lab) -> None:
     assert (await handle.describe()).status == WorkflowExecutionStatus.TERMINATED
 
 
+async def test_a_new_run_is_suggested_from_4096_events_on(lab: Lab) -> None:
+    handle = await begin(lab, workflows.WritesEvents)
+
+    async def long_enough() -> bool:
+        return (await handle.describe()).history_length > 6_000
+
+    await until(long_enough, "6,000 events", seconds=60)
+    await handle.terminate()
+    events = (await handle.fetch_history()).events
+    tasks = [(one.event_id, one.workflow_task_started_event_attributes) for one in events]
+    suggested = {id: task.suggest_continue_as_new for id, task in tasks if task.identity}
+    assert suggested == {id: id > 4_096 for id in suggested}
+    assert {*suggested.values()} == {False, True}
+
+
 async def test_an_attempt_that_is_tried_again_leaves_no_event(lab: Lab) -> None:
     chat = await lab.converse(workflows.TriesAgain, "ada")
     await until_failed(chat, "refuse")

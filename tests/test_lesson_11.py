@@ -25,7 +25,7 @@ from course.lessons.lesson_11.ticket import STATES, TICKET, TicketWorkflow
 from course.models import Defiant, Fails, ToolCall
 from course.models.offline import status_error
 from tests.generating import odd_text, swept
-from tests.lab_helpers import accepted, settled, task_failures
+from tests.lab_helpers import accepted, attributes, settled, task_failures, until
 
 # The judge: reads the recorded history, and knows the machine only as data
 
@@ -244,6 +244,24 @@ async def test_staff_are_refused_before_anything_is_on_record(lab: Lab) -> None:
         await chat.handle.execute_update("move", "resolve")
     assert str(error.value.cause).endswith("Legal would be: closed.")
     assert accepted(await chat.history()) == []
+
+
+async def test_equal_moves_at_once_pass_the_validator_together_and_one_is_made(lab: Lab) -> None:
+    chat = await lab.converse(TicketWorkflow, "spam")
+    await moved_by_staff(chat, "closed")
+    with await lab.outage("database"):  # the first waits for its record, in the state that all of them see
+
+        async def all_are_accepted() -> bool:
+            return len(attributes(await chat.history(), "workflow_execution_update_accepted")) == 6
+
+        moves = [asyncio.create_task(moved_by_staff(chat, "reopened")) for _ in range(5)]
+        await until(all_are_accepted, "five moves")
+    await chat.fast_forward(timedelta(minutes=10))
+    await asyncio.gather(*moves)
+    path = path_table(await chat.history())
+    assert path.state.tolist() == ["triage", "closed", "reopened"]
+    assert path.refused.tolist() == [0, 0, 4]
+    await judged(lab, chat)
 
 
 async def test_the_clock_counts_from_the_last_message(lab: Lab) -> None:

@@ -25,7 +25,8 @@ from course.lessons.lesson_12 import (
     WholeMemoryWorkflow,
     last_turns,
 )
-from tests.lab_helpers import until
+from tests import dev_server
+from tests.lab_helpers import renewed, until
 
 FAILED_STATE = RPCError(
     "Unable to perform workflow execution update due to Workflow Task in failed state.",
@@ -140,6 +141,31 @@ async def test_the_notebooks_cells_that_start_with_a_message_can_be_run_again(la
         running = eval(compile(cell, "cell", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), names)
         if running is not None:
             await running
+
+
+async def test_senders_that_never_pause_keep_a_desk_that_only_waits_in_its_run(lab: Lab) -> None:
+    """Six of them. The desk to take home makes a pause: tests/test_long_run.py."""
+    chat = await lab.converse(BoundedWorkflow, "ada")
+
+    async def sender() -> None:
+        for _ in range(TURNS_A_RUN + 1):
+            await chat.handle.execute_update("send", "Hello!")
+
+    await asyncio.gather(*(sender() for _ in range(6)))
+    turns = (await chat.growth()).dropna().groupby("run").turn.count()
+    assert turns[1] > 6 * TURNS_A_RUN
+
+
+@pytest.mark.parametrize(
+    ("renews", "runs"), [(OnlyNewRunsWorkflow, 2), (OnlyWindowWorkflow, 1)], ids=["renews", "does not"]
+)
+async def test_a_run_is_full_when_the_server_suggests_a_new_one(renews: type, runs: int) -> None:
+    """After thirty events: two turns with a tool, before the third."""
+    async with dev_server.that_suggests(30) as address, await Lab.start(address=address, ui=False) as lab:
+        chat = await lab.converse(renews, "ada")
+        for _ in range(2):
+            await chat.send(ORDER)
+        assert len(await renewed(chat, runs)) == runs
 
 
 def test_a_window_never_cuts_a_turn() -> None:

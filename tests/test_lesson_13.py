@@ -12,7 +12,8 @@ from temporalio import client as temporal
 from course import Lab, LabError
 from course.desk.jobs import CleanupWorkflow, WeeklyReportWorkflow
 from course.lab import Conversation, runs_of_schedule
-from course.lessons.lesson_13 import RemindingWorkflow
+from course.lessons.lesson_10.asking import AskingWorkflow
+from course.lessons.lesson_13 import RemindingWorkflow, erase
 from tests.desks import SlipReminders
 from tests.lab_helpers import accepted, attempts, scheduled, task_failures, until
 
@@ -195,6 +196,32 @@ async def test_the_crm_is_told_once_though_the_worker_died_after_telling(lab: La
     assert lab.webhooks.repeats == repeats + 1
 
 
+# Somebody asks to be forgotten
+
+
+async def test_an_erasure_finds_every_run_and_every_child_and_nobody_elses(lab: Lab) -> None:
+    """A run before a reset, the one after it, and an approval that waits. That they go: tests/soak_claims.py."""
+    ada, ben = [await lab.converse(AskingWorkflow, name) for name in ("ada", "ben")]
+    await ada.send("Please refund 26 EUR for order 1044.")
+    await ben.send("Please refund 26 EUR for order 1054.")
+    await ada.reset(before="invoke_model_activity")
+    await ada.activities()
+
+    async def found() -> list[str]:
+        listed = lab.client.list_workflows(f"RootWorkflowId = '{ada.id}'")
+        return sorted([one.id async for one in listed])
+
+    runs = [ada.id, ada.id, f"{ada.id}/refund-1"]
+
+    async def all_are_listed() -> bool:
+        return await found() == runs
+
+    await until(all_are_listed, "two runs and a child")
+    assert await erase(lab.client, ada.id) == runs
+    assert await ben.send("Thanks!")
+    assert (await lab.conversation(f"{ben.id}/refund-1").handle.query("view"))["state"] == "waits"
+
+
 # On a schedule
 
 
@@ -320,6 +347,16 @@ async def test_what_a_schedule_starts_survives_its_worker_and_nothing_comes_twic
         assert attempts(history)[0][1] == 2
         assert len(scheduled(history)) == 2
     assert len(lab.inbox()) == mails + 1
+
+
+async def test_triggers_within_a_second_may_be_one_run(lab: Lab) -> None:
+    """A triggered run's id ends with the second, and one run has it."""
+    handle = await schedule(lab, "weekly-3", WeeklyReportWorkflow.run)
+    allow = temporal.ScheduleOverlapPolicy.ALLOW_ALL
+    await asyncio.gather(*(handle.trigger(overlap=allow) for _ in range(10)))
+    runs = await runs_of_schedule(lab.client, handle, 1)
+    assert (await handle.describe()).info.num_actions < 10
+    assert runs.workflow.str.fullmatch(r"weekly-3-[-\d]+T\d\d:\d\d:\d\dZ").all()
 
 
 async def test_a_schedule_that_has_not_run_is_said_so(lab: Lab) -> None:

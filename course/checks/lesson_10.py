@@ -6,12 +6,13 @@ from datetime import timedelta
 from typing import Any
 
 from temporalio import activity
-from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
+from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
 from course.checks.complaints import meaning
-from course.checks.talking import OwnLab, Talk, defined, lab_for, own_part, replaced_by
+from course.checks.talking import OwnLab, Talk, defined, dice_of, lab_for, own_part, replaced_by
 from course.checks.verdict import NotYet, quoted, require, shortened
+from course.checks.waiting import on_this_machine
 from course.desk.activities import Customer
 from course.desk.answering import why
 from course.lab import LabError
@@ -25,8 +26,10 @@ SLIPS = (ArithmeticError, AttributeError, ImportError, LookupError, NameError, R
 FORBIDDEN = ("ReadOnlyContextError", "RestrictedWorkflowAccessError")
 """What Temporal raises when a validator does what only a handler may, or what no workflow may."""
 
-REASON = "On your photo it only needs water."
 HELD_UP = "1045"
+
+Decision = dict[str, Any]
+"""As a workflow's result has it: `approved`, `by` and `reason`."""
 
 
 @activity.defn(name="issue_refund")
@@ -44,14 +47,14 @@ async def check(module: Any) -> str:
     async with lab_for(module, [approval], OfflineModel(), replaced_by(issue_refund)) as lab:
         await _approved(lab)
         await _anothers_order(lab)
-        rejected = await _rejected(lab)
-        unanswered = await _unanswered(lab)
+        await _rejected(lab)
+        await _unanswered(lab)
         await _answered_late(lab)
         refused = await _decided_twice(lab)
-    return f"""An approved refund was paid once, and one of another customer's order was not. A rejected one was not paid, and the customer was told
-        {quoted(rejected, 100)}. With no answer it waited for three days, was not paid, and the customer was told
-        {quoted(unanswered, 100)}; an answer on the third day still counted. A second decision was refused with
-        {quoted(refused, 100)}, and changed nothing."""
+    return f"""An approved refund was paid once, and one of another customer's order was not. A rejected one was not paid,
+        and its ending says who rejected it and why. With no answer it waited for three days, was not paid, and names
+        nobody; an answer on the third day still counted. A second decision was refused with {quoted(refused, 100)}, and
+        changed nothing."""
 
 
 async def asked(
@@ -72,32 +75,47 @@ class Approval(Talk):
 
     async def decide(self, by: str, approved: bool, reason: str = "") -> None:
         """The first decision about a request, which has to count."""
-        refusal = await self.refusal(by, approved, reason)
+        refusal, _ = await self.answered(by, approved, reason)
         if refusal is not None:
             words = f": {quoted(refusal, 100)}" if refusal else " without a sentence"
             raise NotYet(f"{by} was the first to decide, and `decide` refused it{words}.")
 
-    async def refusal(self, by: str, approved: bool, reason: str = "") -> str | None:
-        """Somebody decides. Returns what they are told if that is refused, and None if it counts."""
+    async def answered(self, by: str, approved: bool, reason: str = "") -> tuple[str | None, Any]:
+        """Somebody decides. Returns what they are told if that is refused (None if it is not), and else the answer."""
         decision = {"approved": approved, "by": by, "reason": reason}
-        sending = asyncio.create_task(self.refused("decide", decision))
-        answered = await self.wait_for(sending, seconds=4)
-        require(answered, f"`decide` did not answer {by}: it must not wait for anything.")
-        refused = await sending
-        return _sentence(by, refused) if refused else None
-
-    async def told(self, happened: str, otherwise: str) -> str:
-        """What the customer is told. When there is no end, raises `NotYet` with the words for it."""
-        ending = asyncio.create_task(self.handle.result())
-        require(await self.wait_for(ending, seconds=2), f"{happened}, and {otherwise}")
+        sending = asyncio.create_task(self.handle.execute_update("decide", decision))
+        in_time = await self.wait_for(sending, on_this_machine(4))
+        require(in_time, f"`decide` did not answer {by}: it must not wait for anything.")
         try:
-            text = await ending
+            return None, await sending
+        except WorkflowUpdateFailedError as error:
+            return _sentence(by, error.cause), None
+
+    async def ends(self, happened: str, otherwise: str, paid: bool, decision: Decision | None) -> None:
+        """Compares how it ended with what happened. When there is no end, raises `NotYet` with the words for it."""
+        ending = asyncio.create_task(self.handle.result())
+        require(await self.wait_for(ending, on_this_machine(2)), f"{happened}, and {otherwise}")
+        try:
+            said = await ending
         except WorkflowFailureError as error:
-            raise NotYet(f"""{happened}, and the approval ended as failed: {_failure(error)}. The customer is
-                told what `run` returns, and it returned nothing.""") from None
-        told = isinstance(text, str) and text.strip()
-        require(told, f"`run` returned {text!r}, and the customer has to be told something.")
-        return text
+            raise NotYet(f"""{happened}, and the approval ended as failed: {_failure(error)}. The customer's mail is
+                written from what `run` returns, and it returned nothing.""") from None
+        if self.paid() != paid:
+            wrong = (
+                "nothing was paid under its number, request.number" if paid else "it was paid all the same"
+            )
+            raise NotYet(f"{happened}, and {wrong}.")
+        if not isinstance(said, dict) or not {"paid", "decision"} <= said.keys():
+            raise NotYet(f"""{happened}, and `run` returned {shortened(repr(said), 80)}. It has to return an Ending, with
+                `paid` and `decision`: the customer's mail is written from these.""")
+        if said["paid"] is not paid:
+            raise NotYet(f"""{happened}, {"it was paid" if paid else "nothing was paid"}, and the ending says paid={said["paid"]}: the
+                customer would be told so.""")
+        if said["decision"] != decision:
+            named = shortened(repr(said["decision"]), 160)
+            words = "who decided, and why, in that person's own words" if decision else "that nobody decided"
+            raise NotYet(f"""{happened}. The ending's decision is {named}, and should be {decision}: the customer is told
+                {words}.""")
 
     async def is_replayed(self) -> None:
         """Replays an approval that has ended, as a worker does that takes one over: no validator is run."""
@@ -144,10 +162,8 @@ def _is_slip(kind: str | None) -> bool:
 async def _approved(lab: OwnLab) -> None:
     approval = await asked(lab, "refund-8101", "1042", 3100)
     await approval.decide("Bea", True, "Sorry!")
-    await approval.told("Bea approved a refund", "two seconds later the approval had not ended.")
-    if approval.paid() != 1:
-        raise NotYet("""Bea approved a refund, and it was not paid under its number (request.number). Leave
-            that part as it was.""")
+    later = "two seconds later the approval had not ended."
+    await approval.ends("Bea approved a refund", later, True, _by("Bea", True, "Sorry!"))
     await approval.is_replayed()
 
 
@@ -160,38 +176,32 @@ async def _anothers_order(lab: OwnLab) -> None:
             paid. For whom it is paid is the request's customer: leave that part as it was.""")
 
 
-async def _rejected(lab: OwnLab) -> str:
+async def _rejected(lab: OwnLab) -> None:
     approval = await asked(lab, "refund-8102", "1043", 4400)
-    await approval.decide("Cy", False, REASON)
-    text = await approval.told("Cy rejected a refund", "the approval still waits: for whom?")
-    require(not approval.paid(), "Cy rejected a refund, and it was paid all the same.")
-    if REASON not in text:
-        raise NotYet(f"""Cy rejected a refund and gave the reason “{REASON}”. The customer was told
-            {quoted(text, 80)}, and not the reason.""")
-    return text
+    reason = f"Photo {dice_of(lab.module).randint(100, 999)} shows that it only needs water."
+    await approval.decide("Cy", False, reason)
+    waits = "the approval still waits: for whom?"
+    await approval.ends("Cy rejected a refund", waits, False, _by("Cy", False, reason))
 
 
-async def _unanswered(lab: OwnLab) -> str:
+async def _unanswered(lab: OwnLab) -> None:
     approval = await asked(lab, "refund-8103", "1044", 2500)
     await approval.fast_forward(timedelta(days=2, hours=23))
     if await approval.status() != WorkflowExecutionStatus.RUNNING:
         raise NotYet("""Nobody had decided for two days and 23 hours, and the approval had ended already. A
             person has three days.""")
     await approval.fast_forward(timedelta(hours=2))
-    nobody = "Nobody decided for three days"
-    text = await approval.told(nobody, "an hour after that the approval still waits.")
-    require(not approval.paid(), f"{nobody}, and the refund was paid. Silence is not approval.")
-    if "paid." in text and "not" not in text:
-        raise NotYet(f"Nobody decided, nothing was paid, and the customer was told {quoted(text, 80)}.")
-    return text
+    await approval.ends(
+        "Nobody decided for three days", "an hour after that the approval still waits.", False, None
+    )
 
 
 async def _answered_late(lab: OwnLab) -> None:
     approval = await asked(lab, "refund-8104", "1046", 1200)
     await approval.fast_forward(timedelta(days=2, hours=12))
     await approval.decide("Dee", True, "Just in time.")
-    await approval.told("Dee approved on the third day", "two seconds later it had not ended.")
-    require(approval.paid(), "Dee approved on the third day, which is in time, and nothing was paid.")
+    happened, later = "Dee approved on the third day, which is in time", "two seconds later it had not ended."
+    await approval.ends(happened, later, True, _by("Dee", True, "Just in time."))
 
 
 async def _decided_twice(lab: OwnLab) -> str:
@@ -200,18 +210,23 @@ async def _decided_twice(lab: OwnLab) -> str:
     await approval.decide("Bea", True, "Sorry!")
     said = []
     for by, approved in (("Cy", False), ("Dee", True), ("Bea", False)):
-        refusal = await approval.refusal(by, approved, "No.")
+        refusal, answer = await approval.answered(by, approved, "No.")
         require(refusal != "", f"{by}'s decision was refused without a sentence: say why.")
-        paying = "Bea approved a refund, and while the shop was paying it,"
-        if refusal is None and by == "Bea":
-            raise NotYet(f"""{paying} she rejected it after all, and was told that she had decided. A decision counts
-                once, whoever comes second.""")
         if refusal is None:
-            raise NotYet(f"""{paying} {by} {"approved" if approved else "rejected"} it. Both were told that they had
-                decided. A decision counts once: refuse the second with a sentence.""")
+            also = (
+                "she rejected it after all"
+                if by == "Bea"
+                else f"{by} {'approved' if approved else 'rejected'} it"
+            )
+            raise NotYet(f"""Bea approved a refund, and while the shop was paying it, {also}. `decide` returned
+                {shortened(repr(answer), 80)}, and to whoever sent it that means: it counts, whatever the text says. A
+                decision counts once: refuse another by raising an error with a sentence.""")
         said.append(refusal)
     await approval.fast_forward(timedelta(hours=2))
     happened = "Bea approved, Cy's later word was refused"
-    await approval.told(happened, "the approval did not end.")
-    require(approval.paid() == 1, f"{happened}, and the refund was not paid.")
+    await approval.ends(happened, "the approval did not end.", True, _by("Bea", True, "Sorry!"))
     return said[0]
+
+
+def _by(by: str, approved: bool, reason: str) -> Decision:
+    return {"approved": approved, "by": by, "reason": reason}

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from course.checks.talking import Scenes, Talk, lab_for, workflow_class
-from course.checks.verdict import NotYet, quoted
+from course.checks.verdict import NotYet, quoted, require
 from course.history import path_table
 from course.lessons.lesson_11.machine import Machine, Move, State
 from course.lessons.lesson_11.ticket import MOVES, STATES, TICKET
@@ -205,6 +205,9 @@ def _compare_moves(machine: Machine) -> None:
     for name, move in asked_for.items():
         if name not in there:
             raise NotYet(f"A move is missing: {name}. Without it, {_what_it_is_for(move)}.")
+        if move.by == "model" and not there[name].when.strip():
+            raise NotYet(f"""{name}: `when` is empty, and it is all that the model is told about the move: when is it
+                due?""")
         if there[name].after != move.after:
             raise NotYet(f"{name}: `after` is {there[name].after}, and should be {move.after}.")
 
@@ -242,6 +245,9 @@ def _compare_states(machine: Machine) -> None:
     # Additional states show in the moves: a machine has no state without a way in.
     for name, asked_for in ASKED_FOR.states.items():
         state = machine.states[name]
+        require(
+            state.instructions.strip(), f"In {name}, the agent has no instructions: what should it do there?"
+        )
         if more := [tool for tool in state.tools if tool not in asked_for.tools]:
             raise NotYet(f"""There is a tool too many: in {name}, the agent could call {more[0]}. It should have
                 {", ".join(asked_for.tools) or "no tool"}, and nothing else.""")

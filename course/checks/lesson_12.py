@@ -23,9 +23,8 @@ SMALL_TALK = (
 MESSAGES = ("Hello!", FACT, *SMALL_TALK * 3)
 TURNS = len(MESSAGES) + 1
 TURNS_A_RUN = 5
-MOST_TURNS = 8
-"""Of one run: five, and those that come while the notes are taken."""
-MOST_RUNS = 6
+WINDOW = 2
+"""Turns that stay word for word. Up to one more is there until the next notes are taken."""
 FULL = "`turns` counts through all runs, so a run is full at the number it began with, plus five."
 
 
@@ -40,10 +39,13 @@ async def check(module: Any) -> str:
         answer = await _told(chat, QUESTION)
         record, grown = await chat.activities(times=True), await chat.growth()
         _goes_on_in_new_runs(grown)
+        await _stays_the_customers(chat)
         _stays_small(grown, await chat.history())
         await _knows(answer, record, chat)
         await _cuts_nothing_off(chat, record)
         await _is_ready_for_a_message(chat)
+        _has_five_turns_a_run(grown)
+        _keeps_two_turns(record)
         await chat.ends()
         turns = await chat.close()
     if turns != TURNS:
@@ -56,8 +58,11 @@ async def check(module: Any) -> str:
 
 
 async def _told(chat: Talk, message: str) -> str:
+    """One message, and then the desk is left alone until its duties are done: so each run is full when it ends."""
     try:
-        return await chat.says(message)
+        answer = await chat.says(message)
+        await chat.record.quiet()
+        return answer
     except NoReply:
         if (await chat.growth()).run.max() > 1:
             raise NotYet(f"""{quoted(message)} got no reply: a new run began while its handler was at work,
@@ -90,12 +95,16 @@ def _goes_on_in_new_runs(grown: pd.DataFrame) -> None:
     if len(turns) == 1:
         raise NotYet(f"""{TURNS} turns are one run of {_tens(grown.events.sum())} events. No new run has begun:
             workflow.continue_as_new, after five turns.""")
-    if turns.max() > MOST_TURNS:
-        raise NotYet(f"""There are {len(turns)} runs, and one of them has {turns.max()} turns. A new run is
-            due five turns after *this* one began, whatever the turn's number.""")
-    if grown.run.max() > MOST_RUNS:
-        raise NotYet(f"""{TURNS} turns took more than {MOST_RUNS} runs, and some ended after one turn or none.
-            {FULL}""")
+    if grown.run.max() > -(-TURNS // TURNS_A_RUN):
+        raise NotYet(f"{TURNS} turns took {grown.run.max()} runs: some ended before they had five. {FULL}")
+
+
+async def _stays_the_customers(chat: Talk) -> None:
+    for run, history in enumerate(await chat.record.histories(), 1):
+        customer = next(iter(_arguments(history)), None)
+        if customer != "ada":
+            raise NotYet(f"""The conversation is ada's, and run {run} was begun for {customer!r}:
+                continue_as_new(args=[customer, Carried(…)]) takes the customer along, too.""")
 
 
 def _stays_small(grown: pd.DataFrame, last: WorkflowHistory) -> None:
@@ -112,9 +121,12 @@ def _stays_small(grown: pd.DataFrame, last: WorkflowHistory) -> None:
 
 
 async def _knows(answer: str, record: pd.DataFrame, chat: Talk) -> None:
-    if NAME in answer:
-        return
     calls = record[record.activity == MODEL_CALL]
+    if NAME in answer:
+        if _instructions(calls).nunique() == 1:
+            raise NotYet("""The fact from turn 2 is known, and nobody took notes: it is kept word for word. Which turn will
+                matter, code cannot know beforehand. memory.fold() takes notes, when memory.is_full().""")
+        return
     firsts = calls[calls.run > 1].groupby("run").input.first().map(lambda call: call[0]["input"])
     first = firsts.iloc[0]
     for run, history in enumerate(await chat.record.histories(), 1):
@@ -126,9 +138,40 @@ async def _knows(answer: str, record: pd.DataFrame, chat: Talk) -> None:
         why = (
             "The second run's first model call is given only the new message: the memory was not taken along."
         )
-    elif calls.input.map(lambda call: call[0]["system_instructions"]).nunique() == 1:
+    elif _instructions(calls).nunique() == 1:
         why = "The window has moved on, and nobody took notes: memory.fold(), when memory.is_full()."
     raise NotYet(f"Turn 2 was {quoted(FACT)} Asked in turn {TURNS}, the desk says {quoted(answer)} {why}")
+
+
+def _has_five_turns_a_run(grown: pd.DataFrame) -> None:
+    longest = grown.dropna().groupby("run").turn.count().max()
+    if longest > TURNS_A_RUN:
+        raise NotYet(f"""One of the runs has {longest} turns. A new run is due five turns after *this* one began, whatever
+            the turn's number.""")
+
+
+def _keeps_two_turns(record: pd.DataFrame) -> None:
+    """What the agent was given of earlier messages, word for word, whenever one came."""
+    calls = record[record.activity == MODEL_CALL]
+    asked = _instructions(calls)
+    for turn, [call] in calls[asked == asked.iloc[0]].groupby("turn").input.first().items():
+        there = sum(_said(item) in MESSAGES for item in call["input"] if item.get("role") == "user") - 1
+        if turn < TURNS and there > WINDOW + 1:
+            raise NotYet(f"""In turn {turn} the agent was given {there} earlier messages word for word: its window is wider
+                than two turns. Memory(kept=2) has three at most, and then takes notes.""")
+        if WINDOW < turn < TURNS and there < WINDOW:
+            raise NotYet(f"""In turn {turn} the agent was given {there} earlier messages word for word, and two turns stay:
+                Memory(kept=2).""")
+
+
+def _instructions(calls: pd.DataFrame) -> "pd.Series[str]":
+    """Those of the desk's agent, or of the one that takes notes."""
+    return calls.input.map(lambda call: call[0]["system_instructions"])
+
+
+def _said(item: dict[str, Any]) -> str:
+    content = item["content"]
+    return content if isinstance(content, str) else " ".join(part.get("text", "") for part in content)
 
 
 async def _cuts_nothing_off(chat: Talk, record: pd.DataFrame) -> None:
@@ -136,8 +179,8 @@ async def _cuts_nothing_off(chat: Talk, record: pd.DataFrame) -> None:
     if (record.status == "abandoned").any():
         raise NotYet("""A new run began while notes were taken, and cut them off: the model was paid for
             nothing. Before continue_as_new, wait until self.duties is empty, too.""")
-    own = calls.input.iloc[0][0]["system_instructions"]
-    notes = calls[[call["system_instructions"] != own for [call] in calls.input]]
+    asked = _instructions(calls)
+    notes = calls[asked != asked.iloc[0]]
     replied = await chat.replied()
     for note in notes.itertuples():
         if note.turn in replied.index and note.closed <= replied[note.turn]:

@@ -1,15 +1,18 @@
 """Exercise 13: a reminder that is cancelled by an answer."""
 
+import ast
 import asyncio
 from collections.abc import Awaitable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from temporalio.client import WorkflowExecutionStatus
 
-from course.checks.talking import NoReply, Stuck, Talk, lab_for, own_part, workflow_class
+from course.checks.talking import NoReply, Stuck, Talk, lab_for, line_of, own_part, workflow_class
 from course.checks.verdict import NotYet, quoted, require
+from course.checks.waiting import on_this_machine
 from course.lab import LabError
 from course.models import OfflineModel
 
@@ -17,12 +20,22 @@ DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
 FIRST = "What pot does a Ficus need?"
 SECOND = "It is a small one, from last spring."
 THIRD = "And it stands by the window."
+BEGINS_A_TASK = ("create_task", "ensure_future")
+WATCHES = (
+    "self.duties",
+    "add_done_callback",
+    ".exception()",
+    ".result()",
+    "asyncio.gather(",
+    "asyncio.wait(",
+)
 THANKS = "Thanks!"
 """Its reply asks nothing."""
 
 
 async def check(module: Any) -> str:
     desk = workflow_class(module, "PatientDesk")
+    _keeps_its_tasks(module)
     async with lab_for(module, [desk], OfflineModel()) as lab:
 
         async def asks(name: str) -> Customer:
@@ -41,6 +54,18 @@ async def check(module: Any) -> str:
         down at that time. Answered just before, just after, twice, and while the mail server or the model was down:
         nothing was sent after an answer, and the timers are canceled on record. Closed in silence, during a turn, and
         while a mail was being tried again, the conversation ended at once, and reminded nobody."""
+
+
+def _keeps_its_tasks(module: Any) -> None:
+    """A task that nobody awaits or watches keeps its errors to itself, and is not waited for."""
+    source = Path(module.__file__).read_text(encoding="utf-8")
+    nodes = list(ast.walk(ast.parse(source)))
+    watched = any(isinstance(node, ast.Await) and not isinstance(node.value, ast.Call) for node in nodes)
+    line = line_of(module, lambda node: getattr(node, "attr", getattr(node, "id", "")) in BEGINS_A_TASK)
+    if line and not watched and not any(word in source for word in WATCHES):
+        raise NotYet(f"""Line {line} begins a task that nobody keeps an eye on: an error in it would reach nobody, and
+            until_closed would not wait for it. self.later begins a duty: it tells `run` of an error, and is waited
+            for.""")
 
 
 async def _together(*scenes: Awaitable[Any]) -> list[Any]:
@@ -70,7 +95,7 @@ class Customer(Talk):
 
     async def is_silent(self, duration: timedelta) -> None:
         try:
-            await self.fast_forward(duration, timeout=6)
+            await self.fast_forward(duration, timeout=on_this_machine(6))
             await self.stop_if_stuck()
         except LabError as error:
             await self.stop_if_stuck()
@@ -231,7 +256,7 @@ async def _while_the_model_is_down(jan: Customer, kim: Customer) -> None:
             minutes, and the reminder was sent while the customer waited for a reply. The answer has come when `turn`
             begins: cancel the reminder there, before `self.answer`.""")
     try:
-        await kim.fast_forward(HOUR, timeout=6)
+        await kim.fast_forward(HOUR, timeout=on_this_machine(6))
     except LabError as error:
         if "has ended" not in str(error):
             raise NotYet(own_part(str(error))) from None

@@ -103,7 +103,9 @@ class LongConversation(PlainConversation):
         return answer.text
 
     def _is_full(self) -> bool:
-        return self.begins_anew and self.turns - self._turns_before >= TURNS_A_RUN
+        suggested = workflow.info().is_continue_as_new_suggested()
+        enough = self.turns - self._turns_before >= TURNS_A_RUN
+        return self.begins_anew and (suggested or enough)
 
 
 @workflow.defn

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from temporalio import activity, workflow
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
+from temporalio.client import Client
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
@@ -161,7 +164,7 @@ REMINDER_DELAY = timedelta(seconds=2)
 
 @activity.defn
 def remind_from_process(task_id: str, message: str) -> str:
-    """Send a reminder by and by, with a timer of this process."""
+    """Send a reminder later, with a timer of this process."""
     mail = current_services().mail
     args = (f"{task_id}/email", message, message)
     timer = threading.Timer(REMINDER_DELAY.total_seconds(), mail.send, args)
@@ -213,3 +216,20 @@ class SweepWorkflow:
     @workflow.run
     async def run(self) -> int:
         return await workflow.execute_activity(remind_from_table, **BACKGROUND)
+
+
+async def erase(client: Client, conversation: str) -> list[str]:
+    """Asks the server to delete all runs of a conversation and of its children; returns their ids.
+
+    What is still open is ended by that. The server works in the background, and its list of
+    workflows may lag behind. So a job does this again, until it finds nothing.
+    """
+    query = f"RootWorkflowId = '{conversation}'"
+    found = [one async for one in client.list_workflows(query)]
+    for one in found:
+        request = DeleteWorkflowExecutionRequest(
+            namespace=client.namespace,
+            workflow_execution=WorkflowExecution(workflow_id=one.id, run_id=one.run_id),
+        )
+        await client.workflow_service.delete_workflow_execution(request)
+    return sorted(one.id for one in found)

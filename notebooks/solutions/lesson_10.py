@@ -29,7 +29,10 @@ class Decision:
     reason: str
 
 
-NOBODY = Decision(False, "nobody", "Nobody could decide about it within three days.")
+@dataclass
+class Ending:  # the customer's mail is written from it
+    paid: bool
+    decision: Decision | None  # None: nobody decided
 
 
 @workflow.defn
@@ -39,16 +42,16 @@ class Approval:
         self.decision: Decision | None = None
 
     @workflow.run
-    async def run(self, request: Request) -> str:
-        """Returns what the customer is told."""
+    async def run(self, request: Request) -> Ending:
         try:
             await workflow.wait_condition(lambda: self.decision is not None, timeout=THREE_DAYS)
         except TimeoutError:
-            self.decision = NOBODY
+            return Ending(paid=False, decision=None)
         if not self.decision.approved:
-            return f"Your refund is not paid. {self.decision.reason}"
+            return Ending(paid=False, decision=self.decision)
         args = [Customer(request.customer), request.number, request.order_id, request.amount_cents]
-        return await workflow.execute_activity(money.issue_refund, args=args, **RECORD)
+        await workflow.execute_activity(money.issue_refund, args=args, **RECORD)
+        return Ending(paid=True, decision=self.decision)
 
     @workflow.update
     def decide(self, decision: Decision) -> str:

@@ -4,12 +4,13 @@ from tests.checks.answers import *
 
 WAIT = "await workflow.wait_condition("
 REJECTED = "if not self.decision.approved:"
-TELLS = 'return f"Your refund is not paid. {self.decision.reason}"'
+REJECTS = f"{REJECTED}\n            return Ending(paid=False, decision=self.decision)"
+NOBODY = "return Ending(paid=False, decision=None)"
+PAID = "return Ending(paid=True, decision=self.decision)"
 REFUSES = "if self.decision:"
 SETS = "self.decision = decision"
 SENTENCE = 'ApplicationError(f"{self.decision.by} has decided already: nothing was changed.")'
 RAISE = f"raise {SENTENCE}"
-NOBODY = 'NOBODY = Decision(False, "nobody"'
 
 STARTER = "Cy rejected a refund, and it was paid all the same"
 
@@ -19,7 +20,30 @@ WRONG = {
         ("self.decision is not None", "self.decision and self.decision.approved"),
     ),
     "pays in any case": ("Cy rejected a refund, and it was paid", (REJECTED, "if False:")),
-    "keeps the reason": ("and not the reason", (TELLS, 'return "Your refund is not paid."')),
+    "keeps the reason": (
+        "in that person's own words",
+        (REJECTS, REJECTS.replace("self.decision)", 'Decision(False, self.decision.by, "Not this time."))')),
+    ),
+    "says a rejected refund is paid": (
+        "Cy rejected a refund, nothing was paid, and the ending says paid=True",
+        (REJECTS, REJECTS.replace("paid=False", "paid=True")),
+    ),
+    "says an approved refund is not paid": (
+        "it was paid, and the ending says paid=False",
+        (PAID, PAID.replace("True", "False")),
+    ),
+    "says that Bea rejected": (
+        "Nobody decided for three days. The ending's decision is {'approved': False, 'by': 'Bea'",
+        (NOBODY, 'return Ending(paid=False, decision=Decision(False, "Bea", "No."))'),
+    ),
+    "says that silence is paid": (
+        "Nobody decided for three days, nothing was paid, and the ending says paid=True",
+        (NOBODY, NOBODY.replace("False", "True")),
+    ),
+    "returns a text": (
+        "It has to return an Ending",
+        (REJECTS, f'{REJECTED}\n            return "Rejected."'),
+    ),
     "no end": (
         "Nobody decided for three days, and an hour after that the approval still waits",
         ("timeout=THREE_DAYS", "timeout=None"),
@@ -27,21 +51,29 @@ WRONG = {
     "uncaught": (
         "Nobody decided for three days, and the approval ended as failed: TimeoutError. The customer",
         ("except TimeoutError:", "finally:"),
-        ("self.decision = NOBODY", "pass"),
+        (NOBODY, "pass"),
     ),
     "impatient": ("A person has three days", ("days=3", "hours=3")),
     "pays whoever the order's owner is": (
         "fay asked for a refund of order 1043, which is ada's",
         ("Customer(request.customer)", 'Customer("ada")'),
     ),
-    "silence is a yes": ("Silence is not approval", (NOBODY, 'NOBODY = Decision(True, "nobody"')),
-    "the last one counts": ("A decision counts once", (REFUSES, "if False:")),
+    "silence is a yes": (
+        "Nobody decided for three days, and it was paid all the same",
+        (NOBODY, 'self.decision = Decision(True, "nobody", "")'),
+    ),
+    "the last one counts": ("Cy rejected it. `decide` returned 'Decided by Cy.'", (REFUSES, "if False:")),
+    "refuses by returning": (
+        "`decide` returned 'Refused: Bea has decided.', and to whoever sent it that means: it counts",
+        instead("@decide.validator"),
+        before(SETS, "if self.decision:", '    return f"Refused: {self.decision.by} has decided."'),
+    ),
     "looks after three days": (
         "two seconds later the approval had not ended",
-        instead(WAIT, "await workflow.sleep(THREE_DAYS)", "self.decision = self.decision or NOBODY"),
+        instead(WAIT, "await workflow.sleep(THREE_DAYS)"),
     ),
-    "never pays": ("it was not paid under its number", (", request.number,", ', "refund",')),
-    "says nothing": ("the customer has to be told something", (TELLS, 'return ""')),
+    "never pays": ("nothing was paid under its number", (", request.number,", ', "refund",')),
+    "says nothing": ("`run` returned None", (PAID, "return None")),
     "no class": ("There is no class Approval", ("class Approval:", "class Refusal:")),
     "ApplicationError not imported": (
         "Cy's decision was refused by an error in your own code. NameError: name 'ApplicationError' is not defined. "
@@ -107,11 +139,9 @@ RIGHT = {
     "refuses with a ValueError": (TOO_LATE, (SENTENCE, 'ValueError("Too late.")')),
     "refuses with a RuntimeError": (TOO_LATE, (SENTENCE, 'RuntimeError("Too late.")')),
     "refuses with a type": (TOO_LATE, (SENTENCE, 'ApplicationError("Too late.", type="Late")')),
-    "other words, which are quoted and not judged": (
-        "told “Dear customer, no: On your photo it only needs water.”. … "
-        "told “Dear customer, no: Nobody could decide about it within three days.”; … "
-        "refused with “Bea has decided already: nothing was changed.”",
-        ("Your refund is not paid.", "Dear customer, no:"),
+    "one return, of what became of it": (
+        (NOBODY, "pass"),
+        (REJECTED, "if not (self.decision and self.decision.approved):"),
     ),
 }
 

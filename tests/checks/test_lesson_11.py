@@ -103,6 +103,14 @@ WRONG = {
         "`ends_after` is 7 days, 0:00:00, and the lesson's is 14 days",
         before("states=STATES", "ends_after=timedelta(days=7),"),
     ),
+    "no word on when": (
+        "resolve → escalated by the model: `when` is empty",
+        (IN, IN.replace(', when="the customer asks for a person"', "")),
+    ),
+    "no instructions": (
+        "In escalated, the agent has no instructions",
+        ("A colleague looks into the case. Tell the customer so, and what you know.", " "),
+    ),
     "a tool more": (
         "in escalated, the agent could call check_stock. It should have look_up_order, and nothing else",
         (TOOLS, '("look_up_order", "check_stock")'),
@@ -137,7 +145,14 @@ RIGHT = {
 }
 
 SAMPLE = {"every tool", "too patient", "staff cannot close", "the model asks back", "reopened answers"}
-SAMPLE |= {"one customer for all", "staff give back to triage", *RAISES, *RIGHT}
+SAMPLE |= {
+    "one customer for all",
+    "no word on when",
+    "no instructions",
+    "staff give back to triage",
+    *RAISES,
+    *RIGHT,
+}
 
 
 def test_a_desk_without_a_machine_is_told_where_it_goes() -> None:

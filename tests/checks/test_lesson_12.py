@@ -25,7 +25,17 @@ WRONG = {
         *NO_NOTES,
     ),
     "a window of ten": ("its window is wider than two turns: Memory(kept=2)", ("kept=2", "")),
-    "no notes": ("nobody took notes", *NO_NOTES),
+    "a window of three": ("wider than two turns. Memory(kept=2) has three at most", ("kept=2", "kept=3")),
+    "a window of one": ("and two turns stay", ("kept=2", "kept=1")),
+    "runs of six": ("One of the runs has 6 turns", ("TURNS_A_RUN = 5", "TURNS_A_RUN = 6")),
+    "runs of four": ("some ended before they had five", ("TURNS_A_RUN = 5", "TURNS_A_RUN = 4")),
+    "another customer": ("run 2 was begun for 'x'", ("[customer, Carried", '["x", Carried')),
+    "the first turns are pinned": (
+        "it is kept word for word",
+        instead("self.memory.is_full()", "del self.memory.recent[2:-2]"),
+        instead("self.memory.fold()"),
+    ),
+    "no notes": ("and nobody took notes: memory.fold", *NO_NOTES),
     "memory left behind": ("the memory was not taken along", (CARRY, "Carried(self.turns, Memory(kept=2))")),
     "notes not read": (
         "the last model call was not given them",
@@ -55,4 +65,11 @@ WRONG = {
     "no init": ("@workflow.init is missing", instead("@workflow.init")),
 }
 
-SAMPLE = {"new runs alone", "unpacked in run"}
+SAMPLE = {
+    "a window of three",
+    "runs of six",
+    "another customer",
+    "the first turns are pinned",
+    "new runs alone",
+    "unpacked in run",
+}

@@ -81,7 +81,25 @@ WRONG = {
         before(SLEEPS, "self.asleep = True"),
         after(SLEEPS, "self.asleep = False"),
     ),
+    "a task that nobody keeps": (
+        "Line 37 begins a task that nobody keeps an eye on",
+        ("self.later(self.remind(self.key))", "asyncio.create_task(self.remind(self.key))"),
+    ),
     "a duty that is not awaited": ("`await self.duty(…)`: without its await", (SENDS, "self.duty(")),
+}
+
+RIGHT = {
+    "a task that is kept by hand": (
+        ("self.reminding = self.later(self.remind(self.key))", "self.begin(self.remind(self.key))"),
+        before(
+            "async def remind",
+            "def begin(self, duty):",
+            "    self.reminding = asyncio.create_task(duty)",
+            "    self.duties.add(self.reminding)",
+            "    self.reminding.add_done_callback(self._ended)",
+            "",
+        ),
+    )
 }
 
 RAISES = {
@@ -89,4 +107,10 @@ RAISES = {
     "a typo": ("no attribute 'custommer'", ("{self.customer} has", "{self.custommer} has")),
 }
 
-SAMPLE = {"key of the conversation", "nobody is named", "stopped after the answer", "stars"}
+SAMPLE = {
+    "a task that nobody keeps",
+    "key of the conversation",
+    "nobody is named",
+    "stopped after the answer",
+    "stars",
+}

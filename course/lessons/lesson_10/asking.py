@@ -151,7 +151,6 @@ class AskingWorkflow(RefundingDesk):
                 id=request.number,
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                 parent_close_policy=ParentClosePolicy.ABANDON,  # it outlives the conversation
-                task_timeout=workflow.info().task_timeout,
             )
         return f"Refund {request.number} of {request} waits for a colleague to decide."
 

@@ -35,7 +35,7 @@ class Move:
     when: str = ""
     """For the model: when this move is due. It is advice, and no condition that anybody checks."""
     after: timedelta | None = None
-    """For the clock: after how long without a message or a move. Every message begins it anew."""
+    """For the clock: after how long without a message or a move. Every message starts it again."""
 
 
 @dataclass(frozen=True)
