@@ -4,6 +4,7 @@ from agents import Agent, function_tool
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
+    from course.desk.activities import Customer
     from course.lessons import money
 from course.desk.policies import PAYMENT
 from course.lessons.lesson_07 import INSTRUCTIONS
@@ -16,6 +17,7 @@ class ReturnsDesk(PlainConversation):
 
     @workflow.init
     def __init__(self, customer: str) -> None:
+        self.customer = Customer(customer)
         agent = Agent(name="Juniper", instructions=INSTRUCTIONS, tools=[function_tool(self.refund)])
         super().__init__(agent)
 
@@ -28,10 +30,15 @@ class ReturnsDesk(PlainConversation):
 
         Args:
             return_number: The number of the case, such as R-7001.
-            order_id: The order's number, such as 1042.
+            order_id: The order's number, such as 1044.
             amount_cents: How much, in cents.
         """
+        known = await workflow.execute_activity(
+            money.order_of_return, args=[self.customer, return_number], **PAYMENT
+        )
+        if known != order_id:
+            return f"Return {return_number} is not of order {order_id}. Nothing was paid."
         key = f"return-{return_number}"  # given once, when the case was reported
         return await workflow.execute_activity(
-            money.issue_refund, args=[key, order_id, amount_cents], **PAYMENT
+            money.issue_refund, args=[self.customer, key, order_id, amount_cents], **PAYMENT
         )
