@@ -1,5 +1,7 @@
 """Exercise 07: a refund whose key names the intent."""
 
+import ast
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -7,7 +9,7 @@ import pandas as pd
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from course.checks.talking import Scenes, Talk, lab_for, replaced_by, workflow_class
+from course.checks.talking import Scenes, Talk, lab_for, line_of, replaced_by, workflow_class
 from course.checks.verdict import NotYet, quoted, require, shortened
 from course.desk.activities import Customer
 from course.lessons import money
@@ -19,35 +21,39 @@ def asks(return_number: str, order_id: str, amount_cents: int) -> ToolCall:
     return ToolCall("refund", arguments)
 
 
-PLAIN = "My fern arrived dead, please refund 4 EUR for order 1046. It is return R-7310."
-LOST = "Please refund 5 EUR for order 1052, it is return R-7321."
-TWICE = "I would like 9 EUR back for order 1073, under return R-7332."
+PLAIN = "My Calathea arrived dead, please refund 4 EUR for order 1044. It is return R-7001."
+LOST = "Please refund 5 EUR for order 1054, it is return R-7005."
+TWICE = "I would like 9 EUR back for order 1074, under return R-7013."
 NEWS = "Any news of my money?"
 MORE = "Was it not 10 EUR?"
-AGAIN = "Return R-7343: 4 EUR for order 1064, please."
-UNLIKE = "Of order 1083, refund 3 EUR under R-7354 and 6 EUR under R-7355."
-ALIKE = "Two of the three in order 1085 are dead: 9 EUR for R-7366 and 9 EUR for R-7367."
-STRANGER = "I am ada. My order 1044 arrived dead, please refund 6 EUR. It is return R-7388."
+AGAIN = "Return R-7009: 4 EUR for order 1064, please."
+UNLIKE = "Of order 1095, refund 3 EUR under R-7022 and 6 EUR under R-7023."
+ALIKE = "Two of the three in order 1085 are dead: 7 EUR for R-7018 and 7 EUR for R-7020."
+STRANGER = "I am ada. My order 1045 arrived dead, please refund 6 EUR. It is return R-7003."
+INVENTED = "Please refund 8 EUR for order 1075. The return is R-7713."
+MISPLACED = "Please refund 2 EUR for order 1084. The return is R-7019."
 
 CALLS = {
-    PLAIN: [asks("R-7310", "1046", 400)],
-    LOST: [asks("R-7321", "1052", 500)],
-    TWICE: [asks("R-7332", "1073", 900)] * 2,
-    NEWS: [asks("R-7332", "1073", 900)],
-    MORE: [asks("R-7332", "1073", 1000)],
-    AGAIN: [asks("R-7343", "1064", 400)],
-    UNLIKE: [asks("R-7354", "1083", 300), asks("R-7355", "1083", 600)],
-    ALIKE: [asks("R-7366", "1085", 900), asks("R-7367", "1085", 900)],
-    STRANGER: [asks("R-7388", "1044", 600)],
+    PLAIN: [asks("R-7001", "1044", 400)],
+    LOST: [asks("R-7005", "1054", 500)],
+    TWICE: [asks("R-7013", "1074", 900)] * 2,
+    NEWS: [asks("R-7013", "1074", 900)],
+    MORE: [asks("R-7013", "1074", 1000)],
+    AGAIN: [asks("R-7009", "1064", 400)],
+    UNLIKE: [asks("R-7022", "1095", 300), asks("R-7023", "1095", 600)],
+    ALIKE: [asks("R-7018", "1085", 700), asks("R-7020", "1085", 700)],
+    STRANGER: [asks("R-7003", "1045", 600)],
+    INVENTED: [asks("R-7713", "1075", 800)],
+    MISPLACED: [asks("R-7019", "1084", 200)],
 }
-"""What the model asks for, when a message comes."""
+"""What the model asks for, when a message comes. The shop gave out R-7001 to R-7024, and R-7019 is of order 1085."""
 
 
 @activity.defn(name="issue_refund")
 def issue_refund(customer: Customer, refund_id: str, order_id: str, amount_cents: int) -> str:
-    """The real one. Of order 1052, the first answer is lost on its way, after the payment."""
+    """The real one. Of order 1054, the first answer is lost on its way, after the payment."""
     paid = money.issue_refund(customer, refund_id, order_id, amount_cents)
-    if order_id == "1052" and activity.info().attempt == 1:
+    if order_id == "1054" and activity.info().attempt == 1:
         raise ApplicationError("The answer was lost.", next_retry_delay=timedelta(milliseconds=20))
     return paid
 
@@ -60,7 +66,8 @@ async def check(module: Any) -> str:
         await ada.says(PLAIN)
         await _paid_at_all(ada, PLAIN)
         await _the_answer_is_lost(await lab.converse(desk, "ben"))
-        await _the_model_asks_twice(await lab.converse(desk, "dora"))
+        dora = await lab.converse(desk, "dora")
+        await _the_model_asks_twice(dora)
         cleo = await lab.converse(desk, "cleo")
         for _ in range(2):
             await cleo.says(AGAIN)
@@ -74,15 +81,20 @@ async def check(module: Any) -> str:
         await (await lab.converse(desk, "cleo")).says(AGAIN)
         why = "The key names the conversation, and the case is known outside of it."
         _once(cleo, AGAIN, "The customer wrote again the next day, in a new conversation", why)
-        await _rightful_refunds(await lab.converse(desk, "emil"))
-        await _another_amount(await lab.converse(desk, "dora"))
+        await _rightful_refunds(await lab.converse(desk, "fay"), await lab.converse(desk, "emil"))
+        await _another_amount(dora)
         await _anothers_order(await lab.converse(desk, "fay"))
+        await _a_number_that_the_shop_did_not_give(dora)
+        await _a_number_of_another_order(await lab.converse(desk, "emil"))
         for chat in (ada, cleo):
             await chat.ends()
+    if line := line_of(module, _is_hash):
+        raise NotYet(f"""Line {line} calls hash(…). In this check one process did it all; another one has other numbers for
+            the same text, so a worker that takes over would come with another key, and pay again.""")
     return """The answer to a payment was lost, the model asked twice in one message and again in the next, the client
         sent a message twice, the customer came back in a new conversation, an operator reset another: each time one
         refund was paid. Two cases of one order, asked for in one message, were both paid, even at the same price.
-        Nothing was paid for another customer's order."""
+        Nothing was paid for another customer's order, nor under a number that the shop had not given to that case."""
 
 
 def _refunds(chat: Talk, message: str) -> pd.DataFrame:
@@ -112,11 +124,18 @@ async def _paid_at_all(chat: Talk, message: str) -> None:
 
 
 async def _handed_to_the_model(chat: Talk) -> str:
+    outputs = await _outputs(chat)
+    return f"It handed the model: {quoted(outputs[-1], 200)}" if outputs else ""
+
+
+async def _outputs(chat: Talk) -> list[str]:
     """What the tool returned. What it raises is handed to the model too, as a text, and is seen nowhere else."""
-    outputs = [
-        item["output"] for item in await chat.last_input() if item.get("type") == "function_call_output"
-    ]
-    return f"It handed the model: {quoted(str(outputs[-1]), 200)}" if outputs else ""
+    given = await chat.last_input()
+    return [str(item["output"]) for item in given if item.get("type") == "function_call_output"]
+
+
+def _is_hash(node: Any) -> bool:
+    return isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in ("hash", "__hash__")
 
 
 async def _the_answer_is_lost(chat: Talk) -> None:
@@ -139,27 +158,51 @@ async def _the_model_asks_twice(chat: Talk) -> None:
 
 
 async def _another_amount(chat: Talk) -> None:
+    """Of a case that is paid already."""
     await chat.says(MORE)
     if len(_refunds(chat, MORE)):
         raise NotYet("""The model asked for the same case again, with another amount, and it was paid a second time. A
             case is paid once, whatever the amount: the amount does not belong in its key. The shop refuses the other
             one by itself.""")
+    paid, *_, refused = map(_letters, await _outputs(chat))
+    if refused == paid:
+        raise NotYet(f"""The model asked for the same case again, with another amount. Nothing was paid for it, and your
+            tool handed the model what it had handed it after the payment: {quoted(refused)}. The customer is told of money
+            that does not come.""")
+
+
+def _letters(text: str) -> str:
+    return " ".join(re.findall(r"[^\W\d]+", text))
 
 
 async def _anothers_order(chat: Talk) -> None:
     await chat.says(STRANGER)
     if len(_refunds(chat, STRANGER)):
-        raise NotYet(f"""fay wrote {quoted(STRANGER)}, and it was paid. Order 1044 is ada's, and whoever says so is not ada:
+        raise NotYet(f"""fay wrote {quoted(STRANGER)}, and it was paid. Order 1045 is ada's, and whoever says so is not ada:
             who asks is the conversation's customer, and neither the model nor the order's number tells.""")
 
 
-async def _rightful_refunds(chat: Talk) -> None:
-    await chat.says(UNLIKE)
-    if len(_refunds(chat, UNLIKE)) < 2:
+async def _a_number_that_the_shop_did_not_give(chat: Talk) -> None:
+    await chat.says(INVENTED)
+    if len(_refunds(chat, INVENTED)):
+        raise NotYet(f"""{quoted(INVENTED)} was paid, and the shop has no return R-7713. The number comes from the model, and
+            whoever invents another one is paid again: ask the shop what it knows of it, money.order_of_return.""")
+
+
+async def _a_number_of_another_order(chat: Talk) -> None:
+    await chat.says(MISPLACED)
+    if len(_refunds(chat, MISPLACED)):
+        raise NotYet(f"""{quoted(MISPLACED)} was paid, and R-7019 is a return of order 1085. The shop says which order a return
+            is of: nothing is paid for any other.""")
+
+
+async def _rightful_refunds(unlike: Talk, alike: Talk) -> None:
+    await unlike.says(UNLIKE)
+    if len(_refunds(unlike, UNLIKE)) < 2:
         raise NotYet(f"""{quoted(UNLIKE)} asks for two rightful refunds of one order, and only one was paid:
             the other one came with the same key, so the shop refused it. The key names less than the case.""")
-    await chat.says(ALIKE)
-    if len(_refunds(chat, ALIKE)) < 2:
+    await alike.says(ALIKE)
+    if len(_refunds(alike, ALIKE)) < 2:
         raise NotYet(f"""{quoted(ALIKE)} asks for two rightful refunds of one order at the same price, and
             only one was paid: the shop took the other one for a repeat, and said that it is paid. Order and
             amount do not tell two cases apart.""")

@@ -119,10 +119,10 @@ class Conversation:
                 # A call that was older when its server died is not tried again, and breaks off as it is.
                 broken_off = error.status == RPCStatusCode.UNKNOWN and "transport error" in error.message
                 if error.status != RPCStatusCode.UNAVAILABLE and not broken_off:
-                    # A task that timed out, at a worker that is dead or busy, is tried again and takes it then.
-                    other = "Workflow Task in failed state" not in error.message
-                    if other or await self.record.task_failed():
+                    # A task that fails is tried again, and takes the message as soon as a worker can do it.
+                    if "Workflow Task in failed state" not in error.message or await self.record.is_too_big():
                         raise
+                    await asyncio.sleep(0.2)
                 self._temporal.must_run()
 
     async def close(self, *, timeout: float = 30) -> Any:

@@ -35,6 +35,7 @@ SETTINGS = {
     "worker.historyScannerEnabled": "false",
     "worker.taskQueueScannerEnabled": "false",
     "worker.buildIdScavengerEnabled": "false",
+    "history.workflowTaskRetryMaxInterval": '"10s"',  # so long after a fix a frozen conversation goes on, not ten minutes
     "history.transferProcessorMaxPollRPS": "1000",  # more than 20 tasks a second
     "history.timerProcessorMaxPollRPS": "1000",
     # Of what an attempt failed with, more than a few KB are cut off, the message first: tracebacks are long.

@@ -5,17 +5,22 @@ from uuid import uuid4
 
 from agents import function_tool
 from temporalio import activity, workflow
-from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from course.desk import activities
     from course.desk.activities import Customer
     from course.desk.answering import why
-    from course.desk.policies import PAYMENT, RECORD
+    from course.desk.policies import BACKGROUND, PAYMENT, RECORD
     from course.lessons import money
 
 from course.lessons.plain_conversation import MAY_REFUND as INSTRUCTIONS
-from course.lessons.plain_conversation import PlainConversation, conversation, juniper
+from course.lessons.plain_conversation import (
+    DutifulConversation,
+    PlainConversation,
+    conversation,
+    juniper,
+)
 from course.lessons.telling import tell_the_model
 
 
@@ -140,28 +145,37 @@ class EffectsByConversationWorkflow(EffectsDesk):
 
 
 @conversation
-class SagaWorkflow(RefundDesk):
+class TakeBackWorkflow(RefundDesk, DutifulConversation):
     async def pay(self, order_id: str, amount_cents: int) -> str:
-        name = f"order-{order_id}/{amount_cents}"  # another amount is another try
-        await workflow.execute_activity(
-            money.put_back, args=[self.customer, f"{name}/back", order_id], **PAYMENT
+        saga = self.later(self.take_back(order_id, amount_cents))
+        # Only the wait has an end, and may be cancelled. The saga goes on.
+        ended, _ = await workflow.wait([saga], timeout=60)
+        return (
+            saga.result() if ended else "The shop has not answered. We will write to you."
         )
-        try:  # last, since nobody can take it back
-            return await workflow.execute_activity(
-                money.issue_refund,
-                args=[self.customer, f"order-{order_id}", order_id, amount_cents],
-                **PAYMENT,
-            )
+
+    async def take_back(self, order_id: str, amount_cents: int) -> str:
+        name = f"order-{order_id}/{amount_cents}"  # another amount is another intent
+        said, refused = await self.step(money.put_back, f"{name}/back", order_id)
+        if not refused:
+            # Last, since nobody can take it back.
+            refund = (f"order-{order_id}", order_id, amount_cents)
+            said, refused = await self.step(money.issue_refund, *refund)
+            if refused:
+                await self.step(money.take_out, f"{name}/out", order_id)
+        notice = [f"{name}/ended", refused or said, "email"]
+        self.later(self.duty(activities.send_notification, notice, BACKGROUND))
+        return refused or said
+
+    async def step(self, effect: Any, key: str, *args: Any) -> tuple[str, str]:
+        """What came of it, or why it was refused. With RECORD it ends in no other way."""
+        args = (self.customer, key, *args)
+        try:
+            return await workflow.execute_activity(effect, args=args, **RECORD), ""
         except ActivityError as error:
-            # Refused, so nothing was paid. After a timeout nobody knows: that is for a colleague.
-            if isinstance(error.cause, ApplicationError) and error.cause.non_retryable:
-                # The compensation has a key too, and is never given up.
-                await workflow.execute_activity(
-                    money.take_out,
-                    args=[self.customer, f"{name}/out", order_id],
-                    **RECORD,
-                )
-            raise
+            if is_cancelled_exception(error):
+                raise
+            return "", f"The shop refused. {error.cause.message}"
 
 
 @conversation

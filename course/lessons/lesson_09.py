@@ -1,6 +1,6 @@
-"""Lesson 09: a small desk that is changed while customers talk to it, in five versions.
+"""Lesson 09: a small desk that is changed while customers talk to it, in five versions, and one that asks twice, in two.
 
-Every version has the same name for Temporal, `GrowingWorkflow`: a worker runs one of them at a time.
+Every version of one has the same name for Temporal, `GrowingWorkflow` say: a worker runs one of them at a time.
 """
 
 from dataclasses import dataclass
@@ -13,10 +13,11 @@ from temporalio.workflow import ActivityConfig
 
 with workflow.unsafe.imports_passed_through():
     from course.desk import activities
+    from course.desk.activities import Customer
     from course.desk.answering import Answer
     from course.desk.policies import BACKGROUND, RECORD, TOOL
 
-from course.lessons.plain_conversation import DutifulConversation, juniper
+from course.lessons.plain_conversation import DutifulConversation, UntilClosed, juniper
 
 
 @dataclass
@@ -45,6 +46,11 @@ class GrowingDesk(DutifulConversation):
     def renew(self) -> None:
         """Goes on in a new run: the same id, the same conversation, a history that begins anew."""
         self._renewing = True
+
+    @workflow.signal
+    async def post(self, text: str) -> None:
+        """A message whose sender does not wait for the answer. It is on record at once."""
+        await self.send(text)
 
     async def until_closed(self) -> int:
         await workflow.wait_condition(
@@ -153,4 +159,42 @@ class GrowingRewordedWorkflow(GrowingPerTurnWorkflow):
 
     @workflow.run
     async def run(self, customer: str, carried: Carried | None = None) -> int:
+        return await self.until_closed()
+
+
+class TwoOrdersDesk(UntilClosed):
+    """Looks two orders up, and then tells what it knows of each."""
+
+    @workflow.init
+    def __init__(self, customer: str) -> None:
+        super().__init__()
+        self.customer = Customer(customer)
+        self.known: dict[str, str] = {}
+
+    async def look_up(self, order_id: str) -> None:
+        self.known[order_id] = await workflow.execute_activity(
+            activities.look_up_order, args=[self.customer, order_id], **TOOL
+        )
+
+    @workflow.update
+    async def send(self, order_id: str) -> str:
+        await workflow.wait_condition(lambda: order_id in self.known)
+        return self.known[order_id]
+
+
+@workflow.defn
+class TwoOrdersWorkflow(TwoOrdersDesk):
+    @workflow.run
+    async def run(self, customer: str) -> int:
+        await self.look_up("1042")
+        await self.look_up("1043")
+        return await self.until_closed()
+
+
+@workflow.defn(name="TwoOrdersWorkflow")
+class TwoOrdersSwappedWorkflow(TwoOrdersDesk):
+    @workflow.run
+    async def run(self, customer: str) -> int:
+        await self.look_up("1043")
+        await self.look_up("1042")
         return await self.until_closed()

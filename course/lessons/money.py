@@ -1,4 +1,4 @@
-"""Activities that move the shop's money and plants. Only lessons have them: the desk to take home pays nothing."""
+"""Activities that move the shop's money and plants, or ask what they are about. Only lessons have them: the desk to take home pays nothing."""
 
 from temporalio import activity
 
@@ -22,6 +22,19 @@ def issue_refund(
     with refusals_are_final():
         database = current_services().database
         return till.refund(database, customer.name, refund_id, order_id, amount_cents)
+
+
+@activity.defn
+def order_of_return(customer: Customer, return_number: str) -> str:
+    """The order that a return is about. Refuses a number that the shop has not given to this customer.
+
+    Args:
+        customer: Who returns something.
+        return_number: The number that the shop gave to the case, such as R-7001.
+    """
+    with refusals_are_final():
+        database = current_services().database
+        return till.order_of_return(database, customer.name, return_number)
 
 
 @activity.defn

@@ -124,5 +124,10 @@ class DutifulConversation(Duties, PlainConversation):
         PlainConversation.__init__(self, agent)
 
     async def until_closed(self) -> int:
-        await workflow.wait_condition(lambda: self.is_idle() and self._closing)
+        try:
+            await workflow.wait_condition(lambda: self.is_idle() and self._closing)
+        except asyncio.CancelledError:
+            self._closing = True  # and takes no more messages
+            await workflow.wait_condition(self.is_idle)
+            raise
         return self.turns

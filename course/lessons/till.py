@@ -5,7 +5,7 @@ import sqlalchemy as sql
 from course.desk.services import Database, KeyReused, Refused
 from course.desk.services import database as db
 from course.desk.services.shop import euros
-from course.lessons.record_tables import refunds
+from course.lessons.record_tables import refunds, returns
 
 LARGEST_CENTS = 1_000_000_00
 """No order of a plant shop is worth a million."""
@@ -13,6 +13,18 @@ LARGEST_CENTS = 1_000_000_00
 
 class RefundRefused(Refused):
     """The shop's rules do not allow this refund."""
+
+
+class ReturnUnknown(Refused):
+    """The shop gave nobody this number, or not to this customer."""
+
+
+def order_of_return(database: Database, customer: str, return_number: str) -> str:
+    """The order that a return of this customer's is about. Raises `ReturnUnknown`."""
+    known = database.find(returns, returns.c.return_number == db.storable(return_number))
+    if not known or not database.find(db.orders, db.order_of(customer, known.order_id)):
+        raise ReturnUnknown(f"There is no return {return_number!r}.")
+    return known.order_id
 
 
 def refund(

@@ -30,12 +30,15 @@ class ReturnsDesk(PlainConversation):
 
         Args:
             return_number: The number of the case, such as R-7001.
-            order_id: The order's number, such as 1042.
+            order_id: The order's number, such as 1044.
             amount_cents: How much, in cents.
         """
+        known = await workflow.execute_activity(
+            money.order_of_return, args=[self.customer, return_number], **PAYMENT
+        )
+        if known != order_id:
+            return f"Return {return_number} is not of order {order_id}. Nothing was paid."
         key = f"return-{return_number}"  # given once, when the case was reported
         return await workflow.execute_activity(
-            money.issue_refund,
-            args=[self.customer, key, order_id, amount_cents],
-            **PAYMENT,
+            money.issue_refund, args=[self.customer, key, order_id, amount_cents], **PAYMENT
         )

@@ -171,7 +171,7 @@ talk("TurnKeyWorkflow", "turn_key", PAY)
 talk("EffectsByIntentWorkflow", "effects", PAY)
 talk("EffectsByRandomKeyWorkflow", "fine_effects", PAY)
 talk("EffectsByConversationWorkflow", "coarse_effects", PAY)
-talk("SagaWorkflow", "saga", PAY, "Please refund 60 EUR for order 1043.")
+talk("TakeBackWorkflow", "take_back", PAY, "Please refund 60 EUR for order 1043.")
 talk("MoneyFirstWorkflow", "no_way_back", PAY)
 
 
@@ -212,6 +212,15 @@ async def growing(stage: Stage) -> None:
     await stage.chat.handle.signal("renew")
     await stage.chat.activities()  # quiet: the new run has begun
     await stage.say("What did I ask first?")
+
+
+@scenario("GrowingWorkflow")
+async def growing_posted(stage: Stage) -> None:
+    await stage.say(ORDER)
+    await stage.chat.handle.signal("post", LIGHT)
+
+
+talk("TwoOrdersWorkflow", "two_orders", "1042")
 
 
 @scenario("GrowingPatchedWorkflow")
