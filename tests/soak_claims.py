@@ -14,6 +14,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from course import Lab
 from course.lessons.lesson_10.asking import AskingWorkflow
 from course.lessons.lesson_13 import erase
+from tests import dev_server
 from tests.claims import workflows
 from tests.lab_helpers import until
 
@@ -24,7 +25,22 @@ async def lab() -> AsyncIterator[Lab]:
         yield lab
 
 
-async def test_after_five_failed_workflow_tasks_a_workflow_is_listed_and_the_pauses_grow(lab: Lab) -> None:
+@pytest.fixture
+async def elsewhere() -> AsyncIterator[Lab]:
+    """On a server as it comes: the lab's own marks a workflow after two failed tasks."""
+    async with (
+        await dev_server.start() as environment,
+        await Lab.start(
+            address=dev_server.address_of(environment), workflows=workflows.WORKFLOWS, ui=False
+        ) as lab,
+    ):
+        yield lab
+
+
+async def test_after_five_failed_workflow_tasks_a_workflow_is_listed_and_the_pauses_grow(
+    elsewhere: Lab,
+) -> None:
+    lab = elsewhere
     handle = await lab.client.start_workflow("Raises", "ada", id="raises", task_queue=lab.task_queue)
     now, begun = asyncio.get_running_loop().time, {}
 

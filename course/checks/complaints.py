@@ -23,8 +23,8 @@ MEANINGS = {
         `activity_as_tool(cancel_order, **TOOL)`, which comes from temporalio.openai_agents.workflow, and TOOL
         from course.desk.policies.""",
     r"start_to_close_timeout or schedule_to_close_timeout": """An activity is called without a timeout, and
-        Temporal starts none without one: it could not tell a lost attempt from a slow one. **TOOL and
-        **RECORD have one; they are in course.desk.policies.""",
+        Temporal starts none without one: it could not tell a lost attempt from a slow one. Give it
+        start_to_close_timeout=…, or a policy of the desk's: **TOOL and **RECORD of course.desk.policies have one.""",
     r"TMPRL1101": """Your workflow does not give the worker back: it reached no `await` within two seconds. Is
         there an endless loop, or a call that blocks?""",
     r"TMPRL1100|[Nn]on-?determinis": """Replayed on its own history, your workflow asks for something other

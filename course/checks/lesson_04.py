@@ -1,7 +1,9 @@
 """Exercise 04: place the operations, and predict what the record will show."""
 
 import asyncio
+import numbers
 import random
+import re
 import tomllib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -11,7 +13,7 @@ from typing import Any
 from agents import Model
 
 from course.checks.talking import MODEL_CALL, Scenes, Talk, dice_of, lab_for, misbehaves, own, predicted
-from course.checks.verdict import NotYet
+from course.checks.verdict import NotYet, require, shortened
 from course.desk import ConversationWorkflow
 from course.lessons.lesson_02 import RefundByFunctionWorkflow
 from course.lessons.lesson_04 import BothHandsWorkflow, DutyAsStepWorkflow, DutyAsToolWorkflow
@@ -101,16 +103,24 @@ async def check(module: Any) -> str:
 async def _places(module: Any) -> None:
     places, means = own(module, "PLACES", "dict"), WORDS["means"]
     for operation, words in WORDS["operations"].items():
-        place = places.get(operation)
+        said = places.get(operation, "TODO")
+        place = _named(said)
         if place not in means:
             known = ", ".join(f'"{one}"' for one in means)
-            raise NotYet(f"“{operation}” has no place yet. The places are {known}.")
+            none = "" if said == "TODO" else f": {shortened(repr(said), 60)} is none"
+            raise NotYet(f"“{operation}” has no place yet{none}. The places are {known}.")
         if place != words["belongs"]:
             tempting = {one: why for places, why in words.items() for one in places.split(", ")}
             why = tempting.get(place, means[place])
             if "{seen}" in why:
                 why = why.format(seen=await _seen(module, RUNS[operation]))
             raise NotYet(f"“{operation}” as {place!r}: {why}")
+
+
+def _named(place: Any) -> str:
+    """A place as the table has it: the guide's own words for one will do, and its case does not matter."""
+    words = " ".join(re.findall("[a-z]+", str(place).lower())) if isinstance(place, str) else ""
+    return WORDS["guide"].get(words, words)
 
 
 async def _seen(module: Any, run: Run) -> int:
@@ -128,14 +138,14 @@ async def _seen(module: Any, run: Run) -> int:
 def _variants(choice: random.Random) -> list[Variant]:
     """One conversation for each place.
 
-    Every kind of message is in it, or a prediction that forgets one would pass by luck. There is one plain
-    message and two look-ups or the other way round, and so with silent and refused ones: too much for one cannot
-    make up for too little for the other.
+    Every kind of message is in it, or a prediction that forgets one would pass by luck. There are not as many
+    plain ones as look-ups, nor silent as refused ones, nor both together: too much for one cannot make up for
+    too little for the other, and no number is the same in all of them.
     """
 
     def some(place: str) -> Variant:
-        plain, silent = choice.randint(1, 2), choice.randint(1, 2)
-        return Variant(place, plain, 3 - plain, silent, 3 - silent)
+        tools, others = choice.sample([(1, 2), (1, 3), (2, 3)], 2)
+        return Variant(place, *choice.sample(tools, 2), *choice.sample(others, 2))
 
     return [some("step"), some("tool"), some("background")]
 
@@ -156,17 +166,23 @@ async def _run(variant: Variant, chat: Talk) -> dict[str, Any]:
 
 def _compare(variant: Variant, said: dict[str, Any], seen: dict[str, Any]) -> None:
     """Says the first prediction that the run contradicts, and why."""
-    if said["done"] != seen["done"]:
+    if _count(said["done"]) != seen["done"]:
         who = "Code decides, for every message that was accepted, whatever the model made of it."
         if variant.place == "tool":
             who = "The model decides: it is obedient, and it decides nothing in a run that its provider refused."
         raise NotYet(f"""In the run {variant}, you predict that the operation is carried out
             {said["done"]!r} times, and the record has {seen["done"]} rows of {DUTY[variant.place]}.
             {who}""")
-    if said["model_calls"] != seen["model_calls"]:
+    if _count(said["model_calls"]) != seen["model_calls"]:
         raise NotYet(f"""In the run {variant}, you predict {said["model_calls"]!r} model calls, and the record
             has {seen["model_calls"]}. Every message has one that answers; what else asks the model again?""")
+    require(said["waits"] in (True, False), f"waits is True or False, and you predict {said['waits']!r}.")
     if bool(said["waits"]) != seen["waits"]:
         when = "before" if seen["waits"] else "after"
         raise NotYet(f"""In the run {variant}, you predict waits={said["waits"]!r}, and on record the
             operation was done {when} the reply went out.""")
+
+
+def _count(number: Any) -> int | None:
+    """A whole number as Python's own, which is equal to nothing but itself."""
+    return int(number) if isinstance(number, numbers.Real) and number % 1 == 0 else None

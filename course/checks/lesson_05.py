@@ -61,8 +61,8 @@ async def check(module: Any) -> str:
                     is at most a minute.""")
         await _bad_address(chat)
         await _the_end(chat)
-    return f"""the database was down for 7 hours and the mail server for 23; nobody waited, and every row and
-        every mail came. The bad address cost one attempt. The record is never given up; the mail is, after
+    return f"""the database was down for {spoken(RECORD.out)} and the mail server for {spoken(NOTICE.out)}; nobody
+        waited, and every row and every mail came. The bad address cost one attempt. The record is never given up; the mail is, after
         {spoken(policies[NOTICE.activity].all_attempts)}."""
 
 
@@ -98,6 +98,11 @@ async def _is_done(chat: Talk, messages: int, happened: str) -> None:
         if done != messages:
             raise NotYet(f"""{happened}. Messages: {messages}, {what}: {done}. Each message has a row and a mail. Is
                 there a duty that is neither awaited nor handed to `self.later(…)`? It never starts.""")
+    for duty in DUTIES:
+        if (asked := len(await chat.rows(duty.activity))) > messages:
+            raise NotYet(f"""{happened}. Messages: {messages}, and the record has {asked} of {duty.activity}. The key
+                keeps the effect at one for each, and the second is still paid for: attempts, events, and an outage that
+                it has to live through, too. Ask for it once.""")
 
 
 async def _outage(chat: Talk, policies: dict[str, Policy]) -> None:
@@ -167,7 +172,7 @@ async def _came_through(chat: Talk, duty: Duty, policy: Policy) -> None:
             if policy.attempts
             else f"schedule_to_close_timeout, {spoken(policy.all_attempts)},"
             if policy.all_attempts and attempts > 1
-            else "non_retryable_error_types"
+            else "non_retryable_error_types, or an activity that calls it non_retryable,"
         )
         raise NotYet(f"""The {duty.service} was down for {spoken(duty.out)}. {duty.activity} was given up after {attempts}
             attempt{"s" * (attempts > 1)}, and nobody tries it again: {limit} ended it.""")
@@ -181,6 +186,10 @@ async def _bad_address(chat: Talk) -> None:
     if row.status == "pending":
         raise NotYet("""The mail server refused the address for good (SMTP 550), and mail_the_team is tried
             again: its error, Refused, is retried like any other. Say in NOTICE that it is not worth a second attempt.""")
+    if row.status == "completed":
+        raise NotYet("""The mail server refused the address for good (SMTP 550), and on record mail_the_team has completed:
+            whoever reads it takes the mail for sent. Let the activity fail, after one attempt: that is what says that
+            nobody was told.""")
     if len(chat.lab.table("turns")) != 4:
         raise NotYet("The address was refused for good, and the record of that message is missing.")
 

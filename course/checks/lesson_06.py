@@ -8,11 +8,21 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from agents import Model
+from agents import Model, Runner
 from temporalio.client import WorkflowExecutionStatus, WorkflowQueryFailedError
 
-from course.checks.talking import NoReply, Scenes, Stuck, Talk, lab_for, line_of, misbehaves, workflow_class
-from course.checks.verdict import NotYet, quoted, shortened
+from course.checks.talking import (
+    MODEL_CALL,
+    NoReply,
+    Scenes,
+    Stuck,
+    Talk,
+    lab_for,
+    line_of,
+    misbehaves,
+    workflow_class,
+)
+from course.checks.verdict import NotYet, quoted, require, shortened
 from course.lab import LabError
 from course.models import OfflineModel, ToolCall
 
@@ -35,7 +45,8 @@ IVY, PALM = "Is it true that ivy is poisonous?", "Can somebody tell me whether m
 BROKEN, MISTYPED = "What about order 1044?", "And what about order 1045?"
 TWICE, GIFTS = "Where is order 1043, and where is it really?", "Do you have gift cards?"
 MOVING = "I am moving house on Monday."
-THE_PALM = OfflineModel(script=[ToolCall("ask_the_palm", "{}")])
+# However often it is asked: one more try of the run is a right answer, too.
+THE_PALM = OfflineModel(script=[ToolCall("ask_the_palm", "{}")] * 99)
 TIMES_OUT = misbehaves("time_out")
 REFUSED = "refuses this request|403|PermissionDenied"
 NOT_JSON = "JSON|delimiter"
@@ -48,7 +59,7 @@ CASES = (
     Case(MISTYPED, "sent arguments of the wrong type", misbehaves("mistyped"), "valid string|validation"),
     Case(TWICE, "called a tool until it was out of turns", misbehaves("loop"), "urns"),
     Case(GIFTS, "never answered in time, on any attempt", TIMES_OUT, "imed out|imeout", takes_minutes=True),
-    Case(MOVING, "answered without a word", OfflineModel(script=[" "]), "word|empty|answer|nothing"),
+    Case(MOVING, "answered without a word", OfflineModel(script=[" "] * 99), "word|empty|answer|nothing"),
 )
 CANCELLED = "Are you open on Sunday?"
 SCENES: dict[str, Model] = {case.message: case.model for case in CASES}
@@ -61,21 +72,36 @@ async def check(module: Any) -> str:
             here, write the `try` and the `except` yourself.""")
     async with lab_for(module, [desk], Scenes(scenes=SCENES, down={CANCELLED: 10_000})) as lab:
         ada = await lab.converse(desk, "ada")
-        await ada.says(FIRST)
+        await _answers(ada)
         for case in CASES:
             await _one_failure(ada, case)
         await _memory_is_whole(ada)
         await _reasons(ada)
         await ada.ends()
         await _cancelled(await lab.converse(desk, "ben"))
+        await _a_bug_stays_one(await lab.converse(desk, "cleo"))
     return f"""the model misbehaved in {len(CASES)} ways, and each message got a reply and a reason. The next
-        ones were answered with the first in mind, and a conversation that was cancelled ended as
-        cancelled."""
+        ones were answered with the first in mind, a conversation that was cancelled ended as cancelled, and
+        one that met a bug waits for a fix."""
 
 
 def _imports_ask(node: ast.AST) -> bool:
     """The exercise is to write what `ask` does."""
     return isinstance(node, ast.ImportFrom) and any(name.name == "ask" for name in node.names)
+
+
+async def _answers(chat: Talk) -> None:
+    """While its model is well."""
+    answer = await chat.says(FIRST)
+    require(
+        len(await chat.rows(MODEL_CALL)),
+        f"""{quoted(FIRST)} got the reply {quoted(answer)}, and on record no model was asked. `answer` runs the agent first
+        (Runner.run), and apologises only if that fails.""",
+    )
+    require(
+        "1042" in answer,
+        f"""The model was well, and {quoted(FIRST)} got the reply {quoted(answer)} A good answer is passed on as it is.""",
+    )
 
 
 async def _one_failure(chat: Talk, case: Case) -> None:
@@ -119,6 +145,11 @@ async def _memory_is_whole(chat: Talk) -> None:
         raise NotYet("""After a run that failed, its tool calls are in the memory, without results. A provider
             refuses such an input, so no later message would be answered: after a failure, keep the memory as it
             was before.""")
+    held = str([item.get("content") for item in items if item.get("role") == "user"])
+    if kept := [case for case in CASES if case.message in held]:
+        raise NotYet(f"""The model {kept[0].what}, and {quoted(kept[0].message)} is still in the memory. It is sent with
+            every later call: a provider that refused it once refuses all of these. After a failure, keep the memory
+            as it was before.""")
     if "1042" not in answer:
         raise NotYet(f"""After the failures, {quoted(FIRST_ASKED)} was answered {quoted(answer)} The memory of
             the answered messages is lost: after a failure, keep it as it was before.""")
@@ -142,6 +173,9 @@ async def _reasons(chat: Talk) -> None:
             raise NotYet(f"""The model {case.what}, and the reason on record is {quoted(str(reason), 100)}. Nobody
                 could fix anything with that. The error has a cause, which may have one, too: the innermost one says
                 what happened.""")
+    if len(set(failures)) < len(failures):
+        raise NotYet(f"""The model failed in {len(failures)} ways, and some of the reasons are the same:
+            {quoted(str(failures[0]), 100)}. Take each from its own error.""")
 
 
 async def _cancelled(chat: Talk) -> None:
@@ -156,7 +190,32 @@ async def _cancelled(chat: Talk) -> None:
     for task in (reply, ending):
         task.cancel()
     await asyncio.gather(reply, ending, return_exceptions=True)
-    if await chat.status() != WorkflowExecutionStatus.CANCELED:
+    if (status := await chat.status()) == WorkflowExecutionStatus.RUNNING:
         raise NotYet("""A conversation was cancelled while its agent waited for the model, and it apologised and went
             on: nobody can end it like that. A cancelled activity is an ActivityError whose __cause__ is a
             CancelledError: raise it again.""")
+    if status != WorkflowExecutionStatus.CANCELED:
+        raise NotYet("""A conversation was cancelled while its agent waited for the model. It ended, and not as cancelled:
+            raise the error again, so that whoever cancelled it can see that it was done.""")
+
+
+async def _a_bug_stays_one(chat: Talk) -> None:
+    """Nobody knows what is in the code that `Runner.run` calls. Here it has a bug, for one message."""
+    asked = []
+
+    async def has_a_bug(*about: Any, **more: Any) -> None:
+        asked.append(about)
+        raise LookupError("a bug, made by the check")
+
+    run = vars(Runner)["run"]
+    Runner.run = staticmethod(has_a_bug)  # type: ignore[method-assign]
+    try:
+        reply = await chat.says(FIRST)
+    except (Stuck, NoReply):
+        return  # frozen, or failed: somebody has to look
+    finally:
+        Runner.run = run  # type: ignore[method-assign]
+    if asked:
+        raise NotYet(f"""A bug in the code that runs the agent (a LookupError, made by the check) ended in
+            {quoted(reply)} Nobody hears of it, and every later message ends so, too. Catch what a model can cause, by name;
+            what you do not expect has to come out, and freezes the conversation until it is fixed.""")

@@ -38,7 +38,7 @@ class Workers:
         try:
             await self._start_kernels()
         except Exception as error:
-            raise LabError(f"The worker did not start: {why(error)}") from error
+            raise LabError(f"The worker did not start: {self._why(error)}") from error
 
     async def _start_kernels(self) -> None:
         self.kernel = RunningWorker(self._temporal.client, self.settings, [self._interceptor])
@@ -74,9 +74,19 @@ class Workers:
         try:
             await self._start_kernels()
         except Exception as error:
-            self.settings = before
+            reason, self.settings = self._why(error), before
             await self._start_kernels()
-            raise LabError(f"Not deployed: {why(error)} The code from before runs on.") from error
+            raise LabError(f"Not deployed: {reason} The code from before runs on.") from error
+
+    def _why(self, error: Exception) -> str:
+        """Why a worker did not start."""
+        for one in self.settings.workflows:
+            if one.__module__ == "__main__":
+                return (
+                    f"{one.__name__} is defined in a cell, and Temporal's sandbox imports a workflow's module. Put it into "
+                    "a file, with %%writefile my_desk.py as the cell's first line, and import it from there."
+                )
+        return why(error)
 
     @property
     def by_type(self) -> dict[str, type]:
@@ -87,6 +97,11 @@ class Workers:
         """The definition of a class that is served, with this update. Raises `LabError` for any other."""
         definition = definition_of(workflow_class)
         if workflow_class not in self.settings.workflows:
+            if other := self.by_type.get(definition.name):
+                raise LabError(
+                    f"This lab's worker runs {other.__name__} in place of {workflow_class.__name__}: both are {definition.name!r}. "
+                    f"`await lab.deploy({workflow_class.__name__})` changes that."
+                )
             raise LabError(
                 f"This lab's worker does not run {workflow_class.__name__}. "
                 f"Start a lab that does: Lab.start(workflows=[{workflow_class.__name__}])."

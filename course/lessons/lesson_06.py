@@ -1,4 +1,6 @@
-"""Lesson 06: a desk that lets out what an agent run raises; the same desk with an apology; and a guardrail of the Agents SDK."""
+"""Lesson 06: a desk that lets out what an agent run raises; the same desk with an apology; and a guardrail of
+the Agents SDK, before the model and beside it.
+"""
 
 import re
 from dataclasses import dataclass
@@ -13,14 +15,14 @@ from agents import (
     TResponseInputItem,
 )
 from agents.exceptions import AgentsException
-from temporalio import workflow
+from temporalio import activity, workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 from temporalio.openai_agents import AgentsWorkflowError
 
 with workflow.unsafe.imports_passed_through():
     from course.desk import activities
     from course.desk.answering import APOLOGY
-    from course.desk.policies import RECORD
+    from course.desk.policies import RECORD, TOOL
 
 from course.lessons.plain_conversation import PlainConversation, conversation, juniper
 
@@ -107,7 +109,21 @@ class ApologisingLoopWorkflow(OneLoopWorkflow):
             return APOLOGY
 
 
-CARD = re.compile(r"\b(?:\d[ -]?){15,16}\b")
+CARD = re.compile(r"\b(?:\d[ -]?){12,18}\d\b")
+
+
+@activity.defn
+def has_card_number(text: str) -> bool:
+    """Whether a text holds the number of a payment card: its last digit is the check digit of ISO/IEC 7812-1."""
+    return any(_adds_up(re.sub(r"\D", "", found)) for found in CARD.findall(text))
+
+
+def _adds_up(number: str) -> bool:
+    """Every second digit counts twice, and 10 or more as the sum of its digits; all of it is a multiple of ten."""
+    digits = [
+        int(digit) * (2 if place % 2 else 1) for place, digit in enumerate(number[::-1])
+    ]
+    return sum(sum(divmod(digit, 10)) for digit in digits) % 10 == 0
 
 
 async def no_card_number(
@@ -117,8 +133,12 @@ async def no_card_number(
 ) -> GuardrailFunctionOutput:
     """Stops a run whose newest message holds the number of a payment card."""
     newest = input if isinstance(input, str) else str(input[-1].get("content"))
-    found = CARD.search(newest) is not None
+    found = await workflow.execute_activity(has_card_number, newest, **TOOL)
     return GuardrailFunctionOutput(output_info=None, tripwire_triggered=found)
+
+
+BEFORE_THE_MODEL = InputGuardrail(no_card_number, run_in_parallel=False)
+BESIDE_THE_MODEL = InputGuardrail(no_card_number)
 
 
 @conversation
@@ -129,6 +149,19 @@ class GuardedWorkflow(PlainConversation):
             juniper(
                 activities.look_up_order,
                 customer=customer,
-                input_guardrails=[InputGuardrail(no_card_number)],
+                input_guardrails=[BEFORE_THE_MODEL],
+            )
+        )
+
+
+@conversation
+class GuardedBesideWorkflow(PlainConversation):
+    @workflow.init
+    def __init__(self, customer: str) -> None:
+        super().__init__(
+            juniper(
+                activities.look_up_order,
+                customer=customer,
+                input_guardrails=[BESIDE_THE_MODEL],
             )
         )

@@ -61,7 +61,8 @@ WRONG = {
         limited(hours=1),
     ),
     "the wrong error is not retried": (
-        "mail_the_team was given up after 1 attempt, and nobody tries it again: non_retryable_error_types ended it",
+        "mail_the_team was given up after 1 attempt, and nobody tries it again: non_retryable_error_types, or an "
+        "activity that calls it non_retryable, ended it",
         ('["Refused"]', '["Refused", "SMTPRecipientsRefused"]'),
     ),
     "the record has a limit": ("your RECORD ends after 2 days: a longer outage loses rows", limited(days=2)),
@@ -82,6 +83,23 @@ WRONG = {
         *one_by_one(MAIL_DUTY, SAVE_DUTY),
     ),
     "the bad address is tried again": ("SMTP 550), and mail_the_team is tried again", (REFUSED, "")),
+    "the bad address is swallowed": (
+        "on record mail_the_team has completed",
+        (REFUSED, ""),
+        instead(
+            "current_services().mail",
+            "try:",
+            "    current_services().mail.send(task_id, subject=message, text=message)",
+            "except Refused:",
+            "    pass",
+        ),
+        ("import current_services", "import Refused, current_services"),
+    ),
+    "saved twice under one key": ("the record has 2 of save_to_database", after(SAVE, SAVE)),
+    "no timeout at all": (
+        "Give it start_to_close_timeout=…, or a policy of the desk's",
+        ("    start_to_close_timeout=timedelta(seconds=10),\n    retry_policy", "    retry_policy"),
+    ),
     "an attempt may hang": (
         "One attempt of mail_the_team may take 5 minutes",
         (f"seconds=10),\n    {FIVE_DAYS}", f"minutes=5),\n    {FIVE_DAYS}"),
@@ -109,4 +127,4 @@ RIGHT = {
     )
 }
 
-SAMPLE = {"the mail before the reply", "the mail has no limit", *RIGHT}
+SAMPLE = {"the mail before the reply", "the bad address is swallowed", "saved twice under one key", *RIGHT}

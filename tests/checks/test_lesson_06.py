@@ -18,6 +18,40 @@ WRONG = {
         instead("if is_cancelled_exception"),
         instead("raise  # somebody's decision"),
     ),
+    "what nobody expects": (
+        "A bug in the code that runs the agent",
+        (CAUGHT, "except Exception as error:"),
+    ),
+    "apologises before it asks": (
+        "on record no model was asked",
+        before("conversation = ", 'return self._sorry("no model today")'),
+    ),
+    "never passes an answer on": (
+        "A good answer is passed on as it is",
+        ("return answer", "return SORRY"),
+    ),
+    "the message stays": (
+        "“Is it true that ivy is poisonous?” is still in the memory",
+        before("conversation = ", 'self._memory = [*self._memory, {"role": "user", "content": text}]'),
+        ('conversation = [*self._memory, {"role": "user", "content": text}]', "conversation = self._memory"),
+    ),
+    "the message and the apology stay": (
+        "What the provider … keep the memory",
+        before(
+            "return self._sorry(f",
+            'said = [{"role": "user", "content": text}, {"role": "assistant", "content": SORRY}]',
+            "self._memory = [*self._memory, *said]",
+        ),
+    ),
+    "one reason for all": (
+        "some of the reasons are the same",
+        ('f"{type(cause).__name__}: {cause}"', '"403, ask_the_palm, JSON, valid string, turns, timed out"'),
+        ('"The model answered without a word."', '"403, ask_the_palm, JSON, an empty answer"'),
+    ),
+    "a cancellation ends well": (
+        "It ended, and not as cancelled",
+        instead("raise  # somebody's decision", "self._closing = True", "return SORRY"),
+    ),
     "what stands on top": (
         "the reason on record is “Activity task failed”",
         ('f"{type(cause).__name__}: {cause}"', "str(error)"),
@@ -48,8 +82,32 @@ WRONG = {
 }
 
 RIGHT = {
-    "a catch-all": [(CAUGHT, "except Exception as error:")],
+    "a catch-all that lets out what it does not know": [
+        (CAUGHT, "except Exception as error:"),
+        before(
+            "if is_cancelled_exception",
+            "if not isinstance(error, AgentsException | AgentsWorkflowError | ActivityError):",
+            "    raise",
+        ),
+    ],
+    "one more try of the run": [
+        instead(
+            "result = await Runner.run(",
+            "try:",
+            "    result = await Runner.run(self._agent, conversation)",
+            "except AgentsException:",
+            "    result = await Runner.run(self._agent, conversation)",
+        )
+    ],
     "the innermost words alone": [('f"{type(cause).__name__}: {cause}"', "str(cause)")],
 }
 
-SAMPLE = {"the SDK's errors only", "everything, cancellation too", "no word, no apology", *RIGHT}
+SAMPLE = {
+    "everything, cancellation too",
+    "no word, no apology",
+    "what nobody expects",
+    "the message stays",
+    "apologises before it asks",
+    "one more try of the run",
+    "the innermost words alone",
+}

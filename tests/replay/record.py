@@ -162,7 +162,9 @@ talk("DutiesFirstWorkflow", "duties_first", ORDER, LIGHT)
 talk("ThreeAttemptsWorkflow", "three_attempts", LIGHT)
 talk("TimeoutsWorkflow", "timeouts", "start_to_close", "heartbeat", "schedule_to_close")
 talk("OneLoopWorkflow", "uncaught", ORDER, LIGHT)
-talk("GuardedWorkflow", "guarded", "My card is 4111 1111 1111 1111. Where is order 1042?", ORDER)
+CARD = "My card is 4111 1111 1111 1111."
+talk("GuardedWorkflow", "guarded", f"{CARD} Where is order 1042?", ORDER)
+talk("GuardedBesideWorkflow", "guarded_beside", CARD, ORDER)
 PAY = "Please refund 5 EUR for order 1042."
 talk("IntentKeyWorkflow", "intent_key", PAY, LIGHT)
 talk("RandomKeyWorkflow", "random_key", PAY)
