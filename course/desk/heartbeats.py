@@ -35,10 +35,10 @@ class Heartbeats(Interceptor):
     def intercept_activity(
         self, next: ActivityInboundInterceptor
     ) -> ActivityInboundInterceptor:
-        return _Beating(next, self._client)
+        return Beating(next, self._client)
 
 
-class _Beating(ActivityInboundInterceptor):
+class Beating(ActivityInboundInterceptor):
     def __init__(self, next: ActivityInboundInterceptor, client: Client) -> None:
         super().__init__(next)
         self._client = client
@@ -52,7 +52,7 @@ class _Beating(ActivityInboundInterceptor):
         if info.heartbeat_timeout is None:
             return await super().execute_activity(input)
         beating = asyncio.run_coroutine_threadsafe(
-            self._beat(info.task_token, info.heartbeat_timeout, asyncio.get_running_loop()),
+            self.beat(info.task_token, info.heartbeat_timeout, asyncio.get_running_loop()),
             thread("heart"),
         )
         try:
@@ -60,7 +60,7 @@ class _Beating(ActivityInboundInterceptor):
         finally:
             beating.cancel()
 
-    async def _beat(
+    async def beat(
         self, token: bytes, limit: timedelta, worker: asyncio.AbstractEventLoop
     ) -> None:
         handle = self._client.get_async_activity_handle(task_token=token)

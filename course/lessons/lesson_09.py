@@ -178,7 +178,7 @@ class TwoOrdersDesk(UntilClosed):
 
     @workflow.update
     async def send(self, order_id: str) -> str:
-        await workflow.wait_condition(lambda: order_id in self.known)
+        await workflow.wait_condition(lambda: len(self.known) == 2)
         return self.known[order_id]
 
 
