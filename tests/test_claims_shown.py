@@ -236,7 +236,10 @@ async def test_a_tool_that_the_history_used_is_missed_in_a_replay() -> None:
 
 async def test_a_child_that_the_history_does_not_know_is_missed_in_a_replay() -> None:
     runs = json.loads((RECORDED / "growing.json").read_text())["runs"]
-    with pytest.raises(LabError, match="Child workflow machine"):
+    with pytest.raises(
+        LabError,
+        match=r"one more step \(Child workflow\) where the history goes on with WorkflowExecutionUpdateCompleted \(send\) of turn 1",
+    ):
         await replay(runs, WithChild)
 
 

@@ -17,8 +17,8 @@ from course.models import OfflineModel
 
 OLD, PATCHED, FRESH = "ada", "ben", "cleo"
 BEFORE = ("Where is order 1042?", "How much light does a Monstera need?")
-AFTER = (BEFORE[0], "Is order 1043 late?", "Thank you!")
-"""The first was said before: an id that is made of the text has been asked for."""
+AFTER = ("Is order 1043 late?", BEFORE[0], "Thank you!")
+"""The second was said before: an id that is made of the text has been asked for."""
 STEP = "process_batch"
 
 

@@ -84,8 +84,8 @@ async def _replay(run: Run, known: dict[str | None, type]) -> str:
     except workflow.NondeterminismError as error:
         raise LabError(
             f"{code.__name__} does not fit this history: {_difference(str(error), run)} Deployed, it would freeze this "
-            "conversation. Keep the old way for old runs (workflow.patched), or leave them to the code that began "
-            "them. Lesson 09 explains."
+            "conversation. Keep the old way for old runs (workflow.patched: lesson 09), or leave them to workers with the code "
+            "that began them (worker versioning)."
         ) from error
     except RuntimeError as error:
         raise LabError(
@@ -94,12 +94,12 @@ async def _replay(run: Run, known: dict[str | None, type]) -> str:
     return code.__name__
 
 
-EVENT = r"HistoryEvent\(id: (?P<id>\d+), \w+\)"
+EVENT = r"HistoryEvent(?:\(id: | \{ event_id: )(?P<id>\d+)"  # a child is told of in the second way
 DIFFERENCES = {
     r"Activity type of scheduled event '(?P<old>.+?)' does not match activity type of activity command '(?P<new>.+?)'": (
         "where the history has the activity {old}, the code asks for {new}."
     ),
-    rf"(?P<new>\w+) machine does not handle this event: {EVENT}": (
+    rf": (?P<new>[\w ]+) machine does not handle this event: {EVENT}": (
         "the code asks for one more step ({new}) where the history goes on with {event}."
     ),
     rf"No command scheduled for event {EVENT}": (

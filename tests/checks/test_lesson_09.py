@@ -61,7 +61,7 @@ WRONG = {
         before('if workflow.patched("tell', 'self._renewing = not workflow.patched("statistics")'),
     ),
     "renews by itself, whenever it is replayed": (
-        "does not ask any more for what the history has",
+        "the code asks for one more step (",
         before('if workflow.patched("tell', "self._renewing = True"),
         (RENEW, "pass"),
     ),
