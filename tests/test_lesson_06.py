@@ -1,6 +1,7 @@
 """Lesson 06: what the model's failures do to a conversation, and how a frozen one goes on."""
 
 from collections import Counter
+from typing import Any
 
 import pytest
 from temporalio.client import WorkflowExecutionStatus
@@ -127,15 +128,15 @@ async def test_the_code_from_before_is_named_where_another_has_its_place(lab: La
 
 async def test_a_workflow_from_a_cell_is_sent_to_a_file(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ApologisingLoopWorkflow, "__module__", "__main__")
-    start, tried = RunningWorker.start, []
+    tried = []
 
-    async def refuses_a_notebooks(worker: RunningWorker) -> None:  # here, __main__ is pytest's
-        if not tried:
-            tried.append(worker)
+    def refuses_a_notebooks(*about: Any) -> RunningWorker:  # here, __main__ is pytest's
+        tried.append(about)
+        if len(tried) == 1:
             raise AttributeError("module '__main__' has no attribute '__file__'")
-        await start(worker)
+        return RunningWorker(*about)
 
-    monkeypatch.setattr(RunningWorker, "start", refuses_a_notebooks)
+    monkeypatch.setattr("course.lab.workers.RunningWorker", refuses_a_notebooks)
     with pytest.raises(
         LabError, match=r"Not deployed: ApologisingLoopWorkflow is defined in a cell.*%%writefile"
     ):

@@ -85,7 +85,7 @@ WRONG = {
         predicts(EQUAL_TO_ALL),
     ),
     "predicts a word": (
-        "waits is True or False, and you predict 'no'",
+        "waits is True or False, and you predict 'yes'",
         ('"waits": place == "step"', '"waits": "yes" if place == "step" else "no"'),
     ),
     "predicts nothing": ("returns None", ('    return {"done": messages, ', '    _ = {"done": messages, ')),

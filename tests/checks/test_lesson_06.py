@@ -36,7 +36,7 @@ WRONG = {
         ('conversation = [*self._memory, {"role": "user", "content": text}]', "conversation = self._memory"),
     ),
     "the message and the apology stay": (
-        "What the provider … keep the memory",
+        "a provider that refused it once refuses all of these … keep the memory",
         before(
             "return self._sorry(f",
             'said = [{"role": "user", "content": text}, {"role": "assistant", "content": SORRY}]',
