@@ -29,12 +29,6 @@ class Decision:
     reason: str
 
 
-@dataclass
-class Ending:  # the customer's mail is written from it
-    paid: bool
-    decision: Decision | None  # None: nobody decided
-
-
 @workflow.defn
 class Approval:
     @workflow.init
@@ -42,16 +36,17 @@ class Approval:
         self.decision: Decision | None = None
 
     @workflow.run
-    async def run(self, request: Request) -> Ending:
+    async def run(self, request: Request) -> Decision | None:
+        """Returns whose decision it was; None: nobody's. The customer's mail is written from it."""
         try:
             await workflow.wait_condition(lambda: self.decision is not None, timeout=THREE_DAYS)
         except TimeoutError:
-            return Ending(paid=False, decision=None)
+            return None
         if not self.decision.approved:
-            return Ending(paid=False, decision=self.decision)
+            return self.decision
         args = [Customer(request.customer), request.number, request.order_id, request.amount_cents]
         await workflow.execute_activity(money.issue_refund, args=args, **RECORD)
-        return Ending(paid=True, decision=self.decision)
+        return self.decision
 
     @workflow.update
     def decide(self, decision: Decision) -> str:

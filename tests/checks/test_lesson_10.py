@@ -4,9 +4,9 @@ from tests.checks.answers import *
 
 WAIT = "await workflow.wait_condition("
 REJECTED = "if not self.decision.approved:"
-REJECTS = f"{REJECTED}\n            return Ending(paid=False, decision=self.decision)"
-NOBODY = "return Ending(paid=False, decision=None)"
-PAID = "return Ending(paid=True, decision=self.decision)"
+REJECTS = f"{REJECTED}\n            return self.decision"
+NOBODY = "return None"
+PAID = "**RECORD)\n        return self.decision"
 REFUSES = "if self.decision:"
 SETS = "self.decision = decision"
 SENTENCE = 'ApplicationError(f"{self.decision.by} has decided already: nothing was changed.")'
@@ -22,27 +22,19 @@ WRONG = {
     "pays in any case": ("Cy rejected a refund, and it was paid", (REJECTED, "if False:")),
     "keeps the reason": (
         "in that person's own words",
-        (REJECTS, REJECTS.replace("self.decision)", 'Decision(False, self.decision.by, "Not this time."))')),
+        (REJECTS, REJECTS.replace("self.decision", 'Decision(False, self.decision.by, "Not this time.")')),
     ),
-    "says a rejected refund is paid": (
-        "Cy rejected a refund, nothing was paid, and the ending says paid=True",
-        (REJECTS, REJECTS.replace("paid=False", "paid=True")),
-    ),
-    "says an approved refund is not paid": (
-        "it was paid, and the ending says paid=False",
-        (PAID, PAID.replace("True", "False")),
+    "says that a rejected refund was approved": (
+        "Cy rejected a refund. `run` returned {'approved': True",
+        (REJECTS, REJECTS.replace("self.decision", "Decision(True, self.decision.by, self.decision.reason)")),
     ),
     "says that Bea rejected": (
-        "Nobody decided for three days. The ending's decision is {'approved': False, 'by': 'Bea'",
-        (NOBODY, 'return Ending(paid=False, decision=Decision(False, "Bea", "No."))'),
-    ),
-    "says that silence is paid": (
-        "Nobody decided for three days, nothing was paid, and the ending says paid=True",
-        (NOBODY, NOBODY.replace("False", "True")),
+        "Nobody decided for three days. `run` returned {'approved': False, 'by': 'Bea'",
+        (NOBODY, 'return Decision(False, "Bea", "No.")'),
     ),
     "returns a text": (
-        "It has to return an Ending",
-        (REJECTS, f'{REJECTED}\n            return "Rejected."'),
+        "`run` returned 'Nobody decided in time.', and should return the decision, None",
+        (NOBODY, 'return "Nobody decided in time."'),
     ),
     "no end": (
         "Nobody decided for three days, and an hour after that the approval still waits",
@@ -73,7 +65,7 @@ WRONG = {
         instead(WAIT, "await workflow.sleep(THREE_DAYS)"),
     ),
     "never pays": ("nothing was paid under its number", (", request.number,", ', "refund",')),
-    "says nothing": ("`run` returned None", (PAID, "return None")),
+    "says nothing": ("Bea approved a refund. `run` returned None", (PAID, "**RECORD)")),
     "no class": ("There is no class Approval", ("class Approval:", "class Refusal:")),
     "ApplicationError not imported": (
         "Cy's decision was refused by an error in your own code. NameError: name 'ApplicationError' is not defined. "
