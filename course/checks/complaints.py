@@ -20,7 +20,7 @@ MEANINGS = {
         its arguments in args=[…] and a timeout (**RECORD or **TOOL): then a worker runs it, and it is retried
         and on record.""",
     r"Provided tool is not a tool type": """The agent's list of tools holds a plain function. Make it a tool:
-        `activity_as_tool(cancel_order, **TOOL)`, which comes from temporalio.openai_agents.workflow, and TOOL
+        `customers_tool(Customer(customer), cancel_order, **TOOL)`, which comes from course.desk.tools, and TOOL
         from course.desk.policies.""",
     r"start_to_close_timeout or schedule_to_close_timeout": """An activity is called without a timeout, and
         Temporal starts none without one: it could not tell a lost attempt from a slow one. Give it

@@ -33,6 +33,9 @@ class NotAwaited(Coroutine[Any, Any, Any]):
             raise AttributeError(name)
         raise self._missing()
 
+    def __getitem__(self, key: Any) -> Any:
+        raise self._missing()
+
     def __repr__(self) -> str:
         return f"<{self._call} without await: nothing has happened yet>"
 

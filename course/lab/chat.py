@@ -125,6 +125,7 @@ class Conversation:
                     await asyncio.sleep(0.2)
                 self._temporal.must_run()
 
+    @awaited("chat.close()")
     async def close(self, *, timeout: float = 30) -> Any:
         """Ends the conversation and returns the workflow's result. Closing twice gives the same result.
 
@@ -235,6 +236,7 @@ class Conversation:
             await self.record.quiet()
             return await self.record.now()
 
+    @awaited("chat.pending()")
     async def pending(self) -> pd.DataFrame:
         """Activities in flight or waiting for their next attempt.
 
@@ -253,11 +255,13 @@ class Conversation:
 
     # The record
 
+    @awaited("chat.transcript()")
     async def transcript(self) -> pd.DataFrame:
         """What was said: columns `turn`, `role` (customer, agent, system) and `text`.
 
         Asks the workflow's `transcript` query, of each of its runs. A workflow without one, or one that is
-        frozen and answers no query, gets what its history shows.
+        frozen and answers no query, gets what its history shows: there every message to a handler that did some
+        work is a turn and the customer's, also a signal that somebody else has sent.
         """
         if await self.record.quiet() != "frozen":
             try:
@@ -269,6 +273,7 @@ class Conversation:
                 raise await self.record.unreachable(error) from None
         return transcript_table(await self.record.histories())
 
+    @awaited("chat.activities(…)")
     async def activities(self, times: bool = False) -> pd.DataFrame:
         """Who decided what: `course.history.activity_table` of all runs of this conversation.
 
@@ -276,27 +281,33 @@ class Conversation:
         """
         return activity_table(await self.record.settled(), times=times)
 
+    @awaited("chat.events()")
     async def events(self) -> pd.DataFrame:
         """`course.history.event_table` of all runs of this conversation."""
         return event_table(await self.record.settled())
 
+    @awaited("chat.timeline()")
     async def timeline(self) -> "Figure":
         """A figure of this conversation: who decided what, and where the clock jumped."""
         return timeline(await self.record.settled(), title=f"Conversation {self.id}: who decided what")
 
+    @awaited("chat.path()")
     async def path(self) -> "Figure":
         """A figure of this ticket's path: its states, who moved it, and how long it was in each."""
         title = f"Ticket {self.id}: its path, and the time in each state"
         return path(await self.record.settled(), "record_move", title=title)
 
+    @awaited("chat.growth()")
     async def growth(self) -> pd.DataFrame:
         """What each turn added to the history: `course.history.growth_table` of all runs of this conversation."""
         return growth_table(await self.record.settled())
 
+    @awaited("chat.history(…)")
     async def history(self, run: str | None = None) -> WorkflowHistory:
         """The event history of the last run, or of the one named by its id."""
         return await self.record.history(run)
 
+    @awaited("chat.replay(…)")
     async def replay(self, *workflows: type) -> str:
         """Replays this conversation so far, all runs of it, with workflow code that may be newer: `course.lab.replay`."""
         return await replay(await self.record.settled(), *workflows)
@@ -313,7 +324,7 @@ class Reply(Awaitable[str]):
         self.done = self._task.done
 
     def __await__(self) -> Generator[Any, None, str]:
-        return self._task.__await__()
+        return asyncio.shield(self._task).__await__()  # a cell that is interrupted can be run again
 
     def __repr__(self) -> str:
         return f"<Reply {'there' if self.done() else 'under way: await it'}>"

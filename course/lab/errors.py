@@ -1,3 +1,11 @@
+"""What goes wrong, in a sentence: a cell shows no traceback of it."""
+
+from typing import Any
+
+from temporalio.client import WorkflowQueryFailedError
+from temporalio.service import RPCError
+
+
 class LabError(RuntimeError):
     """Something that the lab could not do. The message says what happened, what was kept and what to do."""
 
@@ -8,3 +16,15 @@ class LabError(RuntimeError):
 
 class MessageRefused(LabError, ValueError):
     """A message that no conversation takes. Nothing was sent."""
+
+
+def said_of(error: Any) -> list[str]:
+    """What a cell shows of an error that comes out of `chat.handle`: not the ninety lines of the client's inside."""
+    said = str(error)
+    if "workflow execution already completed" in said:
+        said = "the workflow has ended, and takes no more messages. Its record is kept: `await chat.activities()`."
+    return [f"{type(error).__name__}: {said}"]
+
+
+for kind in (RPCError, WorkflowQueryFailedError):
+    kind._render_traceback_ = said_of  # type: ignore[attr-defined]

@@ -1,5 +1,6 @@
 """Lesson 01: an agent, made durable; one that is given each message alone; and one whose code does not do the same twice."""
 
+import asyncio
 import re
 import time
 
@@ -18,6 +19,7 @@ class HelloWorkflow:
             instructions="You are the support agent of Juniper, a plant shop.",
         )
         self._memory: list[TResponseInputItem] = []
+        self._one_at_a_time = asyncio.Lock()
         self._closing = False
 
     @workflow.run
@@ -29,11 +31,12 @@ class HelloWorkflow:
 
     @workflow.update
     async def send(self, text: str) -> str:
-        result = await Runner.run(
-            self._agent, [*self._memory, {"role": "user", "content": text}]
-        )
-        self._memory = result.to_input_list()
-        return str(result.final_output)
+        async with self._one_at_a_time:
+            result = await Runner.run(
+                self._agent, [*self._memory, {"role": "user", "content": text}]
+            )
+            self._memory = result.to_input_list()
+            return str(result.final_output)
 
     @workflow.signal
     def close(self) -> None:
@@ -60,7 +63,7 @@ class MessageAloneWorkflow(UntilClosed):
         return str(result.final_output)
 
 
-# Without failure_exception_types= such a mistake fails nothing: the workflow waits for mended code (lesson 06).
+# Without failure_exception_types= such a mistake fails nothing: the workflow waits for fixed code (lesson 06).
 @workflow.defn(failure_exception_types=[workflow.NondeterminismError])
 class ClockAndSetWorkflow(UntilClosed):
     @workflow.run
@@ -70,5 +73,5 @@ class ClockAndSetWorkflow(UntilClosed):
     @workflow.update
     async def send(self, text: str) -> str:
         if "time" in text:
-            return f"It is {time.ctime(time.time())}."  # a replay would read another time
-        return " ".join(set(re.findall(r"\d{4}", text)))  # each order once; in which order?
+            return f"It is {time.ctime(time.time())}."
+        return " ".join(set(re.findall(r"\d{4}", text)))

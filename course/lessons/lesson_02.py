@@ -1,18 +1,20 @@
 """Lesson 02: activities as tools. The agent decides whether they run, and with what.
 
-The same refund is wrapped as a tool in three ways: where its error ends up differs.
+The same refund is wrapped as a tool in three ways: where its error ends up differs. Then tools of one's own, of each kind.
 """
 
+import asyncio
 from typing import Any
 
 from agents import Agent, Tool, function_tool
-from temporalio import workflow
+from temporalio import activity, workflow
 from temporalio.openai_agents.workflow import activity_as_tool
 
 with workflow.unsafe.imports_passed_through():
     from course.desk import activities
     from course.desk.activities import Customer
     from course.desk.policies import TOOL
+    from course.desk.services import current_services
     from course.desk.tools import customers_tool
     from course.lessons import money
 
@@ -95,3 +97,41 @@ class RefundWithOwnWordsWorkflow(RefundConversation):
         self.customer = customer
         tool = function_tool(self.issue_refund, failure_error_function=tell_the_model)
         super().__init__(refund_agent(tool))
+
+
+# Tools of one's own: an activity that waits for a network, and calculations in the workflow.
+
+
+@activity.defn
+async def mail_works() -> str:
+    """Check whether the shop's mail server answers."""
+    mail = current_services().mail
+    reader, writer = await asyncio.open_connection(mail.host, mail.port)
+    try:
+        greeting = await reader.readline()
+    finally:
+        writer.close()
+    ready = greeting.startswith(b"220")
+    return "The mail server is ready." if ready else "The mail server takes no mail."
+
+
+@function_tool
+async def postage(plants: int) -> str:
+    """Work out the postage for a number of plants."""
+    return f"Postage for {plants} plants: {(490 + 50 * plants) / 100:.2f} EUR."
+
+
+@function_tool
+def discount(plants: int) -> str:
+    """Work out the discount for a number of plants."""
+    return f"Discount for {plants} plants: {min(plants, 10)} %."
+
+
+@conversation
+class OwnToolsWorkflow(PlainConversation):
+    @workflow.init
+    def __init__(self, customer: str) -> None:
+        looks = [
+            activity_as_tool(one, **TOOL) for one in (activities.check_stock, mail_works)
+        ]
+        super().__init__(juniper(tools=[*looks, postage, discount]))

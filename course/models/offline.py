@@ -102,14 +102,23 @@ class OfflineModel(Model):
         if mistakes is not None and not isinstance(mistakes, Mistakes):
             raise TypeError(f"mistakes= takes Mistakes(forget=0.2, …), not {type(mistakes).__name__}.")
         self.mistakes = mistakes or Mistakes()
-        self.script = [_checked(step) for step in ([script] if isinstance(script, str) else script or [])]
+        self.script = script or []
         self.attempts = 0  # how often it was asked
         self._answered: set[tuple[str, ...]] = set()
-        self._steps: dict[str, dict[tuple[str, ...], int]] = {}  # conversation -> logical call -> its step
-        self._failed: dict[tuple[str, ...], int] = {}
 
     def __repr__(self) -> str:
         return f"<{NAME}, {self.calls} calls answered>"
+
+    @property
+    def script(self) -> Sequence[Step]:
+        """A new one is played from its first step, also in a conversation that has begun."""
+        return self._script
+
+    @script.setter
+    def script(self, steps: Sequence[Step]) -> None:
+        self._script = [_checked(step) for step in ([steps] if isinstance(steps, str) else steps)]
+        self._steps: dict[str, dict[tuple[str, ...], int]] = {}  # conversation -> logical call -> its step
+        self._failed: dict[tuple[str, ...], int] = {}
 
     @property
     def calls(self) -> int:

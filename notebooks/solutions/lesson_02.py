@@ -2,30 +2,32 @@
 
 from agents import Agent
 from temporalio import activity, workflow
-from temporalio.openai_agents.workflow import activity_as_tool
 
 with workflow.unsafe.imports_passed_through():
     import sqlalchemy as sql
 
+    from course.desk.activities import Customer
     from course.desk.services import current_services
-    from course.desk.services.database import orders
+    from course.desk.services.database import order_of, orders
 from course.desk.policies import TOOL
+from course.desk.tools import customers_tool
 from course.lessons.plain_conversation import INSTRUCTIONS, PlainConversation
 
 
 @activity.defn
-def cancel_order(order_id: str) -> str:
+def cancel_order(customer: Customer, order_id: str) -> str:
     """Cancel an order of the shop. Only an order that is still being packed can be cancelled.
 
     Args:
+        customer: Whose order it is. Another's is told of as one that does not exist.
         order_id: The order's number, such as 1042.
     """
-    this_order = orders.c.order_id == order_id
+    this_order = order_of(customer.name, order_id)
     still_packed = this_order & (orders.c.status == "being packed")
     with current_services().database.engine.begin() as connection:
         # One statement finds and changes it: nobody can ship the order in between.
         connection.execute(orders.update().where(still_packed).values(status="cancelled"))
-        status = connection.execute(sql.select(orders.c.status).where(this_order)).scalar()
+        status = connection.scalar(sql.select(orders.c.status).where(this_order))
     if status is None:
         return f"There is no order {order_id}, so nothing was cancelled."
     if status == "cancelled":  # by this attempt, or by one before it
@@ -39,7 +41,7 @@ class CancelDesk(PlainConversation):
 
     @workflow.init
     def __init__(self, customer: str) -> None:
-        tools = [activity_as_tool(cancel_order, **TOOL)]
+        tools = [customers_tool(Customer(customer), cancel_order, **TOOL)]
         super().__init__(Agent(name="Juniper", instructions=INSTRUCTIONS, tools=tools))
 
     @workflow.run

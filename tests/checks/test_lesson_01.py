@@ -14,6 +14,23 @@ def first(*lines: str, module: str) -> tuple[Change, ...]:
     return before("async with self", *lines), after("import asyncio", f"import {module}")
 
 
+HANDLERS = "self.closing and workflow.all_handlers_finished()"
+RUNS = 'result = await Runner.run(self.agent, [*self.memory, {"role": "user", "content": text}])'
+LOCKED = "async with self.one_at_a_time:  # the next message is answered with this one in mind"
+
+
+def by_hand(*after_the_run: str) -> tuple[Change, ...]:
+    """A memory that is put together in place of `to_input_list()`."""
+    return (
+        instead(
+            RUNS,
+            'self.memory.append({"role": "user", "content": text})',
+            "result = await Runner.run(self.agent, list(self.memory))",
+        ),
+        instead("self.memory = result.to_input_list()", *after_the_run),
+    )
+
+
 STARTER = "@workflow.defn is missing"
 
 WRONG = {
@@ -35,6 +52,24 @@ WRONG = {
         ("[*self.memory,", "[*MEMORY,"),
         ("self.memory = result.to_input_list()", "MEMORY[:] = result.to_input_list()"),
     ),
+    "memory in the module, by customer": (
+        "outlives the conversation",
+        ("\n\n@workflow.defn", "\n\nMEMORY: dict[str, list[TResponseInputItem]] = {}\n\n\n@workflow.defn"),
+        instead("self.memory: list", "self.customer = customer"),
+        ("[*self.memory,", "[*MEMORY.get(self.customer, []),"),
+        ("self.memory = result.to_input_list()", "MEMORY[self.customer] = result.to_input_list()"),
+    ),
+    "the customer's words only": ("and not what it had said itself", *by_hand()),
+    "a text of all that was said": (
+        "inside another text. Hand the conversation over as a list of messages",
+        instead(
+            RUNS,
+            'self.memory.append(f"Customer: {text}")',
+            'result = await Runner.run(self.agent, "\\n".join(self.memory))',
+        ),
+        instead("self.memory = result", 'self.memory.append(f"Agent: {result.final_output}")'),
+    ),
+    "no lock": ("Two messages came at once", (LOCKED, "if True:")),
     "the clock": (
         "calls time.time, and the sandbox refuses it",
         *first("began = time.time()", module="time"),
@@ -53,6 +88,14 @@ WRONG = {
         "does not give the worker back",
         before("async with self", "while True:", "    pass"),
     ),
+    "ends with a message in flight": (
+        "waited for the model, and the message got no reply",
+        (HANDLERS, "self.closing"),
+    ),
+    "polls": (
+        "wait_condition waits without one",
+        instead("await workflow.wait_condition", f"while not ({HANDLERS}):", "    await asyncio.sleep(1)"),
+    ),
     "never ends": ("was closed and does not end", ("self.closing and", "False and")),
     "returns nothing": ("got None as a reply", ("return str(result.final_output)", "str(result)")),
     "run returns at once": (
@@ -69,4 +112,33 @@ RAISES = {
     "exits in the workflow": ("sys.exit()", before("async with self", "raise SystemExit")),
 }
 
-SAMPLE = {"no class", "remembers the last run only"}
+RIGHT = {
+    "new items by hand": by_hand("self.memory += [item.to_input_item() for item in result.new_items]"),
+    "a queue that `run` works off": (
+        (f"            {RUNS}\n            self.memory = result.to_input_list()\n", ""),
+        instead("self.one_at_a_time =", "self.waiting, self.replies = [], {}"),
+        instead(
+            "await workflow.wait_condition",
+            "while True:",
+            "    await workflow.wait_condition(lambda: self.waiting or self.closing)",
+            "    if not self.waiting:",
+            "        break",
+            "    number, text = self.waiting.pop(0)",
+            f"    {RUNS}",
+            "    self.memory = result.to_input_list()",
+            "    self.replies[number] = str(result.final_output)",
+            "await workflow.wait_condition(workflow.all_handlers_finished)",
+        ),
+        (LOCKED, "if True:"),
+        (
+            "            return str(result.final_output)",
+            """            number = str(workflow.uuid4())
+            self.waiting.append((number, text))
+            await workflow.wait_condition(lambda: number in self.replies)
+            return self.replies[number]""",
+        ),
+    ),
+    "closed by an update": (("@workflow.signal\n    def", "@workflow.update\n    async def"),),
+}
+
+SAMPLE = {"no class", "ends with a message in flight", "no lock"}

@@ -5,12 +5,17 @@ from tests.checks.answers import *
 DOCSTRING = '''"""Cancel an order of the shop. Only an order that is still being packed can be cancelled.
 
     Args:
+        customer: Whose order it is. Another's is told of as one that does not exist.
         order_id: The order's number, such as 1042.
     """'''
 
 REFUSAL = "so it cannot be cancelled any more"
 FUNCTION_TOOL = ("from agents import Agent\n", "from agents import Agent, function_tool\n")
 ERROR = "from temporalio.exceptions import ApplicationError"
+
+TOOL_OF_ADAS = "customers_tool(Customer(customer), cancel_order, **TOOL)"
+AS_TOOL = "from temporalio.openai_agents.workflow import activity_as_tool"
+RETRY = "from temporalio.common import RetryPolicy"
 
 STARTER = "does not hold it"
 
@@ -22,11 +27,11 @@ WRONG = {
     "no docstring to speak of": ("and that says “...”", (DOCSTRING, '"""..."""')),
     "no timeout": (
         "the activity has no timeout, and Temporal starts none without",
-        ("(cancel_order, **TOOL)", "(cancel_order)"),
+        (", cancel_order, **TOOL)", ", cancel_order)"),
     ),
     "a plain function as a tool": (
-        "`activity_as_tool(cancel_order, **TOOL)`, which comes from temporalio.openai_agents.workflow",
-        ("activity_as_tool(cancel_order, **TOOL)", "cancel_order"),
+        "`customers_tool(Customer(customer), cancel_order, **TOOL)`, which comes from course.desk.tools",
+        (TOOL_OF_ADAS, "cancel_order"),
     ),
     "not the agent's": ("list of tools does not hold it", ("tools=tools", "tools=[]")),
     "the workflow's step": (
@@ -34,7 +39,7 @@ WRONG = {
         before(
             "@workflow.run",
             "async def turn(self, text: str) -> str:",
-            '    await workflow.execute_activity(cancel_order, "2317", **TOOL)',
+            '    await workflow.execute_activity(cancel_order, args=[Customer("ada"), "2317"], **TOOL)',
             "    return await super().turn(text)",
             "",
         ),
@@ -66,22 +71,94 @@ WRONG = {
             '@function_tool(name_override="cancel_order")',
             "def cancel(order_id: str) -> str:",
             '    """Cancel an order."""',
-            "    return workflow.execute_activity(cancel_order, order_id, **TOOL)",
+            '    return workflow.execute_activity(cancel_order, args=[Customer("ada"), order_id], **TOOL)',
             "",
             "",
         ),
-        ("[activity_as_tool(cancel_order, **TOOL)]", "[cancel]"),
+        (TOOL_OF_ADAS, "cancel"),
     ),
     "takes its own success for a refusal": (
-        "must take the first one's success for its own",
+        "success for its own",
         ('    if status == "cancelled":  # by this attempt, or by one before it\n', "    if done:\n"),
         ("        connection.execute(orders", "        done = connection.execute(orders"),
         ('values(status="cancelled"))', 'values(status="cancelled")).rowcount'),
     ),
-    "two arguments": ("takes one argument", ("order_id: str)", "order_id: str, why: str)")),
+    "the model says whose": (
+        "was asked whose order it is",
+        (
+            "from temporalio import activity, workflow\n",
+            f"from temporalio import activity, workflow\n{AS_TOOL}\n",
+        ),
+        (TOOL_OF_ADAS, "activity_as_tool(cancel_order, **TOOL)"),
+    ),
+    "anybody's order": (
+        "The order is Ben's, and now it is 'cancelled'",
+        ("order_of(customer.name, order_id)", "orders.c.order_id == order_id"),
+    ),
+    "all that has not been delivered": (
+        "had been shipped, and your tool made it",
+        ('orders.c.status == "being packed"', 'orders.c.status != "delivered"'),
+    ),
+    "all that has not been shipped": (
+        "had been delivered, and your tool made it",
+        ('orders.c.status == "being packed"', 'orders.c.status != "shipped"'),
+    ),
+    "a refusal that says it is cancelled": (
+        "the customer heard that it was",
+        ("is {status}, so it cannot be cancelled any more", "is cancelled. It was {status}"),
+    ),
+    "every refusal says shipped": (
+        "Order 2319 has been delivered, so it was not cancelled",
+        ("is {status}, so it", "has been shipped, so it"),
+    ),
+    "an unknown order is shipped": (
+        "That is true of other orders",
+        ("There is no order {order_id}, so nothing was cancelled.", "Order {order_id} is shipped."),
+    ),
+    "the number of the attempt decides": (
+        "An attempt's number does not say",
+        before(
+            "with current", "if activity.info().attempt > 1:", '    return f"Order {order_id} is cancelled."'
+        ),
+    ),
+    "deletes the row": (
+        "is gone: set its status",
+        instead("orders.update()", "connection.execute(orders.delete().where(still_packed))"),
+    ),
+    "one attempt": (
+        "its retry policy allows one attempt",
+        (
+            "from temporalio import activity, workflow\n",
+            f"from temporalio import activity, workflow\n{RETRY}\n",
+        ),
+        (
+            "cancel_order, **TOOL",
+            "cancel_order, **(TOOL | {'retry_policy': RetryPolicy(maximum_attempts=1)})",
+        ),
+    ),
+    "says that it cannot, and it has": (
+        "must take the first one's success",
+        ("        connection.execute(orders", "        done = connection.execute(orders"),
+        ('values(status="cancelled"))', 'values(status="cancelled")).rowcount'),
+        after(
+            'if status == "cancelled"',
+            "    if not done:",
+            '        return f"{order_id} cannot be cancelled twice."',
+        ),
+    ),
 }
 
 RIGHT = {
+    "terse, with the status in brackets": (
+        ("is {status}, so it cannot be cancelled any more.", "stays (status: {status})."),
+    ),
+    "it had been cancelled": (
+        ('f"Order {order_id} is cancelled."', 'f"Order {order_id} is already cancelled."'),
+    ),
+    "one more argument of the model's": (
+        ("order_id: str)", "order_id: str, why: str)"),
+        ("number, such as 1042.", "number, such as 1042.\n        why: The customer's reason."),
+    ),
     "a reason without the status": (
         ("is {status}, so it cannot be cancelled any more.", "is not being packed any more."),
     ),
@@ -99,11 +176,11 @@ RIGHT = {
             '@function_tool(name_override="cancel_order", failure_error_function=told)',
             "async def cancel(order_id: str) -> str:",
             '    """Cancel an order."""',
-            "    return await workflow.execute_activity(cancel_order, order_id, **TOOL)",
+            '    return await workflow.execute_activity(cancel_order, args=[Customer("ada"), order_id], **TOOL)',
             "",
             "",
         ),
-        ("[activity_as_tool(cancel_order, **TOOL)]", "[cancel]"),
+        (TOOL_OF_ADAS, "cancel"),
     ),
 }
 

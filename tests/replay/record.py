@@ -254,10 +254,7 @@ async def ticket_refuses(stage: Stage) -> None:
     """The model's proposals are refused, one after another, where it sorts and where it answers."""
     stage.lab.model.script = [json.dumps({"reply": "Closed.", "move": "closed"})] * 5
     await stage.say(ORDER)
-    stage.lab.model.script = [
-        *stage.lab.model.script,
-        *[json.dumps({"reply": "Done.", "move": "resolve"})] * 2,
-    ]
+    stage.lab.model.script = [json.dumps({"reply": "Done.", "move": "resolve"})] * 2
     await stage.say(ORDER)
 
 
