@@ -22,11 +22,21 @@ WRONG = {
     "pays in any case": ("Cy rejected a refund, and it was paid", (REJECTED, "if False:")),
     "keeps the reason": (
         "in that person's own words",
-        (REJECTS, REJECTS.replace("self.decision", 'Decision(False, self.decision.by, "Not this time.")')),
+        (
+            REJECTS,
+            REJECTS.replace(
+                "return self.decision", 'return Decision(False, self.decision.by, "Not this time.")'
+            ),
+        ),
     ),
     "says that a rejected refund was approved": (
         "Cy rejected a refund. `run` returned {'approved': True",
-        (REJECTS, REJECTS.replace("self.decision", "Decision(True, self.decision.by, self.decision.reason)")),
+        (
+            REJECTS,
+            REJECTS.replace(
+                "return self.decision", "return Decision(True, self.decision.by, self.decision.reason)"
+            ),
+        ),
     ),
     "says that Bea rejected": (
         "Nobody decided for three days. `run` returned {'approved': False, 'by': 'Bea'",
