@@ -2,11 +2,12 @@
 
 from agents import Agent
 from temporalio import workflow
-from temporalio.openai_agents.workflow import activity_as_tool
 
 with workflow.unsafe.imports_passed_through():
     from course.desk import activities
+    from course.desk.activities import Customer
 from course.desk.policies import RECORD, TOOL
+from course.desk.tools import customers_tool
 from course.lessons.plain_conversation import INSTRUCTIONS, PlainConversation
 
 
@@ -17,7 +18,7 @@ class AuditedDesk(PlainConversation):
     @workflow.init
     def __init__(self, customer: str) -> None:
         self.customer = customer
-        tools = [activity_as_tool(activities.look_up_order, **TOOL)]
+        tools = [customers_tool(Customer(customer), activities.look_up_order, **TOOL)]
         super().__init__(Agent(name="Juniper", instructions=INSTRUCTIONS, tools=tools))
 
     @workflow.run
