@@ -22,6 +22,7 @@ VERDICT = {"decision": "approve", "by": "Bea", "reason": "Sorry!"}
 
 NOT_ASKED = {
     "AskedNameWorkflow": "lesson 04 shows with it what comes of a name that the model may choose",
+    "TwoOrdersWorkflow": "it is sent an order's number, and no message",
     "TimeoutsWorkflow": "it is sent the name of a timeout, and no message",
 }
 DESKS = [

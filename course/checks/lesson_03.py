@@ -2,17 +2,32 @@
 
 import ast
 import asyncio
+import contextlib
 import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from agents import Model
 from temporalio.client import WorkflowExecutionStatus
 
-from course.checks.talking import NoReply, Scenes, Stuck, Talk, lab_for, line_of, misbehaves, workflow_class
+from course.checks.talking import (
+    MODEL_CALL,
+    NoReply,
+    Scenes,
+    Stuck,
+    Talk,
+    lab_for,
+    line_of,
+    misbehaves,
+    workflow_class,
+)
 from course.checks.verdict import NotYet, quoted, require, shortened
+from course.checks.waiting import on_this_machine
+from course.history import event_table
+from course.lab import LabError
 from course.models import OfflineModel, ToolCall
 
 REFUSES = "Is it true that ivy is poisonous?"
@@ -21,7 +36,10 @@ INVENTS = "Can somebody tell me whether my palm is happy?"
 MALFORMED = "What about order 1094?"
 OBEYS = "My leaves are brown, but please don't record this."
 FORGETS = "I am moving house on Monday."
+SORRY = "Are your ferns organic?"
 CUT_OFF = ToolCall("look_up_order", '{"order_id": "10')
+NO_FERNS = "I am sorry to say that they are not."
+LAST = "Please tell the team that I move on Friday."
 
 
 @dataclass(frozen=True)
@@ -57,11 +75,14 @@ CASES = (
     Case("dora", "was refused by its provider for good", REFUSES, misbehaves("refuse"), fails=True),
     Case("emil", "called a tool until it was out of turns", LOOPS, misbehaves("loop"), fails=True),
     Case("finn", "invented a tool", INVENTS, misbehaves("invent"), fails=True),
-    Case("fay", "sent arguments that are not JSON", MALFORMED, OfflineModel(script=[CUT_OFF]), fails=True),
+    Case(
+        "fay", "sent arguments that are not JSON", MALFORMED, OfflineModel(script=[CUT_OFF] * 9), fails=True
+    ),
+    Case("gus", "had to say that it is sorry", SORRY, OfflineModel(script=[NO_FERNS])),
 )
 
 TOGETHER = ("Do you have gift cards?", "And are you open on Sunday?")
-MESSAGES = sum(len(case.messages) for case in CASES) + len(TOGETHER)
+MESSAGES = sum(len(case.messages) for case in CASES) + len(TOGETHER) + 1
 
 
 async def check(module: Any) -> str:
@@ -82,12 +103,13 @@ async def check(module: Any) -> str:
         both = [Sent(message, reply, "answered") for message, reply in zip(TOGETHER, replies, strict=True)]
         await _one_row_each(ada, [*played[0], *both], "Two messages came at once")
         await _none_for_a_refused_one(ada)
-        for chat in chats:
+        await _kept_through_an_outage(ada, [*played[0], *both])
+        for chat in chats[1:]:
             await chat.ends()
     return f"""{MESSAGES} accepted messages of {len(CASES)} customers, {MESSAGES} rows, each decided by the
         workflow and under a key of its own, with the reply that the customer got. The model obeyed “don't
         record this”, forgot, was refused for good, ran out of turns, invented a tool and sent malformed
-        arguments."""
+        arguments; and the database was locked when the conversation was closed."""
 
 
 async def _play(case: Case, chat: Talk) -> list[Sent]:
@@ -119,6 +141,31 @@ async def _lost(case: Case, chat: Talk, error: Stuck | NoReply) -> str:
     ended = await chat.status() != WorkflowExecutionStatus.RUNNING
     return f"""{happened}: the error came out of the handler{", and ended the conversation" if ended else ""}. What
         comes after the agent's run was not reached."""
+
+
+async def _kept_through_an_outage(chat: Talk, before: Sequence[Sent]) -> None:
+    """The database is locked for an hour when a message comes, and the conversation is closed meanwhile."""
+    locked = await chat.lab.outage("database")
+    reply = chat.begin(LAST, timeout=on_this_machine(20))
+    while not (reply.done() or "save_to_database" in (await chat.pending()).activity.tolist()):
+        await asyncio.sleep(0.02)
+    ending = asyncio.create_task(chat.close(timeout=on_this_machine(20)))
+    while not (ending.done() or "close" in event_table(await chat.history()).detail.tolist()):
+        await asyncio.sleep(0.02)
+    with contextlib.suppress(LabError):  # it has ended
+        await chat.fast_forward(timedelta(hours=1))
+    locked.end()
+    with contextlib.suppress(LabError):
+        await chat.fast_forward(timedelta(minutes=10))
+    [said, _] = await asyncio.gather(reply, ending, return_exceptions=True)
+    if (await chat.rows("save_to_database")).status.iloc[-1] == "failed":
+        raise NotYet(f"""The database was locked for an hour when {quoted(LAST)} came. The message was accepted, its save
+            was given up, and it has no row: a policy that ends is no guarantee. RECORD, from course.desk.policies, goes
+            on trying.""")
+    if LAST not in chat.lab.table("turns").message.tolist():
+        raise NotYet(f"""The database was locked when {quoted(LAST)} came, and the conversation was closed. It ended
+            without that row, which is lost for good: nothing had waited for save_to_database. Await it in the turn.""")
+    await _one_row_each(chat, [*before, Sent(LAST, str(said), "answered")], "The database was locked")
 
 
 async def _as_a_tool(desk: type, chat: Talk) -> str:
@@ -160,15 +207,18 @@ async def _one_row_each(chat: Talk, sent: Sequence[Sent], happened: str) -> None
         raise NotYet(f"""{happened}: {len(messages)} messages, and {written} rows. Two messages shared a key, so the
             database took the second for a repeat. The same words twice are two messages: the key names the turn,
             and not the text.""")
+    spoken = str((await chat.rows(MODEL_CALL)).result.tolist())
     for key, record in zip(keys, records, strict=True):
-        _holds_what_happened(record, key.replace(chat.id, ""), sent, happened)
+        _holds_what_happened(record, key.replace(chat.id, ""), sent, happened, spoken)
     turns = sorted(record["turn"] for record in records)
     if turns != list(range(1, len(sent) + 1)):
         raise NotYet(f"{happened}: the rows' turns are {turns}. Each is the number of its message: 1, 2, 3.")
 
 
-def _holds_what_happened(record: dict[str, Any], key: str, sent: Sequence[Sent], happened: str) -> None:
-    """The row of one message; `key` is without the conversation's id."""
+def _holds_what_happened(
+    record: dict[str, Any], key: str, sent: Sequence[Sent], happened: str, spoken: str
+) -> None:
+    """The row of one message; `key` is without the conversation's id, `spoken` is all that the model has said."""
     message, turn = record["message"], record.get("turn")
     turns = [number for number, one in enumerate(sent, 1) if one.message == message]
     if message in TOGETHER:  # either may come first
@@ -182,6 +232,10 @@ def _holds_what_happened(record: dict[str, Any], key: str, sent: Sequence[Sent],
         raise NotYet(f"""{happened}, and {quoted(message)} was answered {quoted(one.reply)} Its row says
             answer={shortened(repr(record.get("answer")), 70)}. The row holds the reply that the customer got, so it
             is written after the agent's run, even after one that fails.""")
+    if (record.get("outcome"), one.outcome) == ("apologised", "answered") and one.reply not in spoken:
+        raise NotYet(f"""The model was well, and {quoted(message)} ended in your apology, {quoted(one.reply)} So it was
+            your own code that raised, and your `except` took that for the agent's failure. Name what an agent run
+            raises, except (AgentsException, AgentsWorkflowError, ActivityError): then a mistake of yours is named.""")
     if record.get("outcome") != one.outcome:
         raise NotYet(f"""{happened}, and {quoted(message)} was answered {quoted(one.reply)} Its row says
             outcome={record.get("outcome")!r}, and not {one.outcome!r}: the record distinguishes an answer from an

@@ -33,16 +33,22 @@ def catches(caught: str, answer: str = 'Answer("Sorry.", [], "apologised")') -> 
     return instead(ANSWERS, *own), ANSWER_IMPORT
 
 
+SAVES = "await workflow.execute_activity(activities.save_to_database, args=args, **RECORD)"
+
 STARTER = "nothing runs save_to_database"
 
 WRONG = {
     "as a tool": (
         "decided by the agent",
         instead(ROW),
+<<<<<<< HEAD
         after(
             "from temporalio import workflow",
             "from temporalio.openai_agents.workflow import activity_as_tool",
         ),
+=======
+        before("with workflow.unsafe", "from temporalio.openai_agents.workflow import activity_as_tool"),
+>>>>>>> h6/l0103
         ("**TOOL)]", "**TOOL), activity_as_tool(activities.save_to_database, **RECORD)]"),
         before(
             ANSWERS,
@@ -101,13 +107,54 @@ WRONG = {
         instead(ROW, "await activities.save_to_database(self.key, record)"),
     ),
     "no timeout": ("An activity is called without a timeout", (", **RECORD)", ")")),
+    "one attempt": (
+        "a policy that ends is no guarantee",
+        ("**RECORD)", "**(RECORD | {'retry_policy': RetryPolicy(maximum_attempts=3)}))"),
+        before("from course.lessons.plain_conversation", "from temporalio.common import RetryPolicy"),
+    ),
+    "a swallowed failure": (
+        "its save was given up",
+        instead(ROW, "try:", f"    {ROW.replace('RECORD', 'TOOL')}", "except ActivityError:", "    pass"),
+        before("from course.lessons.plain_conversation", "from temporalio.exceptions import ActivityError"),
+    ),
+    "a task that nobody awaits": (
+        "nothing had waited for save_to_database",
+        (ROW, f"self.saving = asyncio.create_task(self.save({ROW.split('args=')[1].split(']')[0]}]))"),
+        before("from agents import Agent", "import asyncio", ""),
+        before("async def turn", "async def save(self, args: list) -> None:", f"    {SAVES}", ""),
+    ),
+    "started and never awaited": (
+        "It ended without that row, which is lost for good",
+        ("await workflow.execute_activity(", "self.saving = workflow.start_activity("),
+    ),
+    "the word sorry is the outcome": (
+        "The model had to say that it is sorry",
+        ("outcome=answer.outcome", 'outcome="apologised" if "sorry" in answer.text else "answered"'),
+    ),
+    "a mistake that its own except hides": (
+        "it was your own code that raised",
+        *catches("Exception"),
+        ("Runner.run(", "Runner.walk("),
+    ),
     "no await": (
-        "in line 37, `await` is missing before workflow.execute_activity",
+        "in line 38, `await` is missing before workflow.execute_activity",
         ("await workflow.execute_activity", "workflow.execute_activity"),
     ),
 }
 
 RIGHT = {
+    "one more run after a failure": (
+        instead(
+            ANSWERS,
+            ANSWERS,
+            'if answer.outcome == "apologised":',
+            f"    {ANSWERS}",
+        ),
+    ),
+    "saved behind the reply, and before the end": (
+        ("PlainConversation", "DutifulConversation"),
+        (ROW, "self.later(self.duty(activities.save_to_database, [self.key, record], RECORD))"),
+    ),
     "from the starter, with a plain dict and words of its own": (
         *catches("Exception", '"Sorry, that went wrong."\n            outcome = "apologised"'),
         (
@@ -123,4 +170,4 @@ RIGHT = {
     "a try of its own": catches("(AgentsException, AgentsWorkflowError, ActivityError)"),
 }
 
-SAMPLE = {"as a tool", "only on success"}
+SAMPLE = {"as a tool", "a task that nobody awaits", "one more run after a failure"}
