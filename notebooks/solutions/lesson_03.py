@@ -5,11 +5,7 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from course.desk import activities
-<<<<<<< HEAD
-    from course.desk.tools import customers_tool
-=======
     from course.desk.activities import Customer
->>>>>>> h6/l0103
 from course.desk.policies import RECORD, TOOL
 from course.desk.tools import customers_tool
 from course.lessons.plain_conversation import INSTRUCTIONS, PlainConversation
@@ -22,12 +18,7 @@ class AuditedDesk(PlainConversation):
     @workflow.init
     def __init__(self, customer: str) -> None:
         self.customer = customer
-<<<<<<< HEAD
-        asker = activities.Customer(customer)
-        tools = [customers_tool(asker, activities.look_up_order, **TOOL)]
-=======
         tools = [customers_tool(Customer(customer), activities.look_up_order, **TOOL)]
->>>>>>> h6/l0103
         super().__init__(Agent(name="Juniper", instructions=INSTRUCTIONS, tools=tools))
 
     @workflow.run

@@ -41,14 +41,7 @@ WRONG = {
     "as a tool": (
         "decided by the agent",
         instead(ROW),
-<<<<<<< HEAD
-        after(
-            "from temporalio import workflow",
-            "from temporalio.openai_agents.workflow import activity_as_tool",
-        ),
-=======
         before("with workflow.unsafe", "from temporalio.openai_agents.workflow import activity_as_tool"),
->>>>>>> h6/l0103
         ("**TOOL)]", "**TOOL), activity_as_tool(activities.save_to_database, **RECORD)]"),
         before(
             ANSWERS,
