@@ -41,7 +41,8 @@ def shown(notebook: nbformat.NotebookNode) -> list[list[Any]]:
     """What each code cell shows, without pictures; nothing of the cells that differ on every run."""
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     for output in (output for cell in cells for output in cell.outputs):
-        output.get("data", {}).pop("image/png", None)
+        if output.get("data", {}).pop("image/png", None):
+            output.pop("metadata", None)  # how large it is
         output.pop("traceback", None)
     return [
         [] if "nbval-ignore-output" in cell.metadata.get("tags", []) else [*cell.outputs] for cell in cells

@@ -20,8 +20,11 @@ KINDS = (
     f"before {READS}",
     f"after {READS}",
     "before reply",
-    f"after {KEYED}.*",
-    ".*workflow task.*",  # in these, the activity in hand is not the last one that was asked for
+    f"after {KEYED}",
+    # Two side by side: the one in hand is not the last that was asked for, or a batch, which has a key, too.
+    "(before|after) send_notification, .*",
+    "after process_batch, .*",
+    "before process_batch, .*",
 )
 """Of moments at which a worker died: patterns."""
 

@@ -167,6 +167,11 @@ class Record:
             cause = f"Still pending: {pending}. {slow or advice}"
         elif task.attempt > 1 and await self.is_too_big():
             cause = f"Its workflow task has failed {task.attempt - 1} times: {TOO_BIG}"
+        elif task.attempt > 1 and not await self.task_failed():
+            cause = (
+                "The worker that was given its workflow task has not answered: it is dead, stopped or busy, and another "
+                "one gets the task. A message that is not accepted yet is offered again for as long as you wait."
+            )
         elif task.attempt > 1:
             kept = (
                 "It waits to be accepted until a worker runs fixed code: that is not on record yet."

@@ -1,6 +1,6 @@
 """Exercise 08: what is done again, when a worker has died."""
 
-KEYED = ("save_to_database", "send_notification")
+KEYED = ("save_to_database", "send_notification", "process_batch")
 
 
 def predict(record: list[tuple[str, str]], mark: str) -> dict[str, str | int | None]:

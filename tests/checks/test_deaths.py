@@ -17,7 +17,7 @@ def test_every_kind_of_death_is_asked_about_and_they_vary() -> None:
     seen = set()
     for seed in range(100):
         asked = lesson_08.questions(random.Random(seed))
-        assert len(asked) == 8
+        assert len(asked) == 10
         seen |= {(death["moment"], death["messages"][-1]) for death in asked}
         assert {lesson_08.mark_of(death) for death in asked} == {"before", "after", "workflow task"}
     assert len(seen) == len(lesson_08.DEATHS) == sum(len(moments_of(one)) for one in CONVERSATIONS)

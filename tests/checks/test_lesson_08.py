@@ -18,7 +18,7 @@ WRONG = {
         ("in_hand[0] if in_hand", 'in_hand[-1] if mark != "workflow task"'),
     ),
     "the last line decides": (
-        "send_notification was asked for, and nothing says that it was completed",
+        "was asked for, and nothing says that it was completed",
         ("in_hand[0] if in_hand", 'record[-1][1] if record[-1][0] == "ActivityTaskScheduled"'),
     ),
     "a call is never paid twice": (
@@ -37,10 +37,11 @@ WRONG = {
     "a read is refused": (
         "nothing that a key could refuse",
         (
-            '("save_to_database", "send_notification")',
-            '("save_to_database", "send_notification", "look_up_order", "check_stock")',
+            '"process_batch")',
+            '"process_batch", "look_up_order", "check_stock")',
         ),
     ),
+    "a batch is no row": ("The effect of process_batch was there", (', "process_batch")', ")")),
     "no dict": ("it has to return a dict of again", ("    return {\n", "    return again, {\n")),
 }
 
@@ -53,4 +54,4 @@ RAISES = {
     "an error": ("Your code raised: KeyError: 'x'", before("in_hand: list", '{}["x"]')),
 }
 
-RIGHT = {"the solution": ("Passed: 8 deaths",)}
+RIGHT = {"the solution": ("Passed: 10 deaths",)}

@@ -27,8 +27,9 @@ CONVERSATIONS = [
 def moments_of(messages: list[str]) -> list[str]:
     """The moments that come in the last turn of a conversation."""
     if len(messages) == 3:
-        # The notice runs beside the batch, which is on record as done when the worker dies with its next task.
-        return [f"{when} send_notification, before workflow task #4" for when in ("before", "after")]
+        # The notice runs beside the batch. One of them is on record as done when the worker dies with its next task.
+        beside = ("send_notification", "process_batch")
+        return [f"{when} {name}, before workflow task #4" for name in beside for when in ("before", "after")]
     reads = {"order": "look_up_order", "have": "check_stock"}
     used = [name for word, name in reads.items() if word in messages[-1]]
     names = ["invoke_model_activity", *used, "save_to_database", "send_notification"]
@@ -48,6 +49,7 @@ async def die(lab: Lab, provider: ModelEndpoint, messages: list[str], moment: st
     events = event_table(await chat.history())
     told = ~events.event.str.startswith("WorkflowTask") & (events.event != "ActivityTaskStarted")
     record = [list(pair) for pair in events[told][["event", "detail"]].itertuples(index=False)]
+    learned = len(lab.table("batches"))
     await reply
     await chat.close()
     done = await chat.activities(times=True)
@@ -55,7 +57,9 @@ async def die(lab: Lab, provider: ModelEndpoint, messages: list[str], moment: st
     model_calls = (turn.activity == "invoke_model_activity").sum()
     again = turn[turn.attempts > 1].activity.tolist()
     saved_again = sum("already saved" in str(result) for result in turn.result)
-    refused = lab.world.mailbox.repeats - repeats + saved_again
+    # A batch says nothing of a repeat: its row was there already.
+    learned_again = "process_batch" in again and len(lab.table("batches")) == learned
+    refused = lab.world.mailbox.repeats - repeats + saved_again + learned_again
     return {
         "messages": messages,
         "moment": moment,
