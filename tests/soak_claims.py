@@ -8,8 +8,9 @@ from uuid import uuid4
 import pytest
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
-from temporalio.client import WorkflowExecutionStatus
+from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
+from temporalio.worker import Worker
 
 from course import Lab
 from course.lessons.lesson_10.asking import AskingWorkflow
@@ -26,29 +27,26 @@ async def lab() -> AsyncIterator[Lab]:
 
 
 @pytest.fixture
-async def elsewhere() -> AsyncIterator[Lab]:
-    """On a server as it comes: the lab's own marks a workflow after two failed tasks."""
+async def client() -> AsyncIterator[Client]:
+    """Of a server as it comes: a lab's own marks a workflow after two failed tasks."""
     async with (
         await dev_server.start() as environment,
-        await Lab.start(
-            address=dev_server.address_of(environment), workflows=workflows.WORKFLOWS, ui=False
-        ) as lab,
+        Worker(environment.client, task_queue="plain", workflows=[workflows.Raises]),
     ):
-        yield lab
+        yield environment.client
 
 
 async def test_after_five_failed_workflow_tasks_a_workflow_is_listed_and_the_pauses_grow(
-    elsewhere: Lab,
+    client: Client,
 ) -> None:
-    lab = elsewhere
-    handle = await lab.client.start_workflow("Raises", "ada", id="raises", task_queue=lab.task_queue)
+    handle = await client.start_workflow("Raises", "ada", id="raises", task_queue="plain")
     now, begun = asyncio.get_running_loop().time, {}
 
     async def listed() -> bool:
         attempt = (await handle.describe()).raw_description.pending_workflow_task.attempt
         begun.setdefault(attempt, now())
         query = "TemporalReportedProblems IS NOT NULL"
-        return [found.id async for found in lab.client.list_workflows(query)] == ["raises"]
+        return [found.id async for found in client.list_workflows(query)] == ["raises"]
 
     await until(listed, "the search attribute", seconds=120)
     assert max(begun) == 6  # the sixth attempt is due, or under way
