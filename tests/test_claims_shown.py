@@ -288,6 +288,16 @@ async def test_a_function_tool_without_async_fails_in_a_workflow_and_the_model_g
     assert told["output"].endswith("Error: ")
 
 
+async def test_a_provider_that_keeps_the_conversation_is_given_the_new_message_alone(lab: Lab) -> None:
+    handle = await begin(lab, workflows.LeavesTheMemoryToTheProvider)
+    await handle.result()
+    first, second = [json.loads(one.input.payloads[0].data) for one in requests(await handle.fetch_history())]
+    assert first.get("previous_response_id") is None
+    assert second["previous_response_id"].startswith("offline_")
+    assert "My name is Ada." not in json.dumps(second["input"])
+    assert "What is my name?" in json.dumps(second["input"])
+
+
 async def test_a_run_that_is_resumed_from_json_is_durable_if_the_config_names_its_model(
     lab: Lab, own_rules: None
 ) -> None:

@@ -107,6 +107,20 @@ def test_mistakes_are_the_same_in_another_process() -> None:
 # Scripts
 
 
+async def test_a_script_that_comes_in_mid_conversation_is_played_from_its_first_step() -> None:
+    model = OfflineModel(script=["One.", "Two."])
+
+    async def said() -> Any:
+        return (await say(desk(model=model), "Hm.")).final_output
+
+    assert [await said(), await said()] == ["One.", "Two."]
+    model.script = ["Three."]
+    assert await said() == "Three."
+    assert await said() not in ("Two.", "Three.")
+    with pytest.raises(TypeError, match="A script's step is a text"):
+        model.script = [3]
+
+
 async def test_a_script_plays_and_then_the_rules_answer() -> None:
     calls = [ToolCall("look_up_order", {"order_id": "1043"}), ToolCall("check_stock", '{"plant": "Aloe"}')]
     model = OfflineModel(script=[calls, "Here you are.", ToolCall("nobody"), ValueError("broken")])

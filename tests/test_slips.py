@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from temporalio.client import WorkflowQueryFailedError
+from temporalio.service import RPCError
 
 from course import Lab, LabError, check, show_source
 from course.desk import ConversationWorkflow
@@ -124,6 +127,67 @@ def test_a_script_without_a_guard_runs_once_and_a_stop_in_a_turn_is_quiet(tmp_pa
         "The worker process did not start: it ended with exit code 1. A process that a script starts reads the script "
         "again: put what yours does under `if __name__ == '__main__':`.",
     ]
+
+
+async def test_a_question_without_await_says_so(lab: Lab) -> None:
+    chat = await lab.converse(ConversationWorkflow, "ada")
+    for name in (
+        "activities",
+        "events",
+        "transcript",
+        "pending",
+        "timeline",
+        "growth",
+        "path",
+        "history",
+        "close",
+    ):
+        asked = getattr(chat, name)()
+        assert f"<chat.{name}(" in repr(asked)
+        with pytest.raises(LabError, match=rf"chat\.{name}\(.*was called without await"):
+            asked["turn"]
+        asked.close()
+
+
+async def test_a_wait_that_was_interrupted_can_be_taken_up_again(lab: Lab) -> None:
+    chat = await lab.converse(ConversationWorkflow, "ada")
+    with await lab.outage("model"):
+        reply = chat.begin("Where is order 1042?")
+
+        async def cell() -> str:
+            return await reply
+
+        waits = asyncio.create_task(cell())
+        await asyncio.wait([waits], timeout=0.1)
+        waits.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waits
+    await chat.fast_forward(timedelta(minutes=1))
+    assert "Monstera" in await reply
+
+
+async def test_what_comes_out_of_a_handle_is_shown_as_a_sentence(
+    lab: Lab, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chat = await lab.converse(ConversationWorkflow, "ada")
+    shell = InteractiveShell.instance()
+    await chat.close()
+    for slip, says in (
+        (
+            chat.handle.query("stat"),
+            "WorkflowQueryFailedError: Query handler for 'stat' expected but not found",
+        ),
+        (
+            chat.handle.signal("post", args=["1", "2"]),
+            "RPCError: the workflow has ended, and takes no more messages.",
+        ),
+    ):
+        try:
+            await slip
+        except (RPCError, WorkflowQueryFailedError):
+            shell.showtraceback()
+        [line] = capsys.readouterr().out.strip().splitlines()
+        assert line.startswith(says)
 
 
 def test_a_check_without_await_says_so() -> None:

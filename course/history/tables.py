@@ -97,7 +97,7 @@ def transcript_table(history: History) -> pd.DataFrame:
     For workflows that have no query for it. The customer's text is the first argument of the update or
     signal that opened the turn; the agent's is the update's result. What is not text stands as JSON. A turn
     that failed, is not answered yet, or came as a signal has no row of the agent's: the record does not say
-    what was answered. Takes and raises what `activity_table` does.
+    what was answered. Nor does it say who sent a signal: one that opened a turn stands as the customer's. Takes and raises what `activity_table` does.
     """
     rows: list[tuple[int, str, str]] = []
     runs = runs_of(history)

@@ -115,13 +115,11 @@ async def mail_works() -> str:
     return "The mail server is ready." if ready else "The mail server takes no mail."
 
 
-@function_tool
 async def postage(plants: int) -> str:
     """Work out the postage for a number of plants."""
     return f"Postage for {plants} plants: {(490 + 50 * plants) / 100:.2f} EUR."
 
 
-@function_tool
 def discount(plants: int) -> str:
     """Work out the discount for a number of plants."""
     return f"Discount for {plants} plants: {min(plants, 10)} %."
@@ -131,7 +129,10 @@ def discount(plants: int) -> str:
 class OwnToolsWorkflow(PlainConversation):
     @workflow.init
     def __init__(self, customer: str) -> None:
-        looks = [
-            activity_as_tool(one, **TOOL) for one in (activities.check_stock, mail_works)
+        tools = [
+            activity_as_tool(activities.check_stock, **TOOL),
+            activity_as_tool(mail_works, **TOOL),
+            function_tool(postage),
+            function_tool(discount),
         ]
-        super().__init__(juniper(tools=[*looks, postage, discount]))
+        super().__init__(juniper(tools=tools))

@@ -39,7 +39,7 @@ class TurnsAtOnceWorkflow(UntilClosed):
 
     @workflow.update
     async def send(self, text: str) -> str:
-        number = len(self._messages) + 1  # read here …
+        number = len(self._messages) + 1
         result = await Runner.run(self._agent, text)
         answer = str(result.final_output)
         record = activities.TurnRecord(
@@ -48,13 +48,11 @@ class TurnsAtOnceWorkflow(UntilClosed):
             message=text,
             answer=answer,
         )
-        key = str(
-            workflow.uuid4()
-        )  # … and a key that says nothing, so nobody can refuse the repeat
+        key = str(workflow.uuid4())
         await workflow.execute_activity(
             activities.save_to_database, args=[key, record], **RECORD
         )
-        self._messages.append(text)  # … written here: another message came in between
+        self._messages.append(text)
         if number % 3 == 0:
             await workflow.execute_activity(
                 activities.process_batch,

@@ -244,6 +244,18 @@ class UsesATool(UntilClosed):
         return str((await Runner.run(Agent(name="Tools", tools=[now_without_async]), customer)).final_output)
 
 
+@workflow.defn
+class LeavesTheMemoryToTheProvider(UntilClosed):
+    """Names the provider's last response in place of handing the conversation over."""
+
+    @workflow.run
+    async def run(self, customer: str) -> Any:
+        agent, last = Agent(name="Forgetful"), None
+        for text in ("My name is Ada.", "What is my name?"):
+            last = (await Runner.run(agent, text, previous_response_id=last)).last_response_id
+        return last
+
+
 @function_tool(needs_approval=True)
 async def pay(order: str) -> str:
     """Pay money back for an order."""
@@ -280,6 +292,7 @@ WORKFLOWS = [
     HoldsItsUpdates,
     ChecksBesideTheModel,
     ChecksBeforeTheModel,
+    LeavesTheMemoryToTheProvider,
     UsesATool,
     CarriesAnInterruptedRun,
 ]

@@ -151,6 +151,7 @@ talk("ToolsWorkflow", "tools", ORDER, LIGHT, "Do you have a Ficus, and where is 
 talk("RefundByFunctionWorkflow", "refund_by_function", REFUND, REFUND)
 talk("RefundWithOwnWordsWorkflow", "refund_with_own_words", REFUND, REFUND)
 talk("RefundByActivityWorkflow", "refund_by_activity", REFUND, REFUND)
+talk("OwnToolsWorkflow", "own_tools", "What is the postage for 3 plants, and is your mail server ready?")
 talk("TurnsAtOnceWorkflow", "no_lock", ORDER, LIGHT, "Thanks!")
 talk("AuditedWorkflow", "audited", ORDER, LIGHT)
 talk("DutyAsToolWorkflow", "duty_as_tool", ORDER, "Please don't record this.")
