@@ -32,7 +32,7 @@ class Duties:
 
         asyncio keeps such an error to itself, and the duty would be missing without a trace. Raised where
         the workflow waits, it fails the workflow's task, as a bug in the main line does: nothing of this
-        task is on record, and mended code does the duty.
+        task is on record, and fixed code does the duty.
         """
         if self._bug:
             raise RuntimeError(f"A duty has a bug: {self._bug!r}") from self._bug

@@ -62,7 +62,8 @@ class Renewal:
         Such a moment comes by itself when nobody writes. Senders that never pause leave none: whoever has
         a reply sends the next message. So after ten turns the replies are held back until all that was
         accepted is answered, and then go out together, in the same workflow task that ends the run. At
-        most ten are held: a workflow takes ten updates in flight, and the server keeps the others waiting.
+        most ten are held: a workflow takes ten updates in flight, and the server turns the others away, whose
+        clients try again.
 
         Duties that come and go end, too, when no reply brings a message. But one that has been at work for
         these ten turns waits for something else (the mail server is down, say), and no reply waits for that.
