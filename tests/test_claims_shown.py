@@ -19,6 +19,7 @@ from temporalio.api.enums.v1 import EventType, TimeoutType
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 from temporalio.runtime import MetricBuffer, Runtime, TelemetryConfig
 from temporalio.service import RetryConfig, RPCError, RPCStatusCode
+from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from course import Lab, LabError
@@ -26,6 +27,7 @@ from course.desk import ConversationWorkflow
 from course.desk.jobs import WeeklyReportWorkflow
 from course.history import activity_table
 from course.lab import everything, replay
+from course.lab.server import temporal_binary
 from course.models import ToolCall
 from tests.claims import workflows
 from tests.claims.register import lessons, text
@@ -130,6 +132,23 @@ async def test_a_failed_workflow_task_is_counted(lab: Lab) -> None:
 
         await until(counted, "a failed task in the metrics")
         await handle.terminate()
+
+
+async def test_a_server_skips_time_only_if_it_was_told_to() -> None:
+    """As `start_time_skipping_v2` starts it by itself, and with the arguments that lesson 13 names."""
+    option = ["--dynamic-config-value", "frontend.WorkflowTimeSkippingEnabled=true"]
+    assert ", ".join(f'"{argument}"' for argument in option) in text("13")
+    program = str(temporal_binary())
+
+    async def starts(arguments: list[str]) -> None:
+        async with await WorkflowEnvironment.start_time_skipping_v2(
+            dev_server_existing_path=program, dev_server_extra_args=[*arguments, "--output", "none"]
+        ) as server:
+            await server.client.start_workflow("Any", id="ada", task_queue="nobody's")
+
+    await starts(option)
+    with pytest.raises(RPCError, match="not enabled"):
+        await starts([])
 
 
 async def test_a_run_takes_ten_updates_in_flight_and_the_client_tries_the_others_again(lab: Lab) -> None:
