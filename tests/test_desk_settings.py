@@ -152,6 +152,12 @@ def test_arguments_that_make_no_sense(arguments: list[str], capsys: pytest.Captu
     assert "usage: python -m course.desk" in capsys.readouterr().err
 
 
+def test_every_setting_is_known_to_the_tests() -> None:
+    """And so to `--help`, below."""
+    read = re.findall(r'\bsetting\("(\w+)"', (ROOT / "course/desk/settings.py").read_text())
+    assert {*read} == {*SETTINGS}
+
+
 def test_help_needs_no_package_and_no_environment() -> None:
     command = [sys.executable, "-S", "-m", "course.desk"]
     helped = subprocess.run([*command, "--help"], env={}, cwd=ROOT, capture_output=True, text=True)

@@ -1,6 +1,7 @@
 """The desk's services and the activities over them: effects happen once, and what is refused is refused for good."""
 
 import base64
+import smtplib
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -127,6 +128,24 @@ async def test_a_mail_and_a_post_with_the_same_key_are_delivered_once(services: 
     assert services.mailbox.repeats == 1
     assert services.receiver.posts == [{"text": "Hello"}]
     assert services.receiver.repeats == 1
+
+
+@pytest.mark.parametrize(("reply", "for_good"), [("552 Too big", True), ("452 Full", False)])
+async def test_a_mail_that_is_refused_as_a_whole(
+    services: Received, monkeypatch: pytest.MonkeyPatch, reply: str, for_good: bool
+) -> None:
+    async def refuse(*_: Any) -> str:
+        return reply
+
+    monkeypatch.setattr(services.mailbox, "handle_DATA", refuse)
+    with pytest.raises(ApplicationError if for_good else smtplib.SMTPDataError, match=reply[4:]) as error:
+        await run(activities.send_notification, "a/turn-1", "Hello", "email")
+    assert getattr(error.value, "non_retryable", False) == for_good
+
+
+def test_a_saved_turn_has_a_field_for_each_column() -> None:
+    """What `TurnRecord` does not name is dropped on the way, and the column stays empty."""
+    assert {*turns.columns.keys()} <= {*activities.TurnRecord.__annotations__, "task_id", "details"}
 
 
 async def test_an_unknown_channel_is_refused_for_good(services: Received) -> None:

@@ -46,7 +46,7 @@ def claims() -> list[Claim]:
     """Raises `TypeError` for an entry with a key that none has."""
     found = []
     for file in sorted(Path(__file__).parent.glob("*.toml")):
-        for entry in tomllib.loads(file.read_text())["claim"]:
+        for entry in tomllib.loads(file.read_text()).get("claim", []):
             sources = tuple(Source(**source) for source in entry.pop("source", []))
             found.append(Claim(file.stem, source=sources, **entry))
     return found

@@ -43,8 +43,9 @@ class Mail:
         with smtplib.SMTP(self.host, self.port, local_hostname="localhost", timeout=5) as smtp:
             try:
                 smtp.send_message(mail)
-            except smtplib.SMTPRecipientsRefused as error:
-                [(code, reason)] = error.recipients.values()
+            except (smtplib.SMTPRecipientsRefused, smtplib.SMTPResponseException) as error:
+                whole = isinstance(error, smtplib.SMTPResponseException)  # the mail, whoever it is for
+                [(code, reason)] = [error.args[:2]] if whole else error.recipients.values()
                 if code < 500:
                     raise
                 raise Refused(

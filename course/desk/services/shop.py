@@ -12,7 +12,7 @@ ORDERED = [
     ("Aloe", 3, 2700, "delivered"),
     ("Fern", 1, 1900, "cancelled"),
 ]
-# The tens tell the customer, the last digit tells the plant: ada's orders are 1042 to 1046, ben's 1052 to 1056.
+# The tens tell the customer, the last digit the plant: ada has 1042 to 1046, ben 1052 to 1056. New rows go to the end.
 ORDERS = [
     (f"10{tens}{digit}", customer, *order)
     for tens, customer in enumerate(CUSTOMERS, 4)
