@@ -175,6 +175,7 @@ class Program(contextlib.AbstractContextManager["Program"]):
             "OPENAI_API_KEY": "not-a-real-key",
             "TEMPORAL_ADDRESS": lab.address,
             "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHON_COLORS": "0",  # a kernel asks for colours, and they would hide a traceback's last line
         }
         self._folder, self._log = file.parent, lab.world.folder / "program.log"
         with self._log.open("w") as log:
