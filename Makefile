@@ -39,8 +39,9 @@ test: setup lint
 
 soak: setup  ## the tests of which `make test` runs a sample, all of them
 	SOAK=1 $(BIN)/pytest tests/checks tests/test_outage_sweep.py \
-		tests/test_server_sweep.py tests/test_misbehaviour.py tests/test_lesson_11.py tests/soak_long_run.py tests/soak_pauses.py \
+		tests/test_server_sweep.py tests/test_misbehaviour.py tests/test_lesson_11.py tests/soak_long_run.py \
 		tests/soak_claims.py tests/test_lab_processes.py
+	$(BIN)/pytest -n 6 --dist load tests/soak_pauses.py
 	$(BIN)/python -m tests.crash
 
 lint: setup
