@@ -197,7 +197,9 @@ class Program(contextlib.AbstractContextManager["Program"]):
         """Raises `NotYet` when it has ended, with its last line."""
         if self._process.poll() is None:
             return
-        lines = self._log.read_text(errors="replace").strip().splitlines()
+        # Temporal's threads may crash Python as it ends by an error: what it says of that comes after the error.
+        said = self._log.read_text(errors="replace").partition("Fatal Python error")[0]
+        lines = said.strip().splitlines()
         if not lines:
             raise NotYet(f"""{otherwise}, without a word (exit code {self._process.returncode}). Does the file end in
                 asyncio.run(main()), and does main() wait?""")
