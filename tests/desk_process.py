@@ -60,12 +60,21 @@ class SlowMailbox(Mailbox):
         return await super().handle_DATA(server, session, envelope)
 
 
+def desk(
+    *arguments: str, python: str = sys.executable
+) -> contextlib.AbstractAsyncContextManager[asyncio.subprocess.Process]:
+    """The program in a process of its own."""
+    return running(python, "-m", "course.desk", *arguments, here=python == sys.executable)
+
+
 @contextlib.asynccontextmanager
-async def desk(*arguments: str, python: str = sys.executable) -> AsyncIterator[asyncio.subprocess.Process]:
-    """The program in a process of its own. It ends with the test, if it has not ended before."""
-    environment = os.environ if python != sys.executable else {**os.environ, "PYTHONPATH": str(ROOT)}
+async def running(
+    *command: str, here: bool = True, stderr: int | None = None
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A process that finds the course where it is, unless it is not `here`. It ends with the block at the latest."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)} if here else os.environ
     process = await asyncio.create_subprocess_exec(
-        python, "-m", "course.desk", *arguments, env=environment, stdout=asyncio.subprocess.PIPE
+        *command, env=environment, stdout=asyncio.subprocess.PIPE, stderr=stderr
     )
     try:
         yield process

@@ -6,6 +6,7 @@ waits for forty seconds. No output may differ for it.
 
 import asyncio
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +25,15 @@ LEAVES_SOMETHING = re.compile(
 )
 
 
+def pauses(notebook: nbformat.NotebookNode) -> set[str]:
+    """The ids of the cells before which a reader thinks."""
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    return {after.id for before, after in pairwise(cells) if LEAVES_SOMETHING.search(before.source)}
+
+
 class Reader(NotebookClient):
-    """Runs a notebook, and pauses after cells that leave something under way."""
-
-    pauses = 0
-
     async def async_execute_cell(self, cell: Any, cell_index: int, **options: Any) -> Any:
-        earlier = [c for c in self.nb.cells[:cell_index] if c.cell_type == "code"]
-        if cell.cell_type == "code" and earlier and LEAVES_SOMETHING.search(earlier[-1].source):
-            self.pauses += 1
+        if cell.id in pauses(self.nb):
             await asyncio.sleep(SECONDS)
         return await super().async_execute_cell(cell, cell_index, **options)
 
@@ -47,6 +48,11 @@ def shown(notebook: nbformat.NotebookNode) -> list[list[Any]]:
     return [
         [] if "nbval-ignore-output" in cell.metadata.get("tags", []) else [*cell.outputs] for cell in cells
     ]
+
+
+def test_there_are_cells_that_leave_something_under_way() -> None:
+    notebooks = [nbformat.read(path, as_version=4) for path in NOTEBOOKS.glob("[0-9]*.ipynb")]
+    assert sum(len(pauses(notebook)) for notebook in notebooks) >= 25
 
 
 @pytest.mark.parametrize("name", [path.name for path in sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))])

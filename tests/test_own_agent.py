@@ -2,12 +2,10 @@
 
 import asyncio
 import contextlib
-import os
 import re
 import shlex
 import sys
-from asyncio.subprocess import PIPE, STDOUT, Process
-from collections.abc import AsyncIterator
+from asyncio.subprocess import STDOUT, Process
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from temporalio.client import Client
 from course.history import activity_table
 from course.lab.server import temporal_binary
 from course.models import Answer, LoopbackServer, ModelEndpoint, OfflineModel
+from tests import desk_process
 from tests.desk_process import ROOT, here, retried, says, server
 from tests.lab_helpers import until
 
@@ -44,21 +43,11 @@ def mine(here: Path) -> Path:
     return folder
 
 
-@contextlib.asynccontextmanager
-async def running(command: str) -> AsyncIterator[Process]:
-    """A command of the page, as a process. It ends with its block, if it has not ended before."""
+def running(command: str) -> contextlib.AbstractAsyncContextManager[Process]:
+    """A command of the page, as a process."""
     program, *arguments = shlex.split(command)
     program = {"python": sys.executable, "temporal": str(temporal_binary())}[program]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    process = await asyncio.create_subprocess_exec(
-        program, *arguments, env=environment, stdout=PIPE, stderr=STDOUT
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
+    return desk_process.running(program, *arguments, stderr=STDOUT)
 
 
 async def output_of(command: str) -> str:

@@ -73,9 +73,8 @@ class DutyAsStepWorkflow(PlainConversation):
 class AskedNameWorkflow(PlainConversation):
     @workflow.init
     def __init__(self, customer: str) -> None:
-        look_up = activity_as_tool(
-            activities.look_up_order, **TOOL
-        )  # also whose order it is
+        # The model fills in all of its arguments: also whose order it is.
+        look_up = activity_as_tool(activities.look_up_order, **TOOL)
         super().__init__(juniper(tools=[look_up]))
 
 
