@@ -1,6 +1,7 @@
 """What a tired person types: each slip gets a sentence, and the lab goes on."""
 
 import asyncio
+import inspect
 import pickle
 import subprocess
 import sys
@@ -234,6 +235,15 @@ async def test_a_moment_that_does_not_exist(lab: Lab) -> None:
 def test_source_of_something_without_source() -> None:
     with pytest.raises(LabError, match="shows a class, a function or a module, and not 'X'"):
         show_source("X")
+
+
+def test_source_is_cut_to_the_lines_that_a_lesson_discusses() -> None:
+    whole = inspect.getsource(ConversationWorkflow.state)
+    cut = show_source(ConversationWorkflow.state, first="turns", last="answered").data
+    assert cut == '…\n"turns": self._count(),\n"answered": self._answered(),\n…'
+    assert len(show_source(ConversationWorkflow.state).data.splitlines()) == len(whole.strip().splitlines())
+    with pytest.raises(LabError, match="show_source finds no line with 'turnips' there"):
+        show_source(ConversationWorkflow.state, first="turnips")
 
 
 async def test_a_lab_says_where_it_is(lab: Lab) -> None:
