@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from course.models import OfflineModel
 from course.models.choosing import Skill, is_duty
 from course.models.filling import Facts, fill
-from course.models.understanding import Turn, cents, clauses, known, number, orders, plants
+from course.models.understanding import _MEANS, Turn, cents, clauses, known, number, orders, plants
 from tests.offline_agents import (
     ALL,
     DUTY,
@@ -30,6 +30,14 @@ from tests.offline_agents import (
     save_to_database,
     say,
 )
+
+# Words
+
+
+def test_words_are_listed_as_what_is_left_when_their_endings_are_off() -> None:
+    """Otherwise they would never be found."""
+    assert not [word for word in _MEANS if word.endswith(("e", "y", "ed", "ing", "ation"))]
+
 
 # Tools
 

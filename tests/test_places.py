@@ -95,7 +95,11 @@ def test_an_exercise_is_in_its_lesson_and_its_cell_holds_the_starter(exercise: s
     """Otherwise the check could not tell an exercise that was not started."""
     cells = [cell.source for cell in nbformat.read(notebook_of(ROOT, exercise), as_version=4).cells]
     magic = f"%%exercise {exercise}\n"
-    [starter] = [source.removeprefix(magic) for source in cells if source.startswith(magic)]
+    starters = [source.removeprefix(magic) for source in cells if source.startswith(magic)]
+    assert len(starters) == 1, (
+        f"{len(starters)} cells begin with {magic!r} in {notebook_of(ROOT, exercise).name}"
+    )
+    [starter] = starters
     assert starter.strip() == load(exercise).starter.strip()
     assert f'await check("{exercise}")' in cells
 

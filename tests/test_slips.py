@@ -1,4 +1,4 @@
-"""What a tired person types: each slip gets a sentence, and the lab goes on."""
+"""What a tired person types: each slip gets a sentence, and the lab goes on. An outage's slips: `test_outages.py`."""
 
 import asyncio
 import inspect

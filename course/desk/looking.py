@@ -152,7 +152,7 @@ def _reason(error: SQLAlchemyError) -> str:
 def look_at_mail(mail: Mail) -> str:
     at = f"{mail.host}:{mail.port}"
     try:
-        smtplib.SMTP(mail.host, mail.port, local_hostname="localhost", timeout=5).close()
+        smtplib.SMTP(mail.host, mail.port, "localhost", timeout=mail.timeout).close()
     except (smtplib.SMTPException, OSError) as error:
         raise Away(f"The mail server at {at} does not answer ({error}).") from None
     return f"The mail server answers at {at}."

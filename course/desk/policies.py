@@ -1,14 +1,13 @@
-"""Who waits, for how long, and what ends it: timeouts and retry policies of the desk's steps.
+"""Who waits for an activity, for how long, and what ends it: the desk's timeouts and retry policies.
 
 `start_to_close_timeout` bounds one attempt, `schedule_to_close_timeout` all of them together.
 Errors that an activity marks as non-retryable end its retries at once, whatever is set here.
 
-`heartbeat_timeout` bounds how long a worker may be silent. The desk's workers beat for every
-activity that has one (`course.desk.heartbeats`), so a worker that has died is noticed after
-three seconds, and its activity goes to another. Copy these timeouts only with that file: without
-beats, every attempt that takes longer would be given up. Without a heartbeat timeout the server
-waits for `start_to_close_timeout`: a step that may take long needs both. Three seconds, not one:
-on a machine with ten processes per core, a live worker may be silent for two.
+`heartbeat_timeout` bounds how long a worker may be silent. The desk's workers beat for every activity that
+has one (`course.desk.heartbeats`), so a worker that has died is noticed after three seconds, and its activity
+goes to another. Copy these timeouts only with that file: without beats, every attempt that takes longer would
+be given up. Without a heartbeat timeout the server waits for `start_to_close_timeout`: a step that may take
+long needs both. Three seconds, not one: with ten processes per core, a live worker may be silent for two.
 """
 
 from datetime import timedelta

@@ -1,4 +1,8 @@
-"""What goes wrong, in a sentence: a cell shows no traceback of it."""
+"""The class of what goes wrong, and how a cell shows it: a sentence, and no traceback.
+
+The sentences are where it goes wrong. Of a wait in vain: `chat.py` and `record.py`, and `course/models/live.py` for
+a model that is slow.
+"""
 
 from typing import Any
 

@@ -65,7 +65,8 @@ class QuestioningDesk(DutifulConversation):
 REMINDERS = (timedelta(days=1), timedelta(days=2))
 """How long nobody answers until a reminder: the first a day after the question, the second two days later."""
 IDLE = timedelta(days=30)
-"""How long nobody writes until the conversation ends itself."""
+"""How long nobody writes until the conversation ends itself. Running conversations have timers of this length: another
+one is another command, as with `BATCH` of `course/desk/conversation.py`."""
 
 
 @dataclass
@@ -123,7 +124,7 @@ class RemindingWorkflow(QuestioningDesk):
     # The end
 
     async def until_the_end(self) -> str:
-        """Waits until somebody closes, or nobody has written for 30 days; returns which it was."""
+        """Waits until somebody closes, or nobody has written for as long as `IDLE`; returns which it was."""
         while (left := self.heard_at + IDLE - workflow.now()) > timedelta(0):
             try:
                 await workflow.wait_condition(self.is_over, timeout=left)

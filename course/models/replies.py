@@ -1,4 +1,5 @@
-"""What the offline model says: from tool results, from the conversation, or, knowing neither, what it is."""
+"""What the offline model says, and what it asks back: from tool results, from the conversation, or, knowing neither,
+what it is."""
 
 import ast
 import json

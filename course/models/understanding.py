@@ -35,7 +35,7 @@ STOP_WORDS = set(
         dollars both number no nr id""",
     )
 )
-# What a word stands for once its ending is off; a word that is not here stands for itself.
+# What a word stands for once its ending is off (`paquet`, and not `paquete`); a word that is not here stands for itself.
 _MEANS = {
     stem: meaning
     for meaning, all_stems in {

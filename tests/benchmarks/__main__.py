@@ -1,7 +1,7 @@
 """`make bench`: what the course's machinery costs, as ratios of medians taken in the same run.
 
 Machines are noisy and differ; a ratio against a baseline that ran a moment ago says more than a time.
-`make bench ARGS="turns tables"` runs only some.
+`make bench ARGS="turns tables"` runs only some. A new one goes into `BENCHES`, and its figure into README's *Measured*.
 """
 
 import asyncio

@@ -24,6 +24,7 @@ class Mail:
     port: int
     sender: str = "desk@juniper.example"
     recipient: str = "team@juniper.example"
+    timeout: float = 5  # seconds that the server may take to answer
 
     def send(self, key: str, subject: str, text: str) -> None:
         """Sends one mail. `key` becomes its Message-ID, by which a mailbox knows a repeat.
@@ -40,7 +41,7 @@ class Mail:
         mail["Message-ID"] = f"<{name}@juniper.example>"
         mail.set_content(text.replace("\0", "\N{REPLACEMENT CHARACTER}"))
         # local_hostname: without it smtplib asks the name service who we are.
-        with smtplib.SMTP(self.host, self.port, local_hostname="localhost", timeout=5) as smtp:
+        with smtplib.SMTP(self.host, self.port, local_hostname="localhost", timeout=self.timeout) as smtp:
             try:
                 smtp.send_message(mail)
             except (smtplib.SMTPRecipientsRefused, smtplib.SMTPResponseException) as error:
