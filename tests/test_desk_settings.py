@@ -85,7 +85,7 @@ WRONG = {
     "TEMPORAL_PROFILE=nope": "Profile 'nope' not found",
     "TEMPORAL_CONFIG_FILE=none.toml": "TEMPORAL_CONFIG_FILE names 'none.toml', and there is no such file",
     "TEMPORAL_CONFIG_FILE=bad.toml": "cannot be read: .*TOML parse error",
-    "TEMPORAL_ADDRESS=127.0.0.1": "TEMPORAL_ADDRESS is '127.0.0.1': write it as host:port",
+    "TEMPORAL_ADDRESS=127.0.0.1": r"TEMPORAL_ADDRESS \(or the profile's address\) is '127.0.0.1': write it as host:port",
     "TEMPORAL_ADDRESS=127.0.0.1:1": r"No Temporal server answers at 127.0.0.1:1 \(Connection refused\): start it",
     "TEMPORAL_NAMESPACE=nope": "has no namespace 'nope': set TEMPORAL_NAMESPACE",
     "TEMPORAL_API_KEY=abc TEMPORAL_TLS=false": "_KEY is set and TLS is off, so anybody on the network could read the key",

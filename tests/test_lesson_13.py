@@ -217,6 +217,8 @@ async def test_an_erasure_finds_every_run_and_every_child_and_nobody_elses(lab: 
         return await found() == runs
 
     await until(all_are_listed, "two runs and a child")
+    assert await erase(lab.client, "x' OR RootWorkflowId != '") == []
+    assert await found() == runs
     assert await erase(lab.client, ada.id) == runs
     assert await ben.send("Thanks!")
     assert (await lab.conversation(f"{ben.id}/refund-1").handle.query("view"))["state"] == "waits"

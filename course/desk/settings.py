@@ -41,7 +41,7 @@ def temporal_server() -> ClientConnectConfig:
         ) from None
     found.setdefault("target_host", "127.0.0.1:7233")
     found.setdefault("namespace", "default")
-    _host_and_port("TEMPORAL_ADDRESS", found["target_host"])
+    _host_and_port("TEMPORAL_ADDRESS (or the profile's address)", found["target_host"])
     key = found.get("api_key")
     if key is not None and not (key.isascii() and key.isprintable()):
         raise WrongSetting(

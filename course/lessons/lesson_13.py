@@ -225,8 +225,10 @@ async def erase(client: Client, conversation: str) -> list[str]:
     What is still open is ended by that. The server works in the background, and its list of
     workflows may lag behind. So a job does this again, until it finds nothing.
     """
+    # An id may hold a quote, and the query then finds others': what it lists is looked at before it is deleted.
     query = f"RootWorkflowId = '{conversation}'"
-    found = [one async for one in client.list_workflows(query)]
+    listed = client.list_workflows(query)
+    found = [one async for one in listed if one.root_id == conversation]
     for one in found:
         request = DeleteWorkflowExecutionRequest(
             namespace=client.namespace,
