@@ -9,15 +9,14 @@ from temporalio import workflow
 
 from course.lessons.plain_conversation import UntilClosed, juniper
 
+INSTRUCTIONS = "You are the support agent of Juniper, a plant shop."
+
 
 @workflow.defn
 class HelloWorkflow:
     @workflow.init
     def __init__(self, customer: str) -> None:
-        self._agent = Agent(
-            name="Juniper",
-            instructions="You are the support agent of Juniper, a plant shop.",
-        )
+        self._agent = Agent(name="Juniper", instructions=INSTRUCTIONS)
         self._memory: list[TResponseInputItem] = []
         self._one_at_a_time = asyncio.Lock()
         self._closing = False
@@ -48,8 +47,7 @@ class MessageAloneWorkflow(UntilClosed):
     @workflow.init
     def __init__(self, customer: str) -> None:
         super().__init__()
-        told = "You are the support agent of Juniper, a plant shop."
-        self._agent = juniper(instructions=told)
+        self._agent = juniper(instructions=INSTRUCTIONS)
 
     @workflow.run
     async def run(self, customer: str) -> None:
@@ -57,9 +55,7 @@ class MessageAloneWorkflow(UntilClosed):
 
     @workflow.update
     async def send(self, text: str) -> str:
-        result = await Runner.run(
-            self._agent, text
-        )  # and result.to_input_list() is thrown away
+        result = await Runner.run(self._agent, text)
         return str(result.final_output)
 
 
