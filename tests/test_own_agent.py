@@ -37,8 +37,9 @@ def mine(here: Path) -> Path:
     folder = here / "notebooks" / "my_work" / "own_agent"
     folder.mkdir(parents=True)
     for cell in PAGE.cells:
-        if named := re.match(r"%%writefile my_work/own_agent/(\w+\.py)\n", cell.source):
-            (folder / named[1]).write_text(cell.source.removeprefix(named[0]) + "\n")
+        if named := re.match(r"%%writefile (?:-a )?my_work/own_agent/(\w+\.py)\n", cell.source):
+            with (folder / named[1]).open("a") as file:
+                file.write(cell.source.removeprefix(named[0]) + "\n")
     assert {file.name for file in folder.iterdir()} == {"agent.py", "worker.py", "client.py"}
     return folder
 

@@ -101,10 +101,10 @@ def _step(record: pd.DataFrame) -> str:
         both = len(asked) > 1
         raise NotYet(
             f"""{" and ".join(asked)} ran because the model asked for them, and nothing ran because your workflow did. A
-            step is none of the agent's tools: `send` calls it by workflow.execute_activity(…)."""
+            step is not one of the agent's tools: `send` calls it with workflow.execute_activity(…)."""
             if both
             else f"""There is no step: besides the model's calls and {asked[0] if len(asked) else "the tool"}, no activity
-            is on record. Call one in `send` by workflow.execute_activity(…)."""
+            is on record. Call one in `send` with workflow.execute_activity(…)."""
         )
     turns = steps.groupby("activity").turn.unique()
     step, where = max(turns.items(), key=lambda one: len(one[1]))
@@ -235,7 +235,7 @@ class Program(contextlib.AbstractContextManager["Program"]):
         in_time = await until(lambda: self._process.poll() is not None, on_this_machine(12))
         require(
             in_time,
-            """Your worker got SIGTERM, and went on. Whoever stops it has to kill it then. Let the signal set an
+            """Your worker got SIGTERM, and went on. Whoever stops it would have to kill it. Let the signal set an
             event, and `main` wait for that event inside `async with worker`.""",
         )
         code = self._process.returncode
@@ -268,7 +268,7 @@ class Outside(Talk):
                 raise NoReply(f"""{waits} Your worker does not know it: put {name} into the worker's
                     activities=[…].""")
             if "has no attribute 'get_model'" in failure.message:
-                raise NoReply(f"""{waits} The plugin's model_provider= is no provider: it has no get_model. Give it the
+                raise NoReply(f"""{waits} The plugin's model_provider= is not a provider: it has no get_model. Give it the
                     second thing that model_provider(…) returns.""")
             if name != MODEL_CALL:
                 raise NoReply(f"""{waits} Its error is {said}. A model may send any argument: for what it does not know, a

@@ -43,7 +43,7 @@ WRONG = {
     ),
     "another queue": ("nobody polls the queue my-agent", ('task_queue="my-agent"', 'task_queue="my_agent"')),
     "a model for a provider": (
-        "invoke_model_activity fails and is tried again, and again. The plugin's model_provider= is no provider",
+        "invoke_model_activity fails and is tried again, and again. The plugin's model_provider= is not a provider",
         (PROVIDER, "    provider, _ = model_provider(None)\n"),
     ),
     "another model than the one that was named": (
