@@ -68,7 +68,7 @@ async def check(module: Any) -> str:
         await chat.ends()
     return f"""ten messages, {len(rows)} rows of cancel_order, each decided by the {_by(rows)}. The ones that did not
         need it left none; a shipped, a delivered and an unknown order were refused with the reason, and the
-        conversation went on; what was lost on its way was cancelled once; another customer's order was left alone."""
+        conversation went on; a cancellation whose report was lost happened once; another customer's order was left alone."""
 
 
 async def _cancels(chat: Talk) -> str:
