@@ -100,7 +100,7 @@ async def _answers(chat: Talk) -> None:
     )
     require(
         "1042" in answer,
-        f"""The model was well, and {quoted(FIRST)} got the reply {quoted(answer)} A good answer is passed on as it is.""",
+        f"""The model was well, and {quoted(FIRST)} got the reply {quoted(answer)} Pass a good answer on as it is.""",
     )
 
 
@@ -148,7 +148,7 @@ async def _memory_is_whole(chat: Talk) -> None:
     held = str([item.get("content") for item in items if item.get("role") == "user"])
     if kept := [case for case in CASES if case.message in held]:
         raise NotYet(f"""The model {kept[0].what}, and {quoted(kept[0].message)} is still in the memory. It is sent with
-            every later call: a provider that refused it once refuses all of these. After a failure, keep the memory
+            every later call: a provider that refused it once refuses them all. After a failure, keep the memory
             as it was before.""")
     if "1042" not in answer:
         raise NotYet(f"""After the failures, {quoted(FIRST_ASKED)} was answered {quoted(answer)} The memory of
@@ -195,8 +195,8 @@ async def _cancelled(chat: Talk) -> None:
             on: nobody can end it like that. A cancelled activity is an ActivityError whose __cause__ is a
             CancelledError: raise it again.""")
     if status != WorkflowExecutionStatus.CANCELED:
-        raise NotYet("""A conversation was cancelled while its agent waited for the model. It ended, and not as cancelled:
-            raise the error again, so that whoever cancelled it can see that it was done.""")
+        raise NotYet("""A conversation was cancelled while its agent waited for the model. It ended, but not as cancelled:
+            raise the error again, so that whoever cancelled it sees that it worked.""")
 
 
 async def _a_bug_stays_one(chat: Talk) -> None:
@@ -217,5 +217,5 @@ async def _a_bug_stays_one(chat: Talk) -> None:
         Runner.run = run  # type: ignore[method-assign]
     if asked:
         raise NotYet(f"""A bug in the code that runs the agent (a LookupError, made by the check) ended in
-            {quoted(reply)} Nobody hears of it, and every later message ends so, too. Catch what a model can cause, by name;
+            {quoted(reply)} Nobody learns of it, and every later message ends the same way. Catch what a model can cause, by name;
             what you do not expect has to come out, and freezes the conversation until it is fixed.""")

@@ -89,8 +89,8 @@ async def check(module: Any) -> str:
         for chat in (ada, cleo):
             await chat.ends()
     if line := line_of(module, _is_hash):
-        raise NotYet(f"""Line {line} calls hash(…). In this check one process did it all; another one has other numbers for
-            the same text, so a worker that takes over would come with another key, and pay again.""")
+        raise NotYet(f"""Line {line} calls hash(…). In this check one process did everything. Another process has another number for
+            the same text, so a worker that takes over would use another key, and pay again.""")
     return """The answer to a payment was lost, the model asked twice in one message and again in the next, the client
         sent a message twice, the customer came back in a new conversation, an operator reset another: each time one
         refund was paid. Two cases of one order, asked for in one message, were both paid, even at the same price.
@@ -145,7 +145,7 @@ async def _the_answer_is_lost(chat: Talk) -> None:
     _once(chat, LOST, lost, why)
     if (await chat.rows("issue_refund")).status.tolist()[-1:] != ["completed"]:
         raise NotYet(f"""{lost}. Nobody tried again, so the customer was not told that the money is there. With a key
-            that stays the same a retry does no harm: **PAYMENT has them.""")
+            that stays the same, a retry does no harm, and **PAYMENT has retries.""")
 
 
 async def _the_model_asks_twice(chat: Talk) -> None:
@@ -179,14 +179,14 @@ async def _anothers_order(chat: Talk) -> None:
     await chat.says(STRANGER)
     if len(_refunds(chat, STRANGER)):
         raise NotYet(f"""fay wrote {quoted(STRANGER)}, and it was paid. Order 1045 is ada's, and whoever says so is not ada:
-            who asks is the conversation's customer, and neither the model nor the order's number tells.""")
+            the one who asks is the conversation's customer, whatever the model says.""")
 
 
 async def _a_number_that_the_shop_did_not_give(chat: Talk) -> None:
     await chat.says(INVENTED)
     if len(_refunds(chat, INVENTED)):
         raise NotYet(f"""{quoted(INVENTED)} was paid, and the shop has no return R-7713. The number comes from the model, and
-            whoever invents another one is paid again: ask the shop what it knows of it, money.order_of_return.""")
+            whoever invents another one is paid again. Ask the shop about the number: money.order_of_return.""")
 
 
 async def _a_number_of_another_order(chat: Talk) -> None:

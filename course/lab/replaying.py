@@ -89,7 +89,7 @@ async def _replay(run: Run, known: dict[str | None, type]) -> str:
         ) from error
     except RuntimeError as error:
         raise LabError(
-            f"{code.__name__} raises where this history goes on: {_message(str(error)).rstrip('.')}. Mend the code and replay again."
+            f"{code.__name__} raises where this history goes on: {_message(str(error)).rstrip('.')}. Fix the code and replay again."
         ) from error
     return code.__name__
 

@@ -49,7 +49,7 @@ class RefundDesk(PlainConversation):
 @conversation
 class IntentKeyWorkflow(RefundDesk):
     async def pay(self, order_id: str, amount_cents: int) -> str:
-        key = f"order-{order_id}"  # Juniper refunds an order once, whoever asks how often
+        key = f"order-{order_id}"  # Juniper refunds an order once
         return await workflow.execute_activity(
             money.issue_refund,
             args=[self.customer, key, order_id, amount_cents],
@@ -62,13 +62,13 @@ class IntentKeyWorkflow(RefundDesk):
 
 @activity.defn
 def refund_by_random_key(customer: Customer, order_id: str, amount_cents: int) -> str:
-    """Pay money back for an order, under a key that no second attempt will find again."""
+    """Pay money back for an order, under a key of its own."""
     return money.issue_refund(customer, str(uuid4()), order_id, amount_cents)
 
 
 @activity.defn
 def refund_by_run_key(customer: Customer, order_id: str, amount_cents: int) -> str:
-    """Pay money back for an order, under a key that every attempt of this activity finds again."""
+    """Pay money back for an order, under a key made of ids."""
     info = activity.info()
     key = f"{info.workflow_run_id}/{info.activity_id}"
     return money.issue_refund(customer, key, order_id, amount_cents)
@@ -100,6 +100,15 @@ class TurnKeyWorkflow(RefundDesk):
             args=[self.customer, self.key, order_id, amount_cents],
             **PAYMENT,
         )
+
+
+DESKS = {
+    "random": RandomKeyWorkflow,
+    "run": RunKeyWorkflow,
+    "turn": TurnKeyWorkflow,
+    "intent": IntentKeyWorkflow,
+}
+"""The four desks, by what their keys are made of."""
 
 
 class EffectsDesk(RefundDesk):
@@ -146,9 +155,9 @@ class EffectsByConversationWorkflow(EffectsDesk):
 
 @conversation
 class TakeBackWorkflow(RefundDesk, DutifulConversation):
+    # Only the wait has an end, and may be cancelled. The saga goes on.
     async def pay(self, order_id: str, amount_cents: int) -> str:
         saga = self.later(self.take_back(order_id, amount_cents))
-        # Only the wait has an end, and may be cancelled. The saga goes on.
         ended, _ = await workflow.wait([saga], timeout=60)
         return (
             saga.result() if ended else "The shop has not answered. We will write to you."
@@ -158,7 +167,7 @@ class TakeBackWorkflow(RefundDesk, DutifulConversation):
         name = f"order-{order_id}/{amount_cents}"  # another amount is another intent
         said, refused = await self.step(money.put_back, f"{name}/back", order_id)
         if not refused:
-            # Last, since nobody can take it back.
+            # Last, because nobody can undo it.
             refund = (f"order-{order_id}", order_id, amount_cents)
             said, refused = await self.step(money.issue_refund, *refund)
             if refused:
@@ -168,7 +177,7 @@ class TakeBackWorkflow(RefundDesk, DutifulConversation):
         return refused or said
 
     async def step(self, effect: Any, key: str, *args: Any) -> tuple[str, str]:
-        """What came of it, or why it was refused. With RECORD it ends in no other way."""
+        """Returns the result and "", or "" and the reason of a refusal. Under RECORD nothing else ends it."""
         args = (self.customer, key, *args)
         try:
             return await workflow.execute_activity(effect, args=args, **RECORD), ""

@@ -44,7 +44,7 @@ class GrowingDesk(DutifulConversation):
 
     @workflow.signal
     def renew(self) -> None:
-        """Goes on in a new run: the same id, the same conversation, a history that begins anew."""
+        """Goes on in a new workflow run: the same id, the same conversation, a history that begins again."""
         self._renewing = True
 
     @workflow.signal
@@ -106,13 +106,13 @@ class GrowingWithNoticeWorkflow(GrowingDesk):
     async def turn(self, text: str) -> str:
         answer = await self.answer(text)
         await self.save(text, answer)
-        self.tell_the_team(text)  # new: also in turns that are long over
+        self.tell_the_team(text)  # new
         return answer.text
 
 
 @workflow.defn(name="GrowingWorkflow")
 class GrowingPatchedWorkflow(GrowingDesk):
-    """One patch id: a run that began before it stays without the step until it ends."""
+    """The new step, under one patch id."""
 
     @workflow.run
     async def run(self, customer: str, carried: Carried | None = None) -> int:
@@ -128,7 +128,7 @@ class GrowingPatchedWorkflow(GrowingDesk):
 
 @workflow.defn(name="GrowingWorkflow")
 class GrowingPerTurnWorkflow(GrowingDesk):
-    """A patch id for each turn besides: a run from before has the step from its next turn on."""
+    """The new step, under one patch id, or under one of each turn."""
 
     @workflow.run
     async def run(self, customer: str, carried: Carried | None = None) -> int:
@@ -145,7 +145,7 @@ class GrowingPerTurnWorkflow(GrowingDesk):
 
 @workflow.defn(name="GrowingWorkflow")
 class GrowingRewordedWorkflow(GrowingPerTurnWorkflow):
-    """The same steps in the same order: the history fits. What they are asked is another matter."""
+    """The same steps in the same order, with another prompt, model and timeout, and one more tool."""
 
     record = ActivityConfig(start_to_close_timeout=timedelta(seconds=60))
 
@@ -163,7 +163,7 @@ class GrowingRewordedWorkflow(GrowingPerTurnWorkflow):
 
 
 class TwoOrdersDesk(UntilClosed):
-    """Looks two orders up, and then tells what it knows of each."""
+    """Looks up two orders, and then says what it knows of each."""
 
     @workflow.init
     def __init__(self, customer: str) -> None:

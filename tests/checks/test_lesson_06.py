@@ -27,7 +27,7 @@ WRONG = {
         before("conversation = ", 'return self._sorry("no model today")'),
     ),
     "never passes an answer on": (
-        "A good answer is passed on as it is",
+        "Pass a good answer on as it is",
         ("return answer", "return SORRY"),
     ),
     "the message stays": (
@@ -36,7 +36,7 @@ WRONG = {
         ('conversation = [*self._memory, {"role": "user", "content": text}]', "conversation = self._memory"),
     ),
     "the message and the apology stay": (
-        "a provider that refused it once refuses all of these … keep the memory",
+        "a provider that refused it once refuses them all … keep the memory",
         before(
             "return self._sorry(f",
             'said = [{"role": "user", "content": text}, {"role": "assistant", "content": SORRY}]',
@@ -49,7 +49,7 @@ WRONG = {
         ('"The model answered without a word."', '"403, ask_the_palm, JSON, an empty answer"'),
     ),
     "a cancellation ends well": (
-        "It ended, and not as cancelled",
+        "It ended, but not as cancelled",
         instead("raise  # somebody's decision", "self._closing = True", "return SORRY"),
     ),
     "what stands on top": (
