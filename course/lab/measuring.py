@@ -1,15 +1,20 @@
-"""What a lesson counts when it makes a model worse: who was answered, what was saved, and what it cost."""
+"""What lessons 04 and 05 count of many conversations: who was answered, what was saved, and what it cost."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 
 import pandas as pd
+from temporalio.client import Client
+from temporalio.openai_agents import ModelActivityParameters
+from temporalio.service import RetryConfig, RPCError
 
+from course.desk import ConversationWorkflow
 from course.history.picture import Picture
 from course.lab.chat import Conversation
 from course.lab.lab import Lab
-from course.models import Mistakes
+from course.models import Mistakes, ModelEndpoint
 
 SAVE = "save_to_database"
 
@@ -66,6 +71,53 @@ def drawn(sweep: pd.DataFrame) -> Picture:
     axes.set(title="Messages saved, while the model forgets more and more", ylabel="messages saved of 12")
     axes.set(xlabel="share of tool calls that the model forgets")
     return figure
+
+
+async def twelve_messages(lab: Lab, workflow: type) -> list[Conversation]:
+    """Three customers write four messages each, and wait for no reply. Returns their conversations."""
+    chats = [await lab.converse(workflow, name) for name in ("ada", "ben", "cleo")]
+    for chat in chats:
+        for text in ("Hello!", "How are you?", "Tell me a joke.", "Thanks!"):
+            chat.begin(text)
+    return chats
+
+
+async def side_by_side(desks: dict[str, list[Conversation]]) -> pd.DataFrame:
+    """For each customer of each desk: model calls, saves and notices that have completed, and replies that were given."""
+    return pd.concat({name: await _how_far(chats) for name, chats in desks.items()}, axis="columns")
+
+
+async def _how_far(chats: Sequence[Conversation]) -> pd.DataFrame:
+    rows = {}
+    for chat in chats:
+        record, events = await chat.activities(), await chat.events()
+        done = record[record.status == "completed"].activity.value_counts()
+        steps = ["invoke_model_activity", SAVE, "send_notification"]
+        replies = (events.event == "WorkflowExecutionUpdateCompleted").sum()
+        rows[chat.id.partition("-")[0]] = [*(done.get(step, 0) for step in steps), replies]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["model", "saved", "told", "replies"])
+
+
+async def one_more(lab: Lab, chat: Conversation) -> str:
+    """Sends one more message, by a client that does not try again. Returns the reply, or what the server says."""
+    client = await Client.connect(lab.address, retry_config=RetryConfig(max_retries=1))
+    try:
+        return await client.get_workflow_handle(chat.id).execute_update("send", "One more?")
+    except RPCError as error:
+        return f"{error.status.name}: {error}"
+
+
+async def one_message(provider: ModelEndpoint, model_calls: ModelActivityParameters) -> pd.DataFrame:
+    """One message, in a lab of its own, to the model of this provider under this policy.
+
+    Prints the reply that the customer gets, at most two (virtual) minutes later. Returns the row of the model call.
+    """
+    async with await Lab.start(model=provider.client(), model_calls=model_calls, ui=False) as lab:
+        gus = await lab.converse(ConversationWorkflow, "gus")
+        reply = gus.begin("Hello!")
+        await gus.fast_forward(timedelta(minutes=2))
+        print(await reply)
+        return (await gus.activities()).head(1)
 
 
 @contextmanager
