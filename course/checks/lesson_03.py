@@ -160,8 +160,8 @@ async def _kept_through_an_outage(chat: Talk, before: Sequence[Sent]) -> None:
     [said, _] = await asyncio.gather(reply, ending, return_exceptions=True)
     if (await chat.rows("save_to_database")).status.iloc[-1] == "failed":
         raise NotYet(f"""The database was locked for an hour when {quoted(LAST)} came. The message was accepted, its save
-            was given up, and it has no row: a policy that ends is no guarantee. RECORD, from course.desk.policies, goes
-            on trying.""")
+            was given up, and it has no row: a policy that gives up guarantees nothing. RECORD, from
+            course.desk.policies, goes on trying.""")
     if LAST not in chat.lab.table("turns").message.tolist():
         raise NotYet(f"""The database was locked when {quoted(LAST)} came, and the conversation was closed. It ended
             without that row, which is lost for good: nothing had waited for save_to_database. Await it in the turn.""")
@@ -169,7 +169,7 @@ async def _kept_through_an_outage(chat: Talk, before: Sequence[Sent]) -> None:
 
 
 async def _as_a_tool(desk: type, chat: Talk) -> str:
-    """Where a record ends up that the agent decides on, when the next customer asks for none."""
+    """What is on record when the agent decides on it, and the next customer asks it not to."""
     first, obeyed = CASES[:2]
     other = await chat.lab.converse(desk, obeyed.customer)
     await _play(obeyed, other)
@@ -194,8 +194,8 @@ async def _one_row_each(chat: Talk, sent: Sequence[Sent], happened: str) -> None
     recorded = Counter(record.get("message") for record in records)
     for message, times in Counter(messages).items():
         if recorded[message] < times:
-            raise NotYet(f"""{happened}, the customer got a reply, and {quoted(message)} has no row of its own: the
-                record depends on more than that a message was accepted.""")
+            raise NotYet(f"""{happened}, the customer got a reply, and {quoted(message)} has no row of its own:
+                whether a row is written depends on more than an accepted message.""")
     if len(saves) > len(messages):
         raise NotYet(f"""{happened}: {len(messages)} messages left {len(saves)} rows. Each message has exactly
             one.""")
@@ -233,9 +233,10 @@ def _holds_what_happened(
             answer={shortened(repr(record.get("answer")), 70)}. The row holds the reply that the customer got, so it
             is written after the agent's run, even after one that fails.""")
     if (record.get("outcome"), one.outcome) == ("apologised", "answered") and one.reply not in spoken:
-        raise NotYet(f"""The model was well, and {quoted(message)} ended in your apology, {quoted(one.reply)} So it was
-            your own code that raised, and your `except` took that for the agent's failure. Name what an agent run
-            raises, except (AgentsException, AgentsWorkflowError, ActivityError): then a mistake of yours is named.""")
+        raise NotYet(f"""The model did nothing wrong, and {quoted(message)} ended in your apology, {quoted(one.reply)} So
+            it was your own code that raised, and your `except` took that for the agent's failure. Catch only what an
+            agent run raises, except (AgentsException, AgentsWorkflowError, ActivityError): then you are told of a
+            mistake of your own.""")
     if record.get("outcome") != one.outcome:
         raise NotYet(f"""{happened}, and {quoted(message)} was answered {quoted(one.reply)} Its row says
             outcome={record.get("outcome")!r}, and not {one.outcome!r}: the record distinguishes an answer from an
@@ -254,7 +255,7 @@ RANDOM = re.compile(r"[0-9a-f-]{16,}")  # as a UUID looks
 _RANDOM_KEY = """Each message has its row, under a random key. It cannot tell a repeat from a new intent: name
     the conversation and the turn (self.key)."""
 _NO_TURN = """Each message has its row, under a key that does not name the turn. Name the conversation and the
-    turn (self.key): then the key tells a repeat of the save."""
+    turn (self.key): then the database recognises a save that is repeated."""
 _KEY_OF_ALL = """Each message has its row, under a key that does not name the conversation: the next
     customer's rows have the same keys, and are refused. Name the conversation and the turn (self.key)."""
 _SHARED_KEY = """The database refused a row: its key was there already, with other content. Two messages share

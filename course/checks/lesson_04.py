@@ -1,4 +1,4 @@
-"""Exercise 04: place the operations, and predict what the record will show."""
+"""Exercise 04: place the operations, and predict what omission, repetition and wrong arguments a place allows."""
 
 import asyncio
 import numbers
@@ -12,7 +12,7 @@ from typing import Any
 
 from agents import Model
 
-from course.checks.talking import MODEL_CALL, Scenes, Talk, dice_of, lab_for, misbehaves, own, predicted
+from course.checks.talking import Scenes, Talk, dice_of, lab_for, misbehaves, own, predicted
 from course.checks.verdict import NotYet, require, shortened
 from course.desk import ConversationWorkflow
 from course.lessons.lesson_02 import RefundByFunctionWorkflow
@@ -25,8 +25,15 @@ DUTY = {"tool": "save_to_database", "step": "save_to_database", "background": "s
 WORKFLOW = {"tool": DutyAsToolWorkflow, "step": DutyAsStepWorkflow, "background": ConversationWorkflow}
 SILENT = "My leaves are brown, but please don't record this."
 REFUSED = "Is it true that ivy is poisonous?"
-PREDICTED = ("done", "model_calls", "waits")
-MESSAGES = {"plain": "Thanks!", "lookups": "Where is order 1044?", "silent": SILENT, "refused": REFUSED}
+REPEATED = "How much light does a Ficus need?"
+PREDICTED = ("missing", "again", "untrue", "waits")
+MESSAGES = {
+    "plain": "Thanks!",
+    "lookups": "Where is order 1044?",
+    "silent": SILENT,
+    "refused": REFUSED,
+    "repeated": REPEATED,
+}
 
 
 @dataclass(frozen=True)
@@ -72,6 +79,7 @@ class Variant:
     lookups: int
     silent: int
     refused: int
+    repeated: int
 
     def messages(self) -> list[str]:
         return [text for kind, text in MESSAGES.items() for _ in range(getattr(self, kind))]
@@ -84,7 +92,8 @@ class Variant:
 async def check(module: Any) -> str:
     await _places(module)
     variants = _variants(dice_of(module))
-    model = Scenes(scenes={REFUSED: misbehaves("refuse")}, otherwise=misbehaves("obey"))
+    scenes = {REFUSED: misbehaves("refuse"), REPEATED: misbehaves("repeat")}
+    model = Scenes(scenes=scenes, otherwise=misbehaves("obey"))
     async with lab_for(module, list(WORKFLOW.values()), model) as lab:
         predictions = [predicted(module, *asdict(variant).values(), keys=PREDICTED) for variant in variants]
         chats = [await lab.converse(WORKFLOW[variant.place], "ada") for variant in variants]
@@ -93,8 +102,8 @@ async def check(module: Any) -> str:
     for variant, prediction, there in zip(variants, predictions, seen, strict=True):
         _compare(variant, prediction, there)
     return f"""{len(WORDS["operations"])} operations, each in its place, and {len(variants)} conversations that you had
-        not seen went as you predicted: how often the operation was carried out, how many model calls there
-        were, and who waited."""
+        not seen went as you predicted: what was left out, what was asked for again, what was untrue, and who
+        waited."""
 
 
 # 1. The places
@@ -136,51 +145,88 @@ async def _seen(module: Any, run: Run) -> int:
 
 
 def _variants(choice: random.Random) -> list[Variant]:
-    """One conversation for each place.
+    """A conversation for each place, and a second one for the tool.
 
-    Every kind of message is in it, or a prediction that forgets one would pass by luck. There are not as many
-    plain ones as look-ups, nor silent as refused ones, nor both together: too much for one cannot make up for
-    too little for the other, and no number is the same in all of them.
+    Every kind of message is in each, or a prediction that forgets one would pass by luck. Within one, no two of
+    what there is to predict are the same number; between the two of the tool, none stays the same.
     """
+    three = choice.sample((1, 2, 3), 3)
+    few, many = choice.sample((1, 2), 2), choice.sample((1, 3), 2)
 
-    def some(place: str) -> Variant:
-        tools, others = choice.sample([(1, 2), (1, 3), (2, 3)], 2)
-        return Variant(place, *choice.sample(tools, 2), *choice.sample(others, 2))
+    def conversation(place: str, turned: int, others: list[int]) -> Variant:
+        plain, lookups, repeated = three[turned:] + three[:turned]
+        return Variant(place, plain, lookups, *others, repeated)
 
-    return [some("step"), some("tool"), some("background")]
+    pairs = choice.sample((few, many), 2)
+    tools = [conversation("tool", turned, others) for turned, others in enumerate(pairs)]
+    return [conversation("step", 2, few), *tools, conversation("background", 0, many)]
 
 
 async def _run(variant: Variant, chat: Talk) -> dict[str, Any]:
     """Plays a variant, and reads off its record what there was to predict."""
-    for message in variant.messages():
-        await chat.says(message)
-    record = await chat.activities(times=True)
-    duty = record[(record.activity == DUTY[variant.place]) & (record.status == "completed")]
-    replied = await chat.replied()
+    messages = variant.messages()
+    said = [await chat.says(message) for message in messages]
+    duty = await chat.rows(DUTY[variant.place])
+    duty = duty[duty.status == "completed"]
+    replied, once = await chat.replied(), duty.drop_duplicates("turn")
+    true = sum(_is_true(row.input, messages[row.turn - 1], said[row.turn - 1]) for row in once.itertuples())
     return {
-        "done": len(duty),
-        "model_calls": int((record.activity == MODEL_CALL).sum()),
+        "missing": len(messages) - len(once),
+        "again": len(duty) - len(once),
+        "untrue": len(once) - true,
         "waits": all(row.closed <= replied[row.turn] for row in duty.itertuples()),
     }
 
 
+def _is_true(arguments: list[Any], message: str, reply: str) -> bool:
+    """Whether a save holds the reply that was given, and a notice the message that came."""
+    what = arguments[1]
+    return what["answer"] == reply if isinstance(what, dict) else message in what
+
+
 def _compare(variant: Variant, said: dict[str, Any], seen: dict[str, Any]) -> None:
     """Says the first prediction that the run contradicts, and why."""
-    if _count(said["done"]) != seen["done"]:
-        who = "Code decides, for every message that was accepted, whatever the model made of it."
-        if variant.place == "tool":
-            who = "The model decides: it is obedient, and it decides nothing in a run that its provider refused."
-        raise NotYet(f"""In the run {variant}, you predict that the operation is carried out
-            {said["done"]!r} times, and the record has {seen["done"]} rows of {DUTY[variant.place]}.
-            {who}""")
-    if _count(said["model_calls"]) != seen["model_calls"]:
-        raise NotYet(f"""In the run {variant}, you predict {said["model_calls"]!r} model calls, and the record
-            has {seen["model_calls"]}. Every message has one that answers; what else asks the model again?""")
+    hand = "tool" if variant.place == "tool" else "step"
+    for key in PREDICTED[:3]:
+        if _count(said[key]) != seen[key]:
+            raise NotYet(f"""In the conversation {variant}, you predict {key}={said[key]!r}, and on record it
+                is {seen[key]}. {WHY[hand, key]}""")
     require(said["waits"] in (True, False), f"waits is True or False, and you predict {said['waits']!r}.")
     if bool(said["waits"]) != seen["waits"]:
         when = "before" if seen["waits"] else "after"
-        raise NotYet(f"""In the run {variant}, you predict waits={said["waits"]!r}, and on record the
+        raise NotYet(f"""In the conversation {variant}, you predict waits={said["waits"]!r}, and on record the
             operation was done {when} the reply went out.""")
+
+
+WHY = {
+    (
+        "tool",
+        "missing",
+    ): """As a tool, the model decides whether it runs: this model obeys the customer, and it decides
+        nothing in an agent run that its provider refuses.""",
+    (
+        "tool",
+        "again",
+    ): """As a tool, the model decides how often it runs. Which kind of message is asked for twice?""",
+    (
+        "tool",
+        "untrue",
+    ): """As a tool, the model writes the arguments, and it writes them before the reply exists. For
+        which kind of message does it not know its answer yet?""",
+    (
+        "step",
+        "missing",
+    ): """Code decides, for every message that was accepted, whatever the model made of it.""",
+    (
+        "step",
+        "again",
+    ): """Code asks for it once in each turn. A model that repeats its tool calls changes nothing.""",
+    (
+        "step",
+        "untrue",
+    ): """Code puts the arguments together, after the agent run. Even an apology is in a variable by
+        then.""",
+}
 
 
 def _count(number: Any) -> int | None:

@@ -101,8 +101,8 @@ async def _is_done(chat: Talk, messages: int, happened: str) -> None:
     for duty in DUTIES:
         if (asked := len(await chat.rows(duty.activity))) > messages:
             raise NotYet(f"""{happened}. Messages: {messages}, and the record has {asked} of {duty.activity}. The key
-                keeps the effect at one for each, and the second is still paid for: attempts, events, and an outage that
-                it has to live through, too. Ask for it once.""")
+                keeps the effect at one for each message, but the second activity still costs attempts and events, and
+                has to live through an outage, too. Ask for it once.""")
 
 
 async def _outage(chat: Talk, policies: dict[str, Policy]) -> None:
@@ -188,8 +188,8 @@ async def _bad_address(chat: Talk) -> None:
             again: its error, Refused, is retried like any other. Say in NOTICE that it is not worth a second attempt.""")
     if row.status == "completed":
         raise NotYet("""The mail server refused the address for good (SMTP 550), and on record mail_the_team has completed:
-            whoever reads it takes the mail for sent. Let the activity fail, after one attempt: that is what says that
-            nobody was told.""")
+            a reader takes the mail for sent. Let the activity fail, after one attempt: then the record says that nobody
+            was told.""")
     if len(chat.lab.table("turns")) != 4:
         raise NotYet("The address was refused for good, and the record of that message is missing.")
 

@@ -41,7 +41,7 @@ class TurnRecord(TypedDict, total=False):
 
 @contextmanager
 def refusals_are_final() -> Iterator[None]:
-    """What a service refuses, another attempt would only meet again: Temporal is told not to retry it."""
+    """What a service refuses for good, it would refuse again: tells Temporal not to retry it."""
     try:
         yield
     except Refused as error:

@@ -131,8 +131,8 @@ class ConversationWorkflow(Duties):
 
     @workflow.update
     async def send(self, text: str) -> str:
-        """A message; returns the reply. Its id is the update's: whoever got no reply sends it again
-        under the same id, and it is the same turn."""
+        """A message; returns the reply. Its id is the update's: sent again under the same id, because
+        its reply got lost, it is the same turn."""
         update = workflow.current_update_info()
         assert update
         reply = await self._turn(update.id, text)

@@ -137,7 +137,7 @@ class ProposalWorkflow(PlainConversation):
         return reply if reply.strip() else APOLOGY
 
     async def _dispose(self, proposal: RefundProposal) -> str:
-        """Checks a proposal and pays it, if the rules allow. One refund an order: its name says so."""
+        """Checks a proposal and pays it, if the rules allow."""
         if proposal.amount_cents > LIMIT_CENTS:
             return f"More than {LIMIT_CENTS / 100:.2f} EUR needs a colleague: nothing was paid."
         try:

@@ -64,7 +64,7 @@ WRONG = {
         *catches("(ActivityError, AgentsWorkflowError)"),
     ),
     "only on success": (
-        "depends on more than that a message was accepted",
+        "depends on more than an accepted message",
         before("record = ", 'if answer.outcome != "answered":', "    return answer.text"),
     ),
     "a random key": ("under a random key", ("self.key, record", "str(workflow.uuid4()), record")),
@@ -101,7 +101,7 @@ WRONG = {
     ),
     "no timeout": ("An activity is called without a timeout", (", **RECORD)", ")")),
     "one attempt": (
-        "a policy that ends is no guarantee",
+        "a policy that gives up guarantees nothing",
         ("**RECORD)", "**(RECORD | {'retry_policy': RetryPolicy(maximum_attempts=3)}))"),
         before("from course.lessons.plain_conversation", "from temporalio.common import RetryPolicy"),
     ),

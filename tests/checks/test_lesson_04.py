@@ -14,23 +14,22 @@ def predicts(code: str) -> Change:
 
 
 BY_KIND = """
-COSTS = {"tool": ((1, 2), (1, 2), (0, 1), (0, 1)), "step": ((1, 1), (1, 2), (1, 1), (1, 1))}
+COSTS = {"missing": (0, 0, 1, 1, 0), "again": (0, 0, 0, 0, 1), "untrue": (0, 1, 0, 0, 0)}
 
 
 def predict(place, *counts):
-    done, calls = zip(*COSTS.get(place, COSTS["step"]))
+    sums = {key: sum(a * b for a, b in zip(counts, each)) for key, each in COSTS.items()}
     return {
-        "done": float(sum(a * b for a, b in zip(counts, done))),
-        "model_calls": sum(a * b for a, b in zip(counts, calls)),
+        **{key: float(number) if place == "tool" else 0 for key, number in sums.items()},
         "waits": int(place != "background"),
-        "why": "one call answers",
+        "why": "a tool is the model's",
     }
 """
-SUMS_OF_THREE = """
-def predict(place, plain, lookups, silent, refused):
+CONSTANTS = """
+def predict(place, plain, lookups, silent, refused, repeated):
     if place == "tool":
-        return {"done": silent + refused, "model_calls": 9, "waits": True}
-    return {"done": 6, "model_calls": 9 - plain, "waits": place == "step"}
+        return {"missing": 3, "again": 1, "untrue": 2, "waits": True}
+    return {"missing": 0, "again": 0, "untrue": 0, "waits": place == "step"}
 """
 EQUAL_TO_ALL = """
 class Any(int):
@@ -38,8 +37,8 @@ class Any(int):
         return True
 
 
-def predict(place, plain, lookups, silent, refused):
-    return {"done": Any(0), "model_calls": Any(0), "waits": place != "background"}
+def predict(place, plain, lookups, silent, refused, repeated):
+    return {"missing": Any(9), "again": Any(9), "untrue": Any(9), "waits": place != "background"}
 """
 
 WRONG = {
@@ -47,26 +46,38 @@ WRONG = {
     "stock as a step": ("2 reads were made", ('in stock": "tool"', 'in stock": "step"')),
     "refund as a tool": ("2 refunds were paid", ('cost": "proposal"', 'cost": "function tool"')),
     "calls as a step": ("reconstruct the calls", ('tool call": "hook"', 'tool call": "step"')),
-    "tokens as a tool": ("when the model calls it", ('dashboard": "logger"', 'dashboard": "tool"')),
+    "calls on a schedule": ("runs by the clock", ('tool call": "hook"', 'tool call": "schedule"')),
     "an unknown place": (
         "has no place yet: 'activity' is none",
-        ('dashboard": "logger"', 'dashboard": "activity"'),
+        ('tool call": "hook"', 'tool call": "activity"'),
     ),
-    "predicts rows for all": (
-        "The model decides: it is obedient",
-        ('"done": plain + lookups,', '"done": messages,'),
+    "predicts that a tool is never left out": (
+        "it decides nothing in an agent run that its provider refuses",
+        ('"missing": silent + refused,', '"missing": 0,'),
     ),
-    "predicts no extra calls": (
-        "what else asks the model again?",
-        ('"model_calls": messages + lookups,', '"model_calls": messages,'),
+    "predicts that only the obedient leave it out": (
+        "this model obeys the customer",
+        ('"missing": silent + refused,', '"missing": silent,'),
     ),
-    "forgets the call that is refused": (
-        "model calls, and the record has",
-        ("+ silent + refused,\n", "+ silent,\n"),
+    "predicts that a key keeps it from being asked for": (
+        "Which kind of message is asked for twice?",
+        ('"again": repeated,', '"again": 0,'),
     ),
-    "saves what is refused": (
-        "it decides nothing in a run that its provider refused",
-        ('"done": plain + lookups,', '"done": plain + lookups + refused,'),
+    "predicts that what is saved is true": (
+        "For which kind of message does it not know its answer yet?",
+        ('"untrue": lookups,', '"untrue": 0,'),
+    ),
+    "predicts that an apology is not saved": (
+        "Code decides, for every message that was accepted",
+        ('"missing": 0,', '"missing": refused,'),
+    ),
+    "predicts that a step is repeated": (
+        "Code asks for it once in each turn",
+        ('"again": 0,', '"again": repeated,'),
+    ),
+    "predicts that a step saves what is untrue": (
+        "Even an apology is in a variable by then",
+        ('"untrue": 0,', '"untrue": refused,'),
     ),
     "predicts that all wait": (
         "the operation was done after the reply went out",
@@ -76,19 +87,13 @@ WRONG = {
         "has no place yet: ['hook'] is none",
         ('tool call": "hook"', 'tool call": ["hook"]'),
     ),
-    "predicts sums of three": (
-        "you predict that the operation is carried out 6 times",
-        predicts(SUMS_OF_THREE),
-    ),
-    "predicts what is equal to all": (
-        "you predict that the operation is carried out 0 times, and the record has",
-        predicts(EQUAL_TO_ALL),
-    ),
+    "predicts constants": ("with saving as a tool, … and on record it is", predicts(CONSTANTS)),
+    "predicts what is equal to all": ("you predict missing=9, and on record it is 0", predicts(EQUAL_TO_ALL)),
     "predicts a word": (
         "waits is True or False, and you predict 'yes'",
         ('"waits": place == "step"', '"waits": "yes" if place == "step" else "no"'),
     ),
-    "predicts nothing": ("returns None", ('    return {"done": messages, ', '    _ = {"done": messages, ')),
+    "predicts nothing": ("returns None", ('    return {"missing": 0, ', '    _ = {"missing": 0, ')),
 }
 
 RAISES = {
@@ -113,7 +118,7 @@ RIGHT = {
 SAMPLE = {
     "record as a tool",
     "an unknown place",
-    "predicts sums of three",
+    "predicts constants",
     "predicts what is equal to all",
     *RIGHT,
 }
@@ -121,9 +126,13 @@ SAMPLE = {
 
 def test_every_kind_of_message_is_in_every_conversation_that_is_to_be_predicted() -> None:
     for seed in range(100):
-        for variant in lesson_04._variants(random.Random(seed)):
-            assert min(variant.plain, variant.lookups, variant.silent, variant.refused) >= 1
-            assert variant.plain != variant.lookups
+        variants = lesson_04._variants(random.Random(seed))
+        for variant in variants:
+            assert min(variant.plain, variant.lookups, variant.silent, variant.refused, variant.repeated) >= 1
+            assert len({variant.plain, variant.lookups, variant.repeated}) == 3
             assert variant.silent != variant.refused
-            assert variant.plain + variant.lookups != variant.silent + variant.refused
             assert len(variant.messages()) <= 10
+        one, other = (variant for variant in variants if variant.place == "tool")
+        assert one.silent + one.refused != other.silent + other.refused
+        assert one.lookups != other.lookups
+        assert one.repeated != other.repeated

