@@ -96,7 +96,7 @@ def _solution(exercise: str) -> str:
     """A reader's copy has the solutions in a folder that JupyterLab neither lists nor opens; a cell can load them."""
     file = f"lesson_{exercise}.py"
     if Path(".solutions", file).exists():
-        return f"`%load .solutions/{file}`, run in a cell of its own, shows a solution."
+        return f"this shows a solution, in a cell of its own:\n%load .solutions/{file}"
     return f"a solution is in notebooks/solutions/{file}."
 
 
