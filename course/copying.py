@@ -17,7 +17,7 @@ PROJECT = Path(__file__).parents[1]
 COPIED = ".copied.json"
 """In the copy: for each file, what it held when it was copied, and which newer version was put beside it."""
 
-_ANSWER = re.compile(r"^<!-- answer: .+ -->\n(.*?)\n<!-- /answer -->$", re.M | re.S)
+_ANSWER = re.compile(r"^<!-- answer: [^\n]+ -->\n(.*?)\n<!-- /answer -->$", re.M | re.S)
 # JupyterLab renders Markdown inside HTML only between blank lines.
 _FOLDED = r"<details><summary>Compare with your prediction</summary>\n\n\1\n\n</details>"
 _NOT_A_NOTEBOOK = "none"
@@ -83,13 +83,13 @@ def _bring(content: bytes, file: Path, known: dict[str, str]) -> Iterator[str]:
         aside = _free(file, "broken")
         file.rename(aside)
         yield f"{file.name} was not a notebook any more. It is kept as {aside.name}, and the lesson is there again."
-    if mine in (None, _NOT_A_NOTEBOOK, known.get("copied")) and mine != new:
+    if mine in (None, _NOT_A_NOTEBOOK, *known.values()) and mine != new:
         _write(file, content)
         mine = new
     if mine == new:
         known.update(copied=new)
     elif new not in (known.get("copied"), known.get("offered")):
-        beside = _free(file, "new")
+        beside = _free(file, "new", known.get("offered"))
         _write(beside, content)
         known.update(offered=new)
         yield f"{file.name} has a new version. You have changed yours, so it stays; the new one is {beside.name}."
@@ -120,10 +120,12 @@ def _place(inside: Path) -> Path:
     return Path(".solutions", *inside.parts[1:]) if inside.parts[0] == "solutions" else inside
 
 
-def _free(file: Path, word: str) -> Path:
-    """A name beside a file that nothing has yet: `03.new.ipynb`, `03.new2.ipynb`."""
+def _free(file: Path, word: str, replaceable: str | None = None) -> Path:
+    """A name beside a file: `03.new.ipynb`, `03.new2.ipynb`. Nothing has it yet, or what has it is replaceable."""
     names = (file.with_suffix(f".{word}{number}{file.suffix}") for number in ("", *range(2, 1000)))
-    return next(name for name in names if not name.exists())
+    return next(
+        name for name in names if not name.exists() or version(name.name, name.read_bytes()) == replaceable
+    )
 
 
 def _read(file: Path) -> dict[str, dict[str, str]]:

@@ -16,7 +16,7 @@ _TEXT = "text-align:left"
 _WORD = 40
 """Characters. A longer one, such as JSON without spaces, would make the table wider than the page."""
 _ELLIPSIS = "..."  # where pandas left out columns
-_CELL = re.compile(r"<(t[hd])[^>]*>(.*?)</\1>", re.S)
+_CELL = re.compile(r"<(t[hd])\b[^>]*>(.*?)</\1>", re.S)
 _NUMBERS = {
     "integer",
     "floating",
