@@ -64,7 +64,7 @@ histories: setup  ## record the tests' histories anew
 bench: setup  ## the measurements of the README
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
-browser-test: setup  ## lessons 00 and 03 in JupyterLab, in a real browser
+browser-test: setup  ## lessons in JupyterLab as make lab opens them, in a real browser
 	$(UV) pip install --quiet --python $(BIN)/python --target $(VENV)/browser playwright==1.65.2
 	PYTHONPATH=$(VENV)/browser $(BIN)/python -m tests.browser $(ARGS)
 
