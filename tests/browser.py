@@ -25,6 +25,8 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 CELLS = {
     "00_start_here": ["decided_by", "look_up_order"],
     "03_workflow_decides": ["decided_by", "process_batch"],
+    "04_who_decided": ["decided_by"],
+    "10_ask_a_human": ["decided_by"],
 }
 
 
@@ -78,7 +80,7 @@ def jupyterlab():
 
 def open_lesson(page, address: str, lesson: str) -> None:
     """Opens a lesson, and looks at it as a reader first sees it."""
-    page.goto(f"{address}/lab/tree/{lesson}.ipynb")
+    page.goto(f"{address}/lab/tree/{lesson}.ipynb?reset")
     page.wait_for_selector(".jp-Notebook .jp-Cell")
     page.wait_for_selector("#jp-main-statusbar >> text=| Idle")  # before that, Run All Cells does nothing
     for what in (".jp-OutputArea-output", ".jp-Dialog", ".Toastify__toast", ".jp-Notebook details[open]"):
@@ -98,6 +100,11 @@ def run_lesson(page, lesson: str, words: list[str]) -> None:
     tables = page.locator(".jp-OutputArea-output table").all_inner_texts()
     for word in words:
         assert any(word in table for table in tables), f"{lesson}: no table on the page shows {word!r}"
+    if "decided_by" in words:
+        colours = page.locator(".jp-OutputArea-output td > span[style^=background]")
+        assert colours.count() and colours.first.bounding_box()["width"] > 8, (
+            f"{lesson}: no decider has its colour"
+        )
     figure = page.locator(".jp-OutputArea-output img").first
     box = figure.bounding_box()
     assert box, f"{lesson}: there is no figure on the page"
