@@ -1,4 +1,4 @@
-# make lab         the environment, then JupyterLab on the first lesson (ARGS= goes to jupyter lab)
+# make lab         the environment, then JupyterLab on your own copy of the lessons (ARGS= goes to jupyter lab)
 # make test        lint, every test, every notebook against its committed outputs
 # make help        the rest
 
@@ -16,9 +16,15 @@ unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 # Compiled once, not in every process of a run.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: lab setup test soak lint notebooks histories bench browser-test real-model pictures conda-test lock help clean
+.PHONY: lab edit setup test soak lint notebooks histories bench browser-test real-model pictures conda-test lock help clean
 
 lab: setup
+	$(BIN)/python -m course.copying
+	JUPYTER_CONFIG_PATH="$(CURDIR)/course$${JUPYTER_CONFIG_PATH:+:$$JUPYTER_CONFIG_PATH}" $(BIN)/jupyter lab \
+		--ServerApp.root_dir="$(CURDIR)/my_course" --LabApp.workspaces_dir="$(CURDIR)/my_course/.workspaces" \
+		$(ARGS) "$(CURDIR)/my_course/00_start_here.ipynb"
+
+edit: setup  ## JupyterLab on notebooks/ itself, for who changes a lesson
 	$(BIN)/jupyter lab $(ARGS) notebooks/00_start_here.ipynb
 
 setup: $(VENV)/.made
@@ -58,7 +64,7 @@ histories: setup  ## record the tests' histories anew
 bench: setup  ## the measurements of the README
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
-browser-test: setup  ## lessons 00 and 03 in JupyterLab, in a real browser
+browser-test: setup  ## lessons in JupyterLab as make lab opens them, in a real browser
 	$(UV) pip install --quiet --python $(BIN)/python --target $(VENV)/browser playwright==1.65.2
 	PYTHONPATH=$(VENV)/browser $(BIN)/python -m tests.browser $(ARGS)
 

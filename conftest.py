@@ -15,7 +15,7 @@ os.environ.pop("OPENAI_API_KEY", None)
 os.environ.pop("OPENAI_BASE_URL", None)
 
 MY_WORK = tempfile.TemporaryDirectory()
-"""For the lessons' exercise cells. A reader's own answers lie in notebooks/my_work."""
+"""For the lessons' exercise cells. A reader's own answers are in my_course/my_work."""
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -78,6 +78,8 @@ def run(code: str) -> subprocess.CompletedProcess[str]:
 LOADS_NO = {
     # Workflows import it in the sandbox: an eager import of the lab would make every one fail.
     "course": "temporalio pandas",
+    # It only copies files, and `make lab` waits for it.
+    "course.copying": "temporalio pandas IPython agents nbformat",
     # No more than the desk needs.
     "course.models": "IPython aiosmtpd ipykernel matplotlib pandas psutil",
     "course.history": "matplotlib",

@@ -34,7 +34,7 @@ REPLY = "Monstera: every 7 days. Is there anything else I can do for you?"
 @pytest.fixture
 def mine(here: Path) -> Path:
     """The folder with the page's three files, where the page writes them."""
-    folder = here / "notebooks" / "my_work" / "own_agent"
+    folder = here / "my_course" / "my_work" / "own_agent"
     folder.mkdir(parents=True)
     for cell in PAGE.cells:
         if named := re.match(r"%%writefile (?:-a )?my_work/own_agent/(\w+\.py)\n", cell.source):

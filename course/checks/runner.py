@@ -93,7 +93,11 @@ def _help(exercise: str) -> str:
 
 
 def _solution(exercise: str) -> str:
-    return f"a solution is in notebooks/solutions/lesson_{exercise}.py."
+    """A reader's copy has the solutions in a folder that JupyterLab neither lists nor opens; a cell can load them."""
+    file = f"lesson_{exercise}.py"
+    if Path(".solutions", file).exists():
+        return f"this shows a solution, in a cell of its own:\n%load .solutions/{file}"
+    return f"a solution is in notebooks/solutions/{file}."
 
 
 async def _in_a_process(exercise: str, file: Path, limit: float) -> Verdict:

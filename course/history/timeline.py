@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # The lanes, from top to bottom: what stands above each, its colour and its hatch. Each pair of colour and
 # hatch is told apart in grey, too.
-_LANES = {
+LANES = {
     "plugin": ("plugin: calls of the integration's own", "#d8d8d8", ""),
     "agent": ("agent: the model asked for it", "#5b8db8", "////"),
     "tool": ("tool: the code of a called tool chose it", "#a9cce3", "...."),
@@ -102,7 +102,7 @@ def timeline(history: History, *, title: str | None = None) -> Figure:
 def _description(activities: list[Activity], turns: Turns, jumps: list[_Jump]) -> str:
     """The figure in words: which activities each lane holds, in order, and where the clock jumped."""
     lanes = []
-    for decider in _LANES:
+    for decider in LANES:
         names = Counter(activity.name for activity in activities if activity.decided_by == decider)
         if names:
             lanes.append(f"{decider}: " + ", ".join(f"{n} × {name}" for name, n in names.items()))
@@ -159,7 +159,7 @@ def _rows(activities: list[Activity], spans: dict[Activity, Span]) -> dict[Row, 
     for activity in activities:
         row = activity.decided_by, activity.name
         tracks[row] = max(tracks.get(row, 1), spans[activity][2] + 1)
-    return dict(sorted(tracks.items(), key=lambda item: list(_LANES).index(item[0][0])))
+    return dict(sorted(tracks.items(), key=lambda item: list(LANES).index(item[0][0])))
 
 
 def _height(tracks: int) -> float:
@@ -175,7 +175,7 @@ def _draw_lanes(axes: Axes, rows: dict[Row, int]) -> dict[Row, float]:
     for decider, lane in groupby(rows, key=lambda row: row[0]):
         paper = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
         look = {"va": "center", "fontsize": 8, "color": _INK, "style": "italic", "bbox": paper, "zorder": 3.5}
-        axes.annotate(_LANES[decider][0], (-0.1, y), gid="lane", **look)
+        axes.annotate(LANES[decider][0], (-0.1, y), gid="lane", **look)
         axes.axhline(y + 0.5, color="#cccccc", linewidth=0.8, zorder=0)
         for row in lane:
             y -= _height(rows[row])
@@ -216,7 +216,7 @@ def _draw_bars(
     for activity in activities:
         rows.setdefault((activity.decided_by, activity.name), []).append(activity)
     for (decider, name), row in rows.items():
-        _, colour, hatch = _LANES[decider]
+        _, colour, hatch = LANES[decider]
         corners = []
         for activity in row:
             left, right, track = spans[activity]

@@ -23,6 +23,7 @@ from course.lab import compat, everything
 from course.lab.approver import Approver
 from course.lab.awaiting import awaited
 from course.lab.chat import Conversation
+from course.lab.dataframes import show_tables
 from course.lab.errors import LabError
 from course.lab.life import Life, silence_what_is_let_go
 from course.lab.live_model import chosen_model
@@ -38,10 +39,11 @@ TASK_QUEUE = "juniper"
 
 
 def prepare_python() -> None:
-    """In a notebook: snippets from elsewhere that end in `asyncio.run(main())` work, and tables show sentences."""
+    """In a notebook: snippets from elsewhere that end in `asyncio.run(main())` work, and tables read well."""
     silence_what_is_let_go()
-    if get_ipython() is not None:
+    if (shell := get_ipython()) is not None:
         nest_asyncio2.apply()
+        show_tables(shell)
         pd.set_option("display.max_colwidth", 150)
 
 

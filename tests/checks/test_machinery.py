@@ -193,6 +193,14 @@ async def test_hints_come_in_steps(capsys: pytest.CaptureFixture[str]) -> None:
         hint("01")
         assert expected in capsys.readouterr().out
     assert "notebooks/solutions/lesson_01.py" in await judged("01", "x = 2\n")
+    Path(".solutions").mkdir()
+    Path(".solutions/lesson_01.py").touch()  # as in a reader's copy
+    assert (await judged("01", "x = 1\n")).endswith("in a cell of its own:\n%load .solutions/lesson_01.py")
+    capsys.readouterr()
+    hint("01")
+    assert capsys.readouterr().out.endswith(
+        "a solution, in a cell of its own:\n%load .solutions/lesson_01.py\n"
+    )
 
 
 async def test_progress_counts_tries_and_survives_a_spoiled_file(tmp_path: Path) -> None:
