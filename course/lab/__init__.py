@@ -14,6 +14,7 @@ from course.lab.lab import Lab
 from course.lab.replaying import replay
 from course.lab.schedules import runs_of_schedule
 from course.lab.show import show_source
+from course.lab.stuck import what_comes_first
 from course.lab.watching import watch_replay
 
 __all__ = [
@@ -25,4 +26,5 @@ __all__ = [
     "runs_of_schedule",
     "show_source",
     "watch_replay",
+    "what_comes_first",
 ]
