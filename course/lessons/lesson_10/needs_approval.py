@@ -114,9 +114,7 @@ class NeedsApprovalWorkflow(RefundingDesk):
                 break
             state = answer.output.to_state()
             for item in broken:
-                state.reject(
-                    item, rejection_message="Nothing was paid: fix the arguments."
-                )
+                state.reject(item, rejection_message="Nothing was paid: fix the arguments.")
             answer = await ask(self.agent, self._memory, state)
         return answer
 
