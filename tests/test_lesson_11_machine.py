@@ -27,7 +27,7 @@ def changed(*moves: Move, **states: State) -> None:
     [
         ([Move("triage", "gone", "model")], {}, "there is no state 'gone'. There are: triage, "),
         ([Move("triage", "confirm", "boss")], {}, "moves are made by model, customer, staff, clock"),
-        ([MOVES[0]], {}, "stands there twice"),
+        ([MOVES[0]], {}, "is there twice"),
         ([Move("resolve", "closed", "clock")], {}, "`after` is for the clock, which needs it"),
         ([Move("resolve", "closed", "staff", after=timedelta(1))], {}, "`after` is for the clock"),
         ([Move("closed", "triage", "customer")], {}, "the customer cannot choose, and has two moves there"),
@@ -56,9 +56,9 @@ def test_a_machine_in_which_a_ticket_gets_lost_is_refused(moves: Any, states: An
             "look_up_order",
             r"`tools` is a tuple, and one name in a tuple needs a comma: \('look_up_order',\)\.",
         ),
-        (("lookup_order",), "'lookup_order' is no tool. There are: look_up_order, check_stock, refund."),
-        ((look_up_order,), "a function is no tool. There are: look_up_order, "),
-        (("look_up_order", "save_to_database"), "'save_to_database' is no tool"),
+        (("lookup_order",), "'lookup_order' is not a tool. There are: look_up_order, check_stock, refund."),
+        ((look_up_order,), "a function is not a tool. There are: look_up_order, "),
+        (("look_up_order", "save_to_database"), "'save_to_database' is not a tool"),
     ],
 )
 def test_tools_that_are_none_are_refused_when_the_machine_is_made(tools: Any, words: str) -> None:
@@ -73,7 +73,7 @@ def test_tools_that_are_none_are_refused_when_the_machine_is_made(tools: Any, wo
         ({"moves": (Move("resolve", "closed", "clock", after="3 days"),)}, "and not '3 days'"),
         ({"moves": (MOVES, Move("resolve", "closed", "staff"))}, r"`moves` holds a tuple.*\(\*MOVES, Move\("),
         ({"states": (*STATES, State("x"))}, r"`states` is a dict.*STATES \| \{\"name\": State\("),
-        ({"states": STATES | {"escalated": "Wait."}}, "The state 'escalated' is a str, and no State"),
+        ({"states": STATES | {"escalated": "Wait."}}, "The state 'escalated' is a str, not a State"),
     ],
 )
 def test_a_slip_in_the_data_is_told_in_a_sentence(slip: Any, words: str) -> None:

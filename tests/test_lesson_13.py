@@ -11,9 +11,9 @@ from temporalio import client as temporal
 
 from course import Lab, LabError
 from course.desk.jobs import CleanupWorkflow, WeeklyReportWorkflow
-from course.lab import Conversation, runs_of_schedule
+from course.lab import Conversation, run_for, runs_of_schedule
 from course.lessons.lesson_10.asking import AskingWorkflow
-from course.lessons.lesson_13 import RemindingWorkflow, erase
+from course.lessons.lesson_13 import RemindingWorkflow, erase, every
 from tests.desks import SlipReminders
 from tests.lab_helpers import accepted, attempts, scheduled, task_failures, until
 
@@ -237,18 +237,12 @@ def next_monday() -> datetime:
 
 
 async def schedule(lab: Lab, id: str, workflow: Any, *args: Any) -> temporal.ScheduleHandle:
-    action = temporal.ScheduleActionStartWorkflow(workflow, args=args, id=id, task_queue=lab.task_queue)
-    spec = temporal.ScheduleSpec(cron_expressions=["0 6 * * *"])
-    return await lab.client.create_schedule(id, temporal.Schedule(action=action, spec=spec))
+    return await every(lab, id, "0 6 * * *", temporal.ScheduleOverlapPolicy.SKIP, workflow, *args)
 
 
-async def as_of(lab: Lab, handle: temporal.ScheduleHandle, day: datetime, count: int) -> Any:
+async def as_of(lab: Lab, handle: temporal.ScheduleHandle, day: datetime) -> Any:
     """Runs a schedule for one day; returns the result."""
-    allow = temporal.ScheduleOverlapPolicy.ALLOW_ALL
-    await handle.backfill(
-        temporal.ScheduleBackfill(start_at=day, end_at=day + 23 * timedelta(hours=1), overlap=allow)
-    )
-    return (await runs_of_schedule(lab.client, handle, count)).result.iloc[-1]
+    return (await run_for(lab.client, handle, day)).result.iloc[-1]
 
 
 async def test_a_weekly_report_is_of_the_last_whole_week_and_twice_the_same() -> None:
@@ -262,13 +256,13 @@ async def test_a_weekly_report_is_of_the_last_whole_week_and_twice_the_same() ->
         weekly = await schedule(lab, "weekly", WeeklyReportWorkflow.run)
         await weekly.trigger()
         await runs_of_schedule(lab.client, weekly, 1)
-        file = await as_of(lab, weekly, monday, 2)
+        file = await as_of(lab, weekly, monday)
 
         def effects() -> tuple[list[Any], int, str]:
             return lab.table("reports").values.tolist(), len(lab.inbox()), (lab.reports / file).read_text()
 
         before = effects()
-        assert await as_of(lab, weekly, monday + 2 * DAY, 3) == file  # late, and about the same week
+        assert await as_of(lab, weekly, monday + 2 * DAY) == file  # late, and about the same week
         assert effects() == before
         this_week = (monday - 7 * DAY).date().isoformat()
         rows = lab.table("reports").set_index("task_id")
@@ -286,13 +280,13 @@ async def test_a_turn_that_was_saved_after_its_weeks_report_is_in_the_next_one_o
         with await lab.outage("database"):
             reply = chat.begin(ASK)
             await chat.fast_forward(timedelta(hours=1))
-        file = await as_of(lab, weekly, monday, 1)
+        file = await as_of(lab, weekly, monday)
         week = f"week-{(monday - 7 * DAY).date().isoformat()}"
         assert lab.table("reports").values.tolist() == [[week, 0, 0, file]]
         await chat.fast_forward(10 * MINUTE)
         await reply
-        for count in (2, 3):
-            assert await as_of(lab, weekly, monday, count) == file
+        for _ in range(2):
+            assert await as_of(lab, weekly, monday) == file
             assert lab.table("reports").values.tolist() == [[week, 1, 1, file]]
             assert f"<td>{chat.id}</td><td>1</td><td>1</td>" in (lab.reports / file).read_text()
         assert len(lab.inbox()) == 1  # nobody is told of the correction
@@ -314,9 +308,9 @@ async def test_a_cleanup_takes_the_words_and_leaves_the_audit_and_twice_is_once(
     cleanup = await schedule(lab, "cleanup", CleanupWorkflow.run, 90)
     before = lab.table("turns").set_index("task_id")
     today = midnight()
-    nothing = await as_of(lab, cleanup, today + 90 * DAY, 1)
+    nothing = await as_of(lab, cleanup, today + 90 * DAY)
     assert nothing == {"turns_without_words": 0, "reports_deleted": 0}
-    first = await as_of(lab, cleanup, today + 92 * DAY, 2)
+    first = await as_of(lab, cleanup, today + 92 * DAY)
     rows = lab.table("turns").set_index("task_id")
     assert rows.loc[f"{old.id}/turn-1", ["customer", "message", "answer"]].isna().all()
     assert rows.loc[f"{young2.id}/turn-1", "message"] == ASK
@@ -326,7 +320,7 @@ async def test_a_cleanup_takes_the_words_and_leaves_the_audit_and_twice_is_once(
     assert rows.loc[f"{young.id}/turn-2", "message"] == ASK
     assert not (lab.reports / files[young.id]).exists()  # it holds words of the first turn, too
     assert first["reports_deleted"] == len(lab.table("reports").query("not task_id.str.startswith('week')"))
-    again = await as_of(lab, cleanup, today + 92 * DAY, 3)
+    again = await as_of(lab, cleanup, today + 92 * DAY)
     assert again == first
     assert lab.table("turns").set_index("task_id").equals(rows)
 

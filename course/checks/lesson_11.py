@@ -229,7 +229,9 @@ def _what_it_lets_happen(move: Move) -> str:
             return f"the model could escalate a ticket that is in {move.from_state}, and it may do that only from resolve"
         case Move(to_state="escalated"):
             return f"{_mover(move)} could escalate a ticket, and only the model may propose that"
-    return "a ticket could go a way that the lesson does not have: keep just the lesson's moves, (*MOVES, …)"
+    return (
+        "a ticket could take a path that the lesson does not have: keep just the lesson's moves, (*MOVES, …)"
+    )
 
 
 def _what_it_is_for(move: Move) -> str:
@@ -256,4 +258,4 @@ def _compare_states(machine: Machine) -> None:
                 raise NotYet(f"A tool is missing: in {name}, the agent could not call {tool} any more.")
         if state.answers != asked_for.answers:
             does = "answers" if asked_for.answers else "only sorts"
-            raise NotYet(f"In {name}, the agent {does} (`answers={asked_for.answers}`): leave it so.")
+            raise NotYet(f"In {name}, the agent {does} (`answers={asked_for.answers}`): leave that as it is.")

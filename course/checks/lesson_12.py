@@ -124,8 +124,8 @@ async def _knows(answer: str, record: pd.DataFrame, chat: Talk) -> None:
     calls = record[record.activity == MODEL_CALL]
     if NAME in answer:
         if _instructions(calls).nunique() == 1:
-            raise NotYet("""The fact from turn 2 is known, and nobody took notes: it is kept word for word. Which turn will
-                matter, code cannot know beforehand. memory.fold() takes notes, when memory.is_full().""")
+            raise NotYet("""The fact from turn 2 is known, and nobody took notes: it is kept word for word. Code cannot know
+                beforehand which turn will matter. memory.fold() takes notes, when memory.is_full().""")
         return
     firsts = calls[calls.run > 1].groupby("run").input.first().map(lambda call: call[0]["input"])
     first = firsts.iloc[0]

@@ -17,18 +17,20 @@ SCHEDULED = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
 
 
 def due() -> datetime:
-    """The time that the schedule says, which is not the time at which this runs: that may be later, or again."""
+    """The time that this run is for, by its schedule. It may run later than that, or again."""
     scheduled = workflow.info().typed_search_attributes.get(SCHEDULED)
     return scheduled or workflow.info().start_time
 
 
 @workflow.defn
 class WeeklyReportWorkflow:
+    """The week is the key: late or twice, it is one report and one mail. A turn of that week that was saved after
+    it (the database was down, say) is counted when the week is run again.
+    """
+
     @workflow.run
     async def run(self) -> str:
         day = due().date()
-        # The week is the key: late or twice, it is one report and one mail. A turn of that week that
-        # was saved after it (the database was down, say) is counted when the week is run again.
         week = (day - timedelta(days=day.weekday() + 7)).isoformat()
         file = await workflow.execute_activity(
             activities.write_weekly_report, week, **REPORT
@@ -42,7 +44,7 @@ class WeeklyReportWorkflow:
 
 @dataclass
 class Cleaned:
-    """How much lies behind the limit and is gone. Not how much *this* run took away: run twice, it is the same."""
+    """How much is older than the limit, and gone. It is not how much *this* run took away, so a second run says the same."""
 
     turns_without_words: int
     reports_deleted: int

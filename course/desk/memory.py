@@ -2,7 +2,7 @@
 
 A model knows what a call hands it, and nothing else. Hand it everything, and every call is longer than the
 one before: it costs more, it fills the history (which keeps every call's input), and over 2 MiB it fails the
-workflow's task. So the last turns are kept word for word, and of what was before them a few notes. Lesson 12
+workflow task. So the last turns are kept word for word, and the turns before them as a few notes. Lesson 12
 measures both.
 """
 
@@ -20,10 +20,10 @@ KEPT = 10
 """Turns that stay word for word. When there are twice as many, the older half becomes notes."""
 
 MUCH = 128 * 1024
-"""Bytes. Turns that come to more become notes before there are so many of them."""
+"""Bytes. Turns that come to more than this become notes early."""
 
 MOST = 512 * 1024
-"""Bytes. More than these is never handed to a model: what does not fit is forgotten without a note."""
+"""Bytes. A model is never handed more than this: what does not fit is forgotten without a note."""
 
 MAX_SUMMARY = 1_000
 """Characters. The notes are cut there, whatever the model wrote."""
@@ -43,7 +43,7 @@ customer said of themselves, what they want, order numbers, what was promised. K
 
 @dataclass
 class Memory:
-    """What the next run of the agent is given. It can be carried into the next run of the workflow."""
+    """What the next agent run is given. It can be carried into the next workflow run."""
 
     summary: str = ""
     old: list[list[dict[str, Any]]] = field(default_factory=list)
@@ -82,9 +82,9 @@ class Memory:
     async def fold(self) -> None:
         """Turns the older half into notes.
 
-        Who decides: the workflow, when `is_full()`. With which arguments: the turns, which code picks. Who
-        waits: nobody; the turns stay in mind until the notes are there. What if it never succeeds: the
-        notes stay as they were, and the turns are forgotten.
+        Who decides that it runs? The workflow, when `is_full()`. Who decides with which arguments? Code picks
+        the turns. May the reply wait for it? No: the turns stay in mind until the notes are there. What if it
+        never succeeds? The notes stay as they were, and the turns are forgotten.
         """
         if not self.is_full():
             return

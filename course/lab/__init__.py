@@ -12,8 +12,9 @@ from course.lab.chat import Conversation
 from course.lab.errors import LabError, MessageRefused
 from course.lab.lab import Lab
 from course.lab.replaying import replay
-from course.lab.schedules import runs_of_schedule
+from course.lab.schedules import run_for, runs_of_schedule
 from course.lab.show import show_source
+from course.lab.stuck import what_comes_first
 from course.lab.watching import watch_replay
 
 __all__ = [
@@ -22,7 +23,9 @@ __all__ = [
     "LabError",
     "MessageRefused",
     "replay",
+    "run_for",
     "runs_of_schedule",
     "show_source",
     "watch_replay",
+    "what_comes_first",
 ]

@@ -1,9 +1,16 @@
 """What a Temporal Schedule has started."""
 
 import asyncio
+from datetime import datetime, timedelta
 
 import pandas as pd
-from temporalio.client import Client, ScheduleActionExecutionStartWorkflow, ScheduleHandle
+from temporalio.client import (
+    Client,
+    ScheduleActionExecutionStartWorkflow,
+    ScheduleBackfill,
+    ScheduleHandle,
+    ScheduleOverlapPolicy,
+)
 
 from course.lab.errors import LabError
 
@@ -41,3 +48,17 @@ async def runs_of_schedule(
             f"it has started {started}. `await schedule.describe()` shows what is under way."
         ) from None
     return pd.DataFrame(rows, columns=["scheduled", "workflow", "run_id", "result"])
+
+
+async def run_for(client: Client, schedule: ScheduleHandle, day: datetime) -> pd.DataFrame:
+    """Starts, beside whatever is under way, what a schedule has due on a day, which may be to come or done already.
+
+    Waits until all of it has ended, and returns and raises what `runs_of_schedule` does. The schedule has one workflow
+    due on that day.
+    """
+    count = (await schedule.describe()).info.num_actions + 1
+    one_day = ScheduleBackfill(
+        start_at=day, end_at=day + timedelta(hours=23), overlap=ScheduleOverlapPolicy.ALLOW_ALL
+    )
+    await schedule.backfill(one_day)
+    return await runs_of_schedule(client, schedule, count)

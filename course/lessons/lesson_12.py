@@ -1,7 +1,7 @@
-"""Lesson 12: one run for ever; two ways to keep a conversation small, each alone and both together; and what a new
-run takes along, unpacked too late.
+"""Lesson 12: one workflow run for ever; two ways to keep a conversation small, each alone and both together; and two
+places in which to unpack what a new run takes along.
 
-A new run (continue-as-new) begins an empty history. A window lets the agent forget.
+A new run (continue-as-new) begins with an empty history. A window lets the agent forget.
 """
 
 from dataclasses import dataclass, field
@@ -54,7 +54,7 @@ class WholeMemoryWorkflow(UntilClosed):
 
 
 TURNS_A_RUN = 3
-"""After so many turns a new run begins. Small, so that a lesson sees it happen."""
+"""After so many turns a new workflow run begins. Few, so that you see it happen."""
 
 WINDOW = 3
 """The turns that the agent is given word for word."""
@@ -62,22 +62,22 @@ WINDOW = 3
 
 @dataclass
 class Carried:
-    """What a conversation takes along into a new run."""
+    """What a conversation takes along into a new workflow run."""
 
     turns: int = 0
     memory: list[dict[str, Any]] = field(default_factory=list)
 
 
 def last_turns(memory: list[TResponseInputItem], turns: int) -> list[TResponseInputItem]:
-    """The last turns of a conversation. A turn begins with the customer's message, and is never cut."""
+    """The last turns of a conversation, whole ones: a turn begins with the customer's message."""
     begins = [at for at, item in enumerate(memory) if item.get("role") == "user"]
     return memory[begins[-turns] :] if len(begins) > turns else memory
 
 
 class LongConversation(PlainConversation):
-    """What the three have in common. `begins_anew` and `forgets` make the difference."""
+    """What the three desks share. They differ in `renews` and `forgets`."""
 
-    begins_anew = True
+    renews = True
     forgets = True
 
     def __init__(self, customer: str, carried: Carried | None) -> None:
@@ -105,7 +105,7 @@ class LongConversation(PlainConversation):
     def _is_full(self) -> bool:
         suggested = workflow.info().is_continue_as_new_suggested()
         enough = self.turns - self._turns_before >= TURNS_A_RUN
-        return self.begins_anew and (suggested or enough)
+        return self.renews and (suggested or enough)
 
 
 @workflow.defn
@@ -123,7 +123,7 @@ class OnlyNewRunsWorkflow(LongConversation):
 
 @workflow.defn
 class OnlyWindowWorkflow(LongConversation):
-    begins_anew = False
+    renews = False
 
     @workflow.init
     def __init__(self, customer: str, carried: Carried | None = None) -> None:

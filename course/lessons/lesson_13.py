@@ -1,16 +1,30 @@
-"""Lesson 13: deadlines. Reminders that an answer cancels, and an end for a conversation that nobody goes on with;
-and two other ways to remind: a timer in the process, and a job that sweeps the table.
+"""Lesson 13: deadlines. Reminders, and an end for a conversation in which nobody writes any more; two other ways to
+remind, a timer in the process and a job that sweeps the table; and what is done from outside: Schedules, an erasure.
 """
 
 import asyncio
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any, Protocol
 
 from temporalio import activity, workflow
 from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
-from temporalio.client import Client
+from temporalio.api.workflowservice.v1 import (
+    DeleteWorkflowExecutionRequest,
+    DescribeNamespaceRequest,
+)
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleHandle,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleSpec,
+)
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
@@ -28,7 +42,7 @@ know, and ask for what you need. When nothing is open, end with: {ANYTHING_ELSE}
 
 
 def asks(reply: str) -> bool:
-    """Whether a reply waits for an answer. A rule of the desk's: no model decides when it reminds."""
+    """Whether a reply waits for an answer. The desk has a rule for it: no model decides when it reminds."""
     return "?" in reply.replace(ANYTHING_ELSE, "")
 
 
@@ -63,10 +77,10 @@ class QuestioningDesk(DutifulConversation):
 
 
 REMINDERS = (timedelta(days=1), timedelta(days=2))
-"""How long nobody answers until a reminder: the first a day after the question, the second two days later."""
+"""When to remind: a day after the question, and again two days after that."""
 IDLE = timedelta(days=30)
-"""How long nobody writes until the conversation ends itself. Running conversations have timers of this length: another
-one is another command, as with `BATCH` of `course/desk/conversation.py`."""
+"""After so much silence the conversation ends itself. Running conversations have timers of this length: another one
+is another command, as with `BATCH` of `course/desk/conversation.py`."""
 
 
 @dataclass
@@ -76,7 +90,7 @@ class Ended:
     turns: int
     report: str | None
     ending: str
-    """What whoever comes late is told."""
+    """What a late sender is told."""
 
 
 @workflow.defn
@@ -117,14 +131,14 @@ class RemindingWorkflow(QuestioningDesk):
             await self.duty(activities.send_notification, args, BACKGROUND)
 
     def stop_reminding(self) -> None:
-        """Cancels the timer that is under way, or the mail that is tried again and again."""
+        """For every message, and for the end."""
         if self.reminding:
             self.reminding.cancel()
 
     # The end
 
     async def until_the_end(self) -> str:
-        """Waits until somebody closes, or nobody has written for as long as `IDLE`; returns which it was."""
+        """Waits until somebody closes it or nobody has written for as long as `IDLE`. Returns what happened."""
         while (left := self.heard_at + IDLE - workflow.now()) > timedelta(0):
             try:
                 await workflow.wait_condition(self.is_over, timeout=left)
@@ -201,7 +215,7 @@ class ProcessTimerWorkflow(QuestioningDesk):
 
 @conversation
 class SweptWorkflow(QuestioningDesk):
-    """Notes in the table that it waits. A job beside it reads that, once a day."""
+    """Writes into the table that it waits. A job beside it reads that once a day."""
 
     async def turn(self, text: str) -> str:
         return (await self.answer_and_save(text)).text
@@ -219,10 +233,45 @@ class SweepWorkflow:
         return await workflow.execute_activity(remind_from_table, **BACKGROUND)
 
 
-async def erase(client: Client, conversation: str) -> list[str]:
-    """Asks the server to delete all runs of a conversation and of its children; returns their ids.
+# From outside: what a program of the operator's does.
 
-    What is still open is ended by that. The server works in the background, and its list of
+
+class Site(Protocol):
+    """A client, and the task queue of the workers that it counts on. A lab has both."""
+
+    client: Client
+    task_queue: str
+
+
+async def every(
+    site: Site,
+    id: str,
+    cron: str,
+    overlap: ScheduleOverlapPolicy,
+    job: Callable[..., Any],
+    *args: Any,
+) -> ScheduleHandle:
+    action = ScheduleActionStartWorkflow(job, args=args, id=id, task_queue=site.task_queue)
+    spec, policy = ScheduleSpec(cron_expressions=[cron]), SchedulePolicy(overlap=overlap)
+    try:
+        return await site.client.create_schedule(
+            id, Schedule(action=action, spec=spec, policy=policy)
+        )
+    except ScheduleAlreadyRunningError:  # it is there already
+        return site.client.get_schedule_handle(id)
+
+
+async def retention(client: Client) -> timedelta:
+    """How long the server keeps a workflow run after its end."""
+    request = DescribeNamespaceRequest(namespace=client.namespace)
+    about = await client.workflow_service.describe_namespace(request)
+    return about.config.workflow_execution_retention_ttl.ToTimedelta()
+
+
+async def erase(client: Client, conversation: str) -> list[str]:
+    """Asks the server to delete a conversation. Returns the id of each workflow run that it found.
+
+    A run that is still open ends by that. The server works in the background, and its list of
     workflows may lag behind. So a job does this again, until it finds nothing.
     """
     # An id may hold a quote, and the query then finds others': what it lists is looked at before it is deleted.

@@ -91,7 +91,7 @@ WRONG = {
         state('"reopened": replace(STATES["reopened"], answers=True)'),
     ),
     "a state of one's own": (
-        "resolve → waiting by staff. With it, a ticket could go a way that the lesson does not have",
+        "resolve → waiting by staff. With it, a ticket could take a path that the lesson does not have",
         state('"waiting": State("Wait.")'),
         besides('"resolve", "waiting", "staff"', '"waiting", "closed", "staff"'),
     ),
@@ -120,10 +120,10 @@ WRONG = {
 RAISES = {
     "no way in": ("No moves lead from 'triage' to 'escalated'", instead(IN)),
     "no comma": ("one name in a tuple needs a comma: ('look_up_order',).", (TOOLS, '("look_up_order")')),
-    "no such tool": ("The state 'escalated': 'lookup_order' is no tool.", (TOOLS, '("lookup_order",)')),
-    "an activity": ("'issue_refund' is no tool.", (TOOLS, '("look_up_order", "issue_refund")')),
+    "no such tool": ("The state 'escalated': 'lookup_order' is not a tool.", (TOOLS, '("lookup_order",)')),
+    "an activity": ("'issue_refund' is not a tool.", (TOOLS, '("look_up_order", "issue_refund")')),
     "duties": (
-        "'save_to_database' is no tool.",
+        "'save_to_database' is not a tool.",
         (TOOLS, '("look_up_order", "save_to_database", "send_notification")'),
     ),
     "after two": ("such as timedelta(days=2), and not 2.", ("timedelta(days=2)", "2")),

@@ -53,20 +53,20 @@ NOBODY = Verdict("expire", "nobody", "Nobody could decide about it in time.")
 
 @dataclass
 class Settled:
-    """What became of a request, in the words in which the customer is told."""
+    """How a request ended, in the words that the customer reads."""
 
     number: str
     text: str
 
 
 def in_words(verdict: Verdict) -> str:
-    """What became of a request: `approved by Bea`, say."""
+    """How a request ended, such as `approved by Bea`."""
     how = IN_WORDS[verdict.decision]
     return how if verdict.decision == "expire" else f"{how} by {verdict.by}"
 
 
 def check_verdict(number: str, verdict: Verdict, before: Verdict | None) -> None:
-    """Refuses a decision that cannot count, with a sentence."""
+    """Raises `ApplicationError`, with a sentence, for a decision that cannot count."""
     waits = f"{number} still waits."
     texts = astuple(verdict) if isinstance(verdict, Verdict) else (None,)
     if before:
@@ -130,7 +130,7 @@ class ApprovalWorkflow(Duties):
 
     @workflow.update
     def decide(self, verdict: Verdict) -> str:
-        """For whoever wants to know whether the decision counts."""
+        """For a sender who wants to know whether the decision counts."""
         self.verdict = verdict
         return f"{self.request.number} is {in_words(verdict)}: {self.request}."
 
@@ -140,7 +140,7 @@ class ApprovalWorkflow(Duties):
 
     @workflow.signal
     def decision(self, verdict: Verdict) -> None:
-        """For whoever does not wait for an answer. What cannot count is dropped: a signal has no reply."""
+        """For a sender who does not wait for an answer: a signal has no reply."""
         try:
             check_verdict(self.request.number, verdict, self.verdict)
         except ApplicationError as error:

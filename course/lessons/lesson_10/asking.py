@@ -32,12 +32,12 @@ LIMIT_CENTS = 2000
 
 
 def needs_a_person(amount_cents: int) -> bool:
-    """Above the limit, a person decides. What makes no sense at all, the shop refuses without one."""
+    """Above the limit, a person decides. The shop refuses an impossible amount without one."""
     return LIMIT_CENTS < amount_cents <= LARGEST_CENTS
 
 
 class RefundingDesk(DutifulConversation):
-    """What the desks of this lesson have in common: the agent's tools, and what was said."""
+    """What this lesson's desks share: the agent's tools, and what was said."""
 
     def __init__(self, customer: str, **approval: Any) -> None:
         self.customer = customer
@@ -69,7 +69,7 @@ class RefundingDesk(DutifulConversation):
         return await self.dispose(request)
 
     async def dispose(self, request: Request) -> str:
-        """Pays, or sees to it that a person decides. Returns what the model is told."""
+        """Pays, or asks a person to decide. Returns what the model is told."""
         raise NotImplementedError
 
     def request(
@@ -135,7 +135,7 @@ class AskingWorkflow(RefundingDesk):
     async def dispose(self, request: Request) -> str:
         orders = [one.order_id for one in self.requests.values()]
         # A second refund of an order needs a person, however small: its parts could be many.
-        # Only this conversation's refunds are counted: those of others, only the shop knows.
+        # Only this conversation's refunds are counted. Only the shop knows those of the others.
         is_first = orders.count(request.order_id) == 1
         if is_first and not needs_a_person(request.amount_cents):
             return await self.pay(request)
@@ -143,7 +143,7 @@ class AskingWorkflow(RefundingDesk):
             if other.order_id == request.order_id:
                 return f"Refund {other.number} of {other} waits for a colleague already."
         self.waiting[request.number] = request
-        # After a reset, the approval may be there: it goes on waiting.
+        # After a reset the approval may exist already. Then it goes on waiting.
         with suppress(WorkflowAlreadyStartedError):
             await workflow.start_child_workflow(
                 ApprovalWorkflow.run,
@@ -160,7 +160,7 @@ class AskingWorkflow(RefundingDesk):
 
     @workflow.signal
     async def settled(self, settled: Settled) -> None:
-        """A decision opens a turn of its own. Its words are code's, and not the model's."""
+        """A decision opens a turn of its own. Code writes its words, not the model."""
         if self.waiting.pop(settled.number, None) is None:
             return  # told already
         async with self._one_at_a_time:

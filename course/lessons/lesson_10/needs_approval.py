@@ -1,9 +1,9 @@
-"""Lesson 10, the SDK's own way: a tool that needs approval interrupts the agent's run, which is resumed.
+"""Lesson 10, the SDK's own way: a tool that needs approval interrupts the agent run, which is resumed later.
 
-A run's state is kept as an object of this workflow. `RunState.from_json` makes it again from text, but a run that
-is resumed from that calls its model from within the workflow, which the sandbox refuses, unless its `RunConfig`
-names the model (for every agent of the run). This desk keeps the object, so it does not continue as new while
-somebody is being waited for.
+The workflow keeps the state of an agent run as an object. `RunState.from_json` rebuilds it from text. But an agent
+run that is resumed from text calls its model from within the workflow, which the sandbox refuses, unless its
+`RunConfig` names the model (for every agent of that run). This desk keeps the object, so it does not continue as
+new while it waits for somebody.
 """
 
 from contextlib import suppress
@@ -56,11 +56,11 @@ class NeedsApprovalWorkflow(RefundingDesk):
     async def is_large(
         self, context: RunContextWrapper[Any], arguments: dict[str, Any], call_id: str
     ) -> bool:
-        """Asked before the tool runs. The arguments are the model's own, not checked yet."""
+        """Asked before the tool runs. The arguments are as the model wrote them, not checked yet."""
         return needs_a_person(Call.model_validate(arguments).amount_cents)
 
     async def dispose(self, request: Request) -> str:
-        """The tool runs, so it may. Money is worth a second look, at arguments whose types are right."""
+        """The tool runs, so it was allowed to. Money is worth a second look, now that the types are checked."""
         verdict = self.verdicts.get(request.number)
         if needs_a_person(request.amount_cents) and (
             verdict is None or verdict.decision != "approve"
@@ -99,7 +99,7 @@ class NeedsApprovalWorkflow(RefundingDesk):
         answer = await self._without_broken_calls(await self.answer(text))
         self._memory = answer.memory
         reply = self._interrupted(answer)
-        if reply:  # the run stands still, and the conversation goes on without it
+        if reply:  # the agent run is paused, and the conversation goes on without it
             self._memory += [
                 {"role": "user", "content": text},
                 {"role": "assistant", "content": reply},
@@ -107,21 +107,19 @@ class NeedsApprovalWorkflow(RefundingDesk):
         return reply or answer.text
 
     async def _without_broken_calls(self, answer: Answer) -> Answer:
-        """The SDK interrupts for arguments that it cannot check, too. No person is asked about those."""
+        """The SDK also interrupts for arguments that it cannot check. No person is asked about those."""
         while answer.outcome == "interrupted":
             broken = [item for item in answer.output.interruptions if read(item) is None]
             if not broken:
                 break
             state = answer.output.to_state()
             for item in broken:
-                state.reject(
-                    item, rejection_message="Nothing was paid: mend the arguments."
-                )
+                state.reject(item, rejection_message="Nothing was paid: fix the arguments.")
             answer = await ask(self.agent, self._memory, state)
         return answer
 
     def _interrupted(self, answer: Answer) -> str:
-        """Takes note of what a run waits for. Returns what the customer is told, if it waits."""
+        """Notes what an agent run waits for. Returns what the customer is told, or "" if it does not wait."""
         if answer.outcome != "interrupted":
             return ""
         state, told = answer.output.to_state(), []
@@ -150,7 +148,7 @@ class NeedsApprovalWorkflow(RefundingDesk):
             await self._resume(request, verdict)
 
     async def _resume(self, request: Request, verdict: Verdict) -> None:
-        """A decision opens a turn of its own: the run goes on from where it stood."""
+        """A decision opens a turn of its own: the agent run goes on from where it stopped."""
         self.turns += 1
         turn, key = self.turns, self.key
         by = f"Refund {request.number} was {in_words(verdict)}."

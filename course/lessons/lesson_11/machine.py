@@ -11,7 +11,7 @@ MOVERS = ("model", "customer", "staff", "clock")
 """Who may make a move: the model by proposing it, the customer by writing, staff by saying so, the clock by itself."""
 
 TOOLS = ("look_up_order", "check_stock", "refund")
-"""The tools that there are, by name."""
+"""The names of all tools."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Move:
     to_state: str
     by: str
     when: str = ""
-    """For the model: when this move is due. It is advice, and no condition that anybody checks."""
+    """For the model: when this move is due. It is advice, which nobody checks."""
     after: timedelta | None = None
     """For the clock: after how long without a message or a move. Every message starts it again."""
 
@@ -42,8 +42,8 @@ class Move:
 class Machine:
     """States by name, and the legal moves. A ticket begins in `start`; `ends_after` in `end`, it ends for good.
 
-    Raises `ValueError`, in a sentence, for a state with no way in, or with no way to the end. That somebody
-    goes the way, it cannot know: in a state without a move by the clock a ticket waits until somebody does.
+    Raises `ValueError`, with a sentence, for a state with no way in, or with no way to the end. It cannot ensure
+    that anyone takes the way: in a state without a move by the clock, a ticket waits until somebody moves it.
     """
 
     start: str
@@ -56,11 +56,11 @@ class Machine:
         return [move for move in self.moves if (move.from_state, move.by) == (state, by)]
 
     def legal(self, state: str, by: str) -> list[str]:
-        """Where this one may move a ticket that is in this state."""
+        """The states to which `by` may move a ticket that is in `state`."""
         return [move.to_state for move in self.moves_of(state, by)]
 
     def refusal(self, state: str, to_state: str, by: str) -> str | None:
-        """Why this move is not permitted, and which would be; None if it is."""
+        """Why this move is not permitted, and which moves are; None if it is permitted."""
         legal = self.legal(state, by)
         if to_state in legal:
             return None
@@ -70,7 +70,7 @@ class Machine:
         )
 
     def move_of(self, state: str, by: str) -> Move | None:
-        """The first move out of a state that this one may make."""
+        """The first move out of `state` that `by` may make."""
         return next(iter(self.moves_of(state, by)), None)
 
     def __post_init__(self) -> None:
@@ -78,7 +78,7 @@ class Machine:
             raise ValueError(problem)
 
     def _problems(self) -> Iterator[str]:
-        """What is wrong with it. Each is looked for where those before it are not."""
+        """What is wrong with it, one sentence each. Only the first is certain: a problem may cause those after it."""
         if not isinstance(self.states, dict):
             yield (
                 "`states` is a dict, from a name to a State. "
@@ -90,7 +90,7 @@ class Machine:
         for move in self.moves:
             if not isinstance(move, Move):
                 yield (
-                    f"`moves` holds a {type(move).__name__}, which is no Move. "
+                    f"`moves` holds a {type(move).__name__}, not a Move. "
                     "A tuple with more moves: (*MOVES, Move(…))."
                 )
         for move in self.moves:
@@ -110,7 +110,7 @@ class Machine:
         if move.by not in MOVERS:
             yield f": moves are made by {', '.join(MOVERS)}."
         if self.legal(move.from_state, move.by).count(move.to_state) > 1:
-            yield " stands there twice."
+            yield " is there twice."
         if (move.by == "clock") != (move.after is not None):
             yield ": `after` is for the clock, which needs it, and for nobody else."
         if not isinstance(move.after, timedelta | None):
@@ -144,7 +144,7 @@ class Machine:
 
 def _problems_of_state(name: str, state: State) -> Iterator[str]:
     if not isinstance(state, State):
-        yield f"The state {name!r} is a {type(state).__name__}, and no State."
+        yield f"The state {name!r} is a {type(state).__name__}, not a State."
     if isinstance(state.tools, str):
         yield (
             f"The state {name!r}: `tools` is a tuple, and one name in a tuple "
@@ -154,4 +154,4 @@ def _problems_of_state(name: str, state: State) -> Iterator[str]:
         if tool not in TOOLS:
             named = repr(tool) if isinstance(tool, str) else f"a {type(tool).__name__}"
             there = ", ".join(TOOLS)
-            yield f"The state {name!r}: {named} is no tool. There are: {there}."
+            yield f"The state {name!r}: {named} is not a tool. There are: {there}."

@@ -61,7 +61,7 @@ MOVES = (
 TICKET = Machine("triage", "closed", timedelta(days=14), STATES, MOVES)
 
 RUNS = 4
-"""How many agents may see to one message, or one of them again: a model could be refused for ever."""
+"""How many agent runs one message may take. Without a limit, a model could be refused for ever."""
 
 
 class Sorted(BaseModel):
@@ -99,7 +99,7 @@ def refund_tool(customer: str) -> Tool:
 
 
 def tool(name: str, customer: str) -> Tool:
-    """A tool by the name that the machine has for it. Whose orders it sees to, code says."""
+    """A tool by the name that the machine has for it. Code says whose orders it may see."""
     if name == "refund":
         return refund_tool(customer)
     return as_tool(getattr(activities, name), customer)
@@ -124,7 +124,7 @@ def agent_of(machine: Machine, name: str, customer: str) -> Agent[Any]:
 class TicketDesk(PlainConversation):
     """A customer's ticket on any machine. A workflow derives from it, hands it both, and has a `run`.
 
-    `close`, the signal of every conversation here, ends it in whatever state, with no move on record.
+    `close`, a signal that every conversation here has, ends it in any state, with no move on record.
     """
 
     def __init__(self, customer: str, machine: Machine) -> None:
@@ -136,7 +136,7 @@ class TicketDesk(PlainConversation):
         self._news = 0  # grows with every move and every message
 
     async def until_closed(self) -> int:
-        """The life of the ticket: whatever is to happen when nothing happens, happens here."""
+        """The life of the ticket: what has to happen while nobody writes or moves it, happens here."""
         while not self._closing:
             news = self._news
             try:
@@ -159,7 +159,7 @@ class TicketDesk(PlainConversation):
     async def _move(self, to_state: str, by: str) -> str | None:
         """The one place where a ticket moves. Returns the refusal, or None when it has moved.
 
-        Whatever was asked for is on record, the refused as well. The ticket has moved when that is.
+        What was asked for goes on record first, refused or not. Then the ticket moves.
         """
         refusal = self.machine.refusal(self._state, to_state, by)
         self._proposals += 1
@@ -179,7 +179,7 @@ class TicketDesk(PlainConversation):
 
     @workflow.update
     async def move(self, to_state: str) -> str:
-        """A move by staff. Returns the state that the ticket is in then."""
+        """A move by staff. Returns the new state of the ticket."""
         async with self._one_at_a_time:
             if refusal := await self._move(to_state, "staff"):
                 raise ApplicationError(refusal)
@@ -209,11 +209,11 @@ class TicketDesk(PlainConversation):
         if move := self.machine.move_of(self._state, "customer"):
             await self._move(move.to_state, "customer")
         reply = await self._seen_to(text)
-        self._news += 1  # whatever came of it: the clock begins anew
+        self._news += 1  # whatever the outcome: the clock starts again
         return reply
 
     async def _seen_to(self, text: str) -> str:
-        """Hands the message to the agent of the present state, until one answers."""
+        """Hands the message to the agent of the current state, until one answers."""
         refusals: list[Any] = []
         for _ in range(RUNS):
             self.agent = agent_of(self.machine, self._state, self.customer)
