@@ -251,6 +251,7 @@ async def every(
     job: Callable[..., Any],
     *args: Any,
 ) -> ScheduleHandle:
+    """Makes the Schedule `id`, which starts `job` with `args` at the times of `cron`. Returns it, or the one that exists."""
     action = ScheduleActionStartWorkflow(job, args=args, id=id, task_queue=site.task_queue)
     spec, policy = ScheduleSpec(cron_expressions=[cron]), SchedulePolicy(overlap=overlap)
     try:
