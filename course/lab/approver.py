@@ -22,7 +22,7 @@ FOREIGN = ("Update handler for 'decide' expected", "Failed decoding arguments", 
 
 UNKNOWN = "There is no approval {!r}. Nothing was changed. The mail that asks for a decision names its id."
 NO_APPROVAL = (
-    "{} is no approval, and takes no decision. An approval's id is the number of its request, such as "
+    "{} is not an approval, and takes no decision. An approval's id is the number of its request, such as "
     "ada-1/refund-1: the mail that asks for a decision names it. Nothing was changed."
 )
 NOT_KNOWN = "Whether the decision counts is not known here: the query `view` of {} says how it stands."
