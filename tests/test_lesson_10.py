@@ -187,7 +187,9 @@ async def test_what_takes_no_decision_is_a_sentence(lab: Lab) -> None:
     asking, _ = await ask(lab, AskingWorkflow)
     other, _ = await ask(lab, NeedsApprovalWorkflow, "Please refund 22 EUR for order 1045.")
     for chat in (asking, other):
-        with pytest.raises(LabError, match=f"{chat.id} is not an approval, .* the mail that asks .* names it"):
+        with pytest.raises(
+            LabError, match=f"{chat.id} is not an approval, .* the mail that asks .* names it"
+        ):
             await bea.decide(chat.id, "approve")
     await asking.close()
     with pytest.raises(LabError, match=f"{asking.id} is not an approval"):

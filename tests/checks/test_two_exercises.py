@@ -46,8 +46,7 @@ asyncio.run(main())
 
 
 def test_a_second_exercise_of_a_lesson_has_a_file_hints_and_progress_of_its_own(tmp_path: Path) -> None:
-    ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(Path(course.__file__).parent, tmp_path / "course", ignore=ignored)
+    shutil.copytree(Path(course.__file__).parent, tmp_path / "course")  # as it is compiled
     (tmp_path / "course/checks/exercises/08b.md").write_text(TEXT)
     (tmp_path / "course/checks/lesson_08b.py").write_text(CHECK)
     work = tmp_path / "my_work"
