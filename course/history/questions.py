@@ -55,7 +55,8 @@ def questions(history: History) -> pd.DataFrame:
     Raises ValueError for what is not a history.
     """
     activities, turns, _ = told(history)
-    messages = {message.turn: message for message in reversed(turns.messages) if message.turn is not None}
+    # A message that a run has handed to the next is accepted twice, and answered once.
+    messages = {one.turn: one for one in sorted(turns.messages, key=lambda one: one.answered is not None)}
     said = _Said(activities)
     groups: dict[tuple[str, str], list[Activity]] = {}
     for activity in activities:
