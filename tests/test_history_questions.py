@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from course.history import activity_table, questions
-from tests.histories.recordings import FOREIGN, NAMES, events_of, runs, scheduled, write
+from tests.histories.recordings import FOREIGN, NAMES, events_of, read, runs, scheduled, write
 
 REPLAY = Path(__file__).parent / "replay" / "recorded"
 
@@ -64,6 +64,17 @@ def test_a_default_that_the_model_left_out_is_the_codes():
     said = answers(runs("renamed"), "arguments")
     assert said["inventory.v2", "agent"] == "model, model, model"  # it gave all three, as other types
     assert said["ship", "agent"] == "model+code, code"  # {"weight": "2.5"}, and nothing else
+
+
+def test_which_argument_is_the_models_is_told_by_its_name_and_not_by_chance():
+    history = json.loads(json.dumps(runs("renamed")))
+    for event in events_of(history, "activityTaskCompletedEventAttributes"):
+        result = event["activityTaskCompletedEventAttributes"]["result"]
+        write(result, json.loads(json.dumps(read(result)).replace("2.5", "1")))
+    [shipped] = scheduled(history, "ship")
+    write(shipped["input"], {"weight": 1.0, "fragile": False, "labels": []})
+    assert read({"payloads": shipped["input"]["payloads"][1:]}) == 1  # the default of another parameter
+    assert answers(history, "arguments")["ship", "agent"] == "model+code, code"
 
 
 def test_what_cannot_be_read_or_was_decided_by_nobody_knows_whom_is_unknown():

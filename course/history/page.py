@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from course.history.doubts import told
-from course.history.printing import cell_text
+from course.history.printing import cell_text, counted
 from course.history.questions import questions
 from course.history.reading import History, runs_of, text_of
 from course.history.sources import started_of
@@ -23,8 +23,9 @@ h1, h2, h3 { line-height: 1.2; }
 h3 { display: inline; font-size: 1rem; }
 table { border-collapse: collapse; font-size: .875rem; }
 caption { text-align: left; padding: .25rem 0; color: #444; }
-th, td { text-align: left; vertical-align: top; padding: .25rem .75rem .25rem 0; border-bottom: 1px solid #ccc; overflow-wrap: anywhere; }
-th { font-weight: 600; }
+th, td { text-align: left; vertical-align: top; padding: .25rem .75rem .25rem 0; border-bottom: 1px solid #ccc; overflow-wrap: break-word; }
+th { font-weight: 600; white-space: nowrap; }
+td { min-width: 4rem; max-width: 24rem; }
 td.number { text-align: right; }
 .scroll { overflow-x: auto; }
 .scroll:focus-visible, summary:focus-visible { outline: 3px solid #1f5f99; outline-offset: 2px; }
@@ -49,12 +50,19 @@ def page(history: History, *, title: str = "A workflow") -> str:
     activities, turns, lines = told(history)
     figure = drawn(runs, activities, turns, title=f"{title}: who decided what")
     table = activity_table(history, times=True).assign(decided_by=[one.decided_by for one in activities])
-    shown = [name for name in _SHOWN if name != "run" or len(runs) > 1]
+    left_out = {"run"} if len(runs) < 2 else set()
+    left_out |= {"failure"} if not table.failure.any() else set()
+    shown = [name for name in _SHOWN if name not in left_out]
     kind = started_of(runs[0]).workflow_type.name if runs else ""
-    facts = f"{kind or 'Unknown type'}, {len(runs)} run(s), {len({m.turn for m in turns.messages if m.turn})} turn(s), {len(table)} activities."
+    facts = [
+        kind or "Unknown type",
+        counted(len(runs), "run"),
+        counted(len({message.turn for message in turns.messages} - {None}), "turn"),
+        counted(len(table), "activity"),
+    ]
     body = [
         f"<h1>{escape(title)}: who decided what</h1>",
-        f"<p>{escape(facts)}</p>",
+        f"<p>{escape(', '.join(facts))}.</p>",
         *_doubts(lines),
         "<section aria-labelledby='timeline'><h2 id='timeline'>Timeline</h2>",
         f"<figure><img src='data:image/png;base64,{_png(figure)}' alt='{escape(figure.description)}'>",

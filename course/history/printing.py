@@ -61,6 +61,12 @@ def span_text(time: pd.Timedelta) -> str:
     return " ".join(f"{value} {unit}" for value, unit in [u for u in units if u[0]][:2]) or "0 s"
 
 
+def counted(count: int, thing: str) -> str:
+    """ "1 turn", "no turns", "3 activities"."""
+    plural = thing[:-1] + "ies" if thing.endswith("y") else thing + "s"
+    return f"{count or 'no'} {thing if count == 1 else plural}"
+
+
 def _fitted(text: str, room: int, right: bool) -> str:
     if _width(text) > room:
         kept = ""

@@ -15,7 +15,7 @@ from course.history.decoding import RemoteCodec
 from course.history.doubts import told
 from course.history.fetching import fetch_chain, fetch_chains
 from course.history.page import page
-from course.history.printing import json_lines, one_line, plain, table_text
+from course.history.printing import counted, json_lines, one_line, plain, table_text
 from course.history.questions import questions
 from course.history.reading import CannotRead
 from course.history.sources import Chain, Source, read_chains
@@ -131,8 +131,8 @@ class _Output:
     def _print(self, chain: Chain, table: pd.DataFrame, turns: int, lines: list[str]) -> None:
         if self._shown:
             print()
-        runs = f"{len(chain.runs)} run{'s' * (len(chain.runs) != 1)}"
-        print(one_line(f"{chain.id} · {chain.type} · {runs} · {turns} turn{'s' * (turns != 1)}"))
+        runs = counted(len(chain.runs), "run")
+        print(one_line(f"{chain.id} · {chain.type} · {runs} · {counted(turns, 'turn')}"))
         _print_table(table)
         for line in lines:
             print(one_line(line))

@@ -11,7 +11,7 @@ import pandas as pd
 from temporalio.api.enums.v1 import EventType
 
 from course.history.executions import Activity
-from course.history.printing import span_text
+from course.history.printing import counted, span_text
 from course.history.reading import History, Run, numbered, runs_of
 from course.history.tables import clock_jump, decided
 from course.history.turns import Turns
@@ -347,13 +347,8 @@ def _draw_brackets(axes: Axes, brackets: list[tuple], bottom: float, legible: bo
 
 def _title(activities: list[Activity], turns: Turns, jumps: list[_Jump]) -> str:
     count = len({message.turn for message in turns.messages if message.turn})
-    title = f"Who decided what: {_many(len(activities), 'activity')} in {_many(count, 'turn')}, in order"
+    title = f"Who decided what: {counted(len(activities), 'activity')} in {counted(count, 'turn')}, in order"
     if jumps:
         skipped = sum((jump.by for jump in jumps), pd.Timedelta(0))
         title += f"; the clock skipped {span_text(skipped)}"
     return title
-
-
-def _many(count: int, thing: str) -> str:
-    plural = thing[:-1] + "ies" if thing.endswith("y") else thing + "s"
-    return f"{count or 'no'} {thing if count == 1 else plural}"
