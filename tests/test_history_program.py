@@ -102,8 +102,13 @@ def test_standard_input_is_read(desk: str):
     done = subprocess.run(command, env=environment, input=Path(desk).read_bytes(), capture_output=True)
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout.decode() == GOLDEN
-    asked = subprocess.run([*command, "--help"], env=environment, capture_output=True, text=True)
-    assert "temporal workflow show -w ada -o json | python -m course.history" in asked.stdout
+
+
+def test_help_shows_the_commands(capsys: Any):
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert ended.value.code == 0
+    assert "temporal workflow show -w ada -o json | python -m course.history" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", [*NAMES, *FOREIGN, "mcp"])
@@ -249,6 +254,18 @@ def test_the_table_in_a_pipe_is_plain(desk: str, capsys: Any):
         "WorkflowExecutionUpdateAccepted",
         "ActivityTaskScheduled",
     ]
+
+
+def test_the_four_questions_are_a_few_lines_each(tmp_path: Path, capsys: Any):
+    [file] = saved(tmp_path, "outage")
+    assert shown(capsys, file, "--questions").endswith("""
+fails_twice, 2 ×
+  decided_by  workflow
+  arguments   code
+  reply       closed before it (1); no reply on record (1)
+  bounds      an attempt 20 s, attempts without limit after 1 h × 2 up to 100 h
+  ended       completed (1); not ended (1)
+""")
 
 
 def test_on_a_terminal_it_has_colours_and_keeps_the_width(desk: str, monkeypatch: Any):

@@ -128,6 +128,8 @@ async def test_what_is_not_there_gets_a_sentence(here: Lab, environment: pytest.
     assert (code, "does not understand workflow 'ada-1', run nonsense" in said) == (2, True)
     code, shown, said = await program(capsys, "--query", "Nonsense ==")
     assert (code, "does not understand the query 'Nonsense =='" in said) == (2, True)
+    code, shown, said = await program(capsys, "--workflow-id", "")
+    assert (code, said.startswith(f"The Temporal server at {here.address} ")) == (2, True)
     environment.setenv("TEMPORAL_NAMESPACE", "nowhere")
     code, shown, said = await program(capsys, "--workflow-id", PLAIN)
     assert (code, said) == (2, f"{nobody}namespace 'nowhere': set TEMPORAL_NAMESPACE.\n")

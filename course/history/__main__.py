@@ -76,15 +76,16 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs the program and returns its exit code."""
     found = parser()
     chosen = found.parse_args(arguments)
-    if chosen.files and (chosen.workflow_id or chosen.query):
+    at_a_server = chosen.workflow_id is not None or chosen.query is not None
+    if chosen.files and at_a_server:
         found.error("name files or a workflow of a server, not both")
-    if (chosen.run_id or chosen.one_run) and not chosen.workflow_id:
+    if (chosen.run_id or chosen.one_run) and chosen.workflow_id is None:
         found.error("--run-id and --one-run need --workflow-id")
     if chosen.turn is not None and (chosen.questions or chosen.summary or chosen.timeline or chosen.html):
         found.error("--turn narrows the table of activities, or of --events")
     if (chosen.timeline or chosen.html) and (chosen.events or chosen.questions or chosen.summary):
         found.error("--timeline and --html show one workflow, all of it")
-    if not (chosen.files or chosen.workflow_id or chosen.query):
+    if not (chosen.files or at_a_server):
         if sys.stdin.isatty():
             found.error("name a file, or a workflow (--workflow-id, --query)")
         chosen.files = ["-"]

@@ -66,7 +66,7 @@ async def _chains(chosen: argparse.Namespace) -> AsyncIterator[Chain]:
         return
     client = await connect()
     codec = _codec(chosen, client.namespace)
-    if chosen.workflow_id:
+    if chosen.workflow_id is not None:
         yield await fetch_chain(
             client, chosen.workflow_id, chosen.run_id, one_run=chosen.one_run, codec=codec
         )
@@ -133,7 +133,10 @@ class _Output:
             print()
         runs = counted(len(chain.runs), "run")
         print(one_line(f"{chain.id} · {chain.type} · {runs} · {counted(turns, 'turn')}"))
-        _print_table(table)
+        if self._chosen.questions:
+            _print_blocks(table)
+        else:
+            _print_table(table)
         for line in lines:
             print(one_line(line))
 
@@ -197,6 +200,14 @@ def _print_table(table: pd.DataFrame) -> None:
     width = shutil.get_terminal_size().columns if on_terminal else None
     for line in table_text(table, width, colour=on_terminal and not os.environ.get("NO_COLOR")):
         print(line)
+
+
+def _print_blocks(table: pd.DataFrame) -> None:
+    """A few lines for each row of `questions`: its answers are too long for a table."""
+    for row in table.itertuples():
+        print(one_line(f"{row.activity}, {row.times} ×"))
+        for name in ("decided_by", "arguments", "reply", "bounds", "ended"):
+            print(f"  {name:<10}  {one_line(getattr(row, name))}")
 
 
 # Over many
