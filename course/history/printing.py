@@ -17,13 +17,17 @@ _NOT_SHOWN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2
 
 
 def table_text(table: pd.DataFrame, width: int | None = None, colour: bool = False) -> Iterator[str]:
-    """The lines of a table. Cells are cut to `width` characters a line; without one nothing is cut."""
+    """The lines of a table. Texts are cut to have `width` characters a line, numbers are not; without a width nothing is cut."""
     columns = [str(name) for name in table.columns]
     numeric = [pd.api.types.is_numeric_dtype(kind) for kind in table.dtypes]
     rows = [[cell_text(value) for value in row] for row in table.itertuples(index=False)]
     widths = [max(map(_width, column)) for column in zip(columns, *rows, strict=True)]
-    while width and sum(widths) + len(GAP) * (len(widths) - 1) > width and max(widths) > NARROWEST:
-        widths[widths.index(max(widths))] -= 1
+    can_be_cut = [place for place, right in enumerate(numeric) if not right]
+    while width and sum(widths) + len(GAP) * (len(widths) - 1) > width:
+        widest = max(can_be_cut, key=lambda place: widths[place], default=None)
+        if widest is None or widths[widest] <= NARROWEST:
+            break
+        widths[widest] -= 1
     for number, row in enumerate([columns, *rows]):
         cells = []
         for name, cell, room, right in zip(columns, row, widths, numeric, strict=True):

@@ -15,7 +15,7 @@ from course.history.decoding import RemoteCodec
 from course.history.doubts import told
 from course.history.fetching import fetch_chain, fetch_chains
 from course.history.page import page
-from course.history.printing import counted, json_lines, one_line, plain, table_text
+from course.history.printing import cell_text, counted, json_lines, one_line, plain, table_text
 from course.history.questions import questions
 from course.history.reading import CannotRead
 from course.history.sources import Chain, Source, read_chains
@@ -247,9 +247,14 @@ def _in_words(summary: Summary) -> Iterator[str]:
     colour = on_terminal and not os.environ.get("NO_COLOR")
     yield from table_text(summary.types(), width, colour)
     yield "(model_calls and tokens: a turn's, on average)"
-    yield ""
-    yield from table_text(summary.activities(), width, colour)
-    yield "(waited and ran: seconds)"
+    for name, table in summary.activities().groupby("workflow", sort=False):
+        yield ""
+        yield one_line(f"{name} (waited, ran: seconds, the median and the 95th percentile)")
+        short = table[["activity", "decided_by", "times", "attempts", "failed"]]
+        for column in ("waited", "ran"):
+            pairs = zip(table[f"{column}_p50"], table[f"{column}_p95"], strict=True)
+            short = short.assign(**{column: [", ".join(map(cell_text, pair)).strip(", ") for pair in pairs]})
+        yield from table_text(short, width, colour)
     missing = summary.missing()
     if len(missing):
         yield ""
