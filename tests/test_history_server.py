@@ -13,11 +13,12 @@ from typing import Any
 import pandas as pd
 import pytest
 from temporalio.api.common.v1 import Payload
+from temporalio.client import WorkflowHistory
 from temporalio.service import RPCError, RPCStatusCode
 
 from course import Lab
 from course.desk import ConversationWorkflow
-from course.history import CannotRead, RemoteCodec, activity_table, fetch, questions, read
+from course.history import CannotRead, RemoteCodec, activity_table, fetch, page, questions, read
 from course.history.__main__ import main
 from course.history.connecting import refused
 from course.lab.server import free_ports
@@ -133,6 +134,36 @@ async def test_what_is_not_there_gets_a_sentence(here: Lab, environment: pytest.
     environment.setenv("TEMPORAL_NAMESPACE", "nowhere")
     code, shown, said = await program(capsys, "--workflow-id", PLAIN)
     assert (code, said) == (2, f"{nobody}namespace 'nowhere': set TEMPORAL_NAMESPACE.\n")
+
+
+class Forgetful:
+    """A client of a server that has deleted a workflow's first run: a real one takes minutes over it."""
+
+    namespace = "default"
+
+    def __init__(self, kept: dict[str, dict[str, Any]]) -> None:
+        self.kept = kept
+
+    def get_workflow_handle(self, id: str, *, run_id: str | None) -> "Forgetful":
+        self.asked = run_id or list(self.kept)[-1]
+        return self
+
+    async def fetch_history(self) -> WorkflowHistory:
+        if self.asked not in self.kept:
+            raise RPCError("workflow execution not found", RPCStatusCode.NOT_FOUND, b"")
+        return WorkflowHistory.from_json("", self.kept[self.asked])
+
+
+async def test_a_run_that_the_server_has_deleted_is_left_out_and_missed():
+    recorded = runs("continues_as_new")
+    ids = [
+        run["events"][0]["workflowExecutionStartedEventAttributes"]["originalExecutionRunId"]
+        for run in recorded
+    ]
+    kept = dict(list(zip(ids, recorded, strict=True))[1:])
+    found = await fetch("desk", client=Forgetful(kept))  # type: ignore[arg-type]
+    pd.testing.assert_frame_equal(activity_table(found), activity_table(recorded[1:]))
+    assert f"The run before these, {ids[0]}, is not here" in page(found)
 
 
 async def test_a_server_that_is_away_gets_a_sentence(
