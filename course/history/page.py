@@ -43,7 +43,7 @@ def page(history: History, *, title: str = "A workflow") -> str:
     """An HTML page: the timeline, who decided what, the four questions, and each turn's messages and events.
 
     Everything that the record holds is escaped, and nothing is loaded from anywhere: the page forbids it to the
-    browser. It tells what was said and the types of activities, but neither arguments nor results. Takes and raises what
+    browser. It tells what was said, the types of activities and what failures say, but neither arguments nor results. Takes and raises what
     `activity_table` does.
     """
     runs = runs_of(history)
