@@ -1,21 +1,36 @@
-"""What recorded event history says, as tables and a figure.
+"""What recorded event history says, as tables, figures and a page.
 
-Pure functions: a history in, a DataFrame or a figure out. They know nothing of the course and read the
-history of any workflow from anywhere.
+Functions that take a history and give a DataFrame, a figure or HTML, and `read` and `fetch`, which get one.
+They know nothing of the course and read the history of any workflow from anywhere. As a program:
+`python -m course.history`.
 """
 
+from course.history.decoding import RemoteCodec
+from course.history.fetching import fetch
 from course.history.growth import growth, growth_table
+from course.history.page import page
 from course.history.path import path, path_table
+from course.history.questions import questions
+from course.history.reading import CannotRead
+from course.history.sources import read
+from course.history.summary import Summary
 from course.history.tables import activity_table, event_table, transcript_table
 from course.history.timeline import timeline
 
 __all__ = [
+    "CannotRead",
+    "RemoteCodec",
+    "Summary",
     "activity_table",
     "event_table",
+    "fetch",
     "growth",
     "growth_table",
+    "page",
     "path",
     "path_table",
+    "questions",
+    "read",
     "timeline",
     "transcript_table",
 ]

@@ -33,14 +33,14 @@ def same_arguments(asked: Any, tool: dict[str, Any], recorded: list[Any] | None)
         # No schema on record: the model's order, and the code's defaults after it.
         expected = list(asked.values())
         return any(
-            len(given) >= len(expected) and all(map(_equal, expected, given))
+            len(given) >= len(expected) and all(map(equal, expected, given))
             for given in (recorded, _without_object_in_front(recorded))
         )
     parameters = schema.get("properties", {})
     expected = [asked.get(name, part.get("default", _ANY)) for name, part in parameters.items()]
     if len(recorded) == len(expected) + 1:
         recorded = _without_object_in_front(recorded)
-    return len(recorded) == len(expected) and all(map(_equal, expected, recorded))
+    return len(recorded) == len(expected) and all(map(equal, expected, recorded))
 
 
 def _without_object_in_front(recorded: list[Any]) -> list[Any]:
@@ -60,14 +60,14 @@ def _json(text: Any) -> Any:
         return None
 
 
-def _equal(asked: Any, recorded: Any) -> bool:
+def equal(asked: Any, recorded: Any) -> bool:
     """By value: "2" and 2 and 2.0 are equal. Of an object, what the model did not give is not compared."""
     if asked is _ANY or asked == recorded:
         return True
     if isinstance(asked, dict) and isinstance(recorded, dict):
-        return all(name in recorded and _equal(value, recorded[name]) for name, value in asked.items())
+        return all(name in recorded and equal(value, recorded[name]) for name, value in asked.items())
     if isinstance(asked, list) and isinstance(recorded, list):
-        return len(asked) == len(recorded) and all(map(_equal, asked, recorded))
+        return len(asked) == len(recorded) and all(map(equal, asked, recorded))
     if isinstance(asked, str) and isinstance(recorded, str):
         return False
     number = _number(asked)

@@ -125,13 +125,18 @@ class ModelCall:
         """The names by which it can hand over to another agent."""
         return {handoff.get("tool_name") for handoff in self._items("handoffs")}
 
-    def calls(self) -> list["Call"]:
-        """The function calls in the model's answer."""
+    def answer(self) -> dict[str, Any] | None:
+        """What the model answered, its `output` and `usage`; None where that cannot be read."""
         answer = self.activity.result
         if isinstance(answer, list):  # streamed: a list of events, the whole answer in the one that ends it
             ends = [event for event in _dicts(answer) if event.get("type") == "response.completed"]
             answer = ends[-1].get("response") if ends else {}
-        if not isinstance(answer, dict):
+        return answer if isinstance(answer, dict) else None
+
+    def calls(self) -> list["Call"]:
+        """The function calls in the model's answer."""
+        answer = self.answer()
+        if answer is None:
             return [Call(self, None)]
         items = _dicts(answer.get("output"))
         return [Call(self, item) for item in items if item.get("type") == "function_call"]
@@ -182,9 +187,10 @@ def decide(activities: list[Activity]) -> None:
             activity.decided_by = "agent"
             call = possible[verdicts.index(True)]
             if call.used_by is not None:  # by an activity that only looked like the tool's
-                call.used_by.decided_by = "tool"
+                call.used_by.decided_by, call.used_by.asked_by = "tool", None
                 by_tools.append((call.used_by, possible))
             call.used_by = activity
+            activity.asked_by = call.model_call.activity, call.id
             is_the_tool = _is_plugin(activity.name) or activity.summary == call.description
             if call.description and is_the_tool:
                 activity_tools.add((call.name, call.description))

@@ -53,6 +53,9 @@ class Activity:
     closed_position: int | None = None
     turn: int | None = None
     decided_by: str = "unknown"
+    asked_by: tuple["Activity", str] | None = (
+        None  # the model call and the id of the call that it is, if an agent's
+    )
 
     @property
     def inputs(self) -> Sequence[Payload]:

@@ -24,6 +24,10 @@ _HAND_IN = (
 _NOT_SO = (ValueError, KeyError, TypeError, AttributeError)
 
 
+class CannotRead(ValueError):
+    """There is no history to be had from where one was looked for. The message is a sentence."""
+
+
 class Run(Sequence[HistoryEvent]):
     """The events of one run, in the order of their ids.
 

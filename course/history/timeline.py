@@ -11,6 +11,7 @@ import pandas as pd
 from temporalio.api.enums.v1 import EventType
 
 from course.history.executions import Activity
+from course.history.printing import counted, span_text
 from course.history.reading import History, Run, numbered, runs_of
 from course.history.tables import clock_jump, decided
 from course.history.turns import Turns
@@ -63,10 +64,14 @@ def timeline(history: History, *, title: str | None = None) -> Figure:
 
     `title` replaces the one that says this. Takes and raises what `activity_table` does.
     """
+    runs = runs_of(history)
+    return drawn(runs, *decided(runs), title)
+
+
+def drawn(runs: list[Run], activities: list[Activity], turns: Turns, title: str | None = None) -> Figure:
+    """The figure of activities whose decider is known already."""
     from course.history.picture import Picture  # half a second: only who draws pays for it
 
-    runs = runs_of(history)
-    activities, turns = decided(runs)
     jumps = _jumps(runs, activities, turns)
     x = _places(runs, activities, turns, jumps)
     spans = _spans(activities, x)
@@ -288,7 +293,7 @@ def _draw_break(axes: Axes, jump: _Jump, middle: float, bottom: float, legible: 
         axes.plot(edge, heights, color=_FAINT, linewidth=0.8, zorder=3.1)
     if not legible:
         return
-    label = f"+{_span(jump.by)}" + (f"\nin {jump.count} jumps" if jump.count > 1 else "")
+    label = f"+{span_text(jump.by)}" + (f"\nin {jump.count} jumps" if jump.count > 1 else "")
     at = (middle, heights[-1] + 0.05)
     axes.annotate(label, at, ha="center", va="bottom", fontsize=7.5, color=_INK, gid="jump")
 
@@ -342,20 +347,8 @@ def _draw_brackets(axes: Axes, brackets: list[tuple], bottom: float, legible: bo
 
 def _title(activities: list[Activity], turns: Turns, jumps: list[_Jump]) -> str:
     count = len({message.turn for message in turns.messages if message.turn})
-    title = f"Who decided what: {_many(len(activities), 'activity')} in {_many(count, 'turn')}, in order"
+    title = f"Who decided what: {counted(len(activities), 'activity')} in {counted(count, 'turn')}, in order"
     if jumps:
         skipped = sum((jump.by for jump in jumps), pd.Timedelta(0))
-        title += f"; the clock skipped {_span(skipped)}"
+        title += f"; the clock skipped {span_text(skipped)}"
     return title
-
-
-def _many(count: int, thing: str) -> str:
-    plural = thing[:-1] + "ies" if thing.endswith("y") else thing + "s"
-    return f"{count or 'no'} {thing if count == 1 else plural}"
-
-
-def _span(time: pd.Timedelta) -> str:
-    """The two largest units: "3 d 4 h", "1 h", "20 s"."""
-    parts = time.round("s").components
-    units = [(parts.days, "d"), (parts.hours, "h"), (parts.minutes, "min"), (parts.seconds, "s")]
-    return " ".join(f"{value} {unit}" for value, unit in [u for u in units if u[0]][:2]) or "0 s"

@@ -24,7 +24,15 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from course.desk.answering import why
 from course.desk.messages import check_message
-from course.history import activity_table, event_table, growth_table, path, timeline, transcript_table
+from course.history import (
+    activity_table,
+    event_table,
+    growth_table,
+    path,
+    questions,
+    timeline,
+    transcript_table,
+)
 from course.lab import compat
 from course.lab.awaiting import awaited
 from course.lab.clock import LONGEST
@@ -280,6 +288,14 @@ class Conversation:
         Waits until nothing is in flight but what waits for a retry.
         """
         return activity_table(await self.record.settled(), times=times)
+
+    @awaited("chat.questions()")
+    async def questions(self) -> pd.DataFrame:
+        """Who decided, with which arguments, did the reply wait, and what if it never succeeds: `course.history.questions`.
+
+        One row for each type of activity and each who decided on it. Waits as `activities` does.
+        """
+        return questions(await self.record.settled())
 
     @awaited("chat.events()")
     async def events(self) -> pd.DataFrame:
