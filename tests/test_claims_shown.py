@@ -213,6 +213,21 @@ async def test_a_new_run_is_suggested_from_4096_events_on(lab: Lab) -> None:
     assert {*suggested.values()} == {False, True}
 
 
+async def test_a_patch_is_listed_in_a_search_attribute_until_that_is_full(lab: Lab) -> None:
+    handle = await begin(lab, workflows.AsksForManyPatches)
+    await handle.result()
+    history = await handle.fetch_history()
+    assert len(attributes(history, "marker_recorded")) == 150
+    assert 50 < len(attributes(history, "upsert_workflow_search_attributes")) < 100
+
+
+async def test_a_workflow_task_may_take_ten_seconds_by_default(lab: Lab) -> None:
+    handle = await begin(lab, workflows.AsksForManyPatches)
+    [began] = attributes(await handle.fetch_history(), "workflow_execution_started")
+    assert began.workflow_task_timeout.ToTimedelta() == workflows.TEN_SECONDS
+    await handle.result()
+
+
 async def test_an_attempt_that_is_tried_again_leaves_no_event(lab: Lab) -> None:
     chat = await lab.converse(workflows.TriesAgain, "ada")
     await until_failed(chat, "refuse")

@@ -177,6 +177,14 @@ class Counts(UntilClosed):
 
 
 @workflow.defn
+class AsksForManyPatches:
+    @workflow.run
+    async def run(self, customer: str) -> None:
+        for turn in range(150):
+            workflow.patched(f"tell-the-team/turn-{turn}")
+
+
+@workflow.defn
 class WritesEvents(UntilClosed):
     """Adds events to its history until the server ends it."""
 
@@ -288,6 +296,7 @@ WORKFLOWS = [
     TriesAgain,
     Fails,
     Counts,
+    AsksForManyPatches,
     WritesEvents,
     HoldsItsUpdates,
     ChecksBesideTheModel,
