@@ -175,11 +175,21 @@ async def test_the_server_takes_calls_of_up_to_four_megabytes(lab: Lab) -> None:
     assert (await chat.handle.describe()).status == WorkflowExecutionStatus.RUNNING
 
 
-async def test_a_payload_may_have_two_mebibytes(lab: Lab) -> None:
+async def test_the_arguments_of_a_call_may_have_two_mebibytes_together(lab: Lab) -> None:
     handle = await lab.client.start_workflow("Nobody", id="payload-1", task_queue="nobody")
     await handle.signal("keep", "x" * (2 * 1024**2 - 1000))
-    with pytest.raises(RPCError, match="size exceeds limit"):
-        await handle.signal("keep", "x" * (2 * 1024**2 + 1000))
+    for sizes in ([2 * 1024**2 + 1000], [1024**2, 1024**2]):
+        with pytest.raises(RPCError, match="size exceeds limit"):
+            await handle.signal("keep", args=["x" * size for size in sizes])
+
+
+async def test_a_new_run_cuts_off_a_handler_and_its_sender_gets_an_error(lab: Lab) -> None:
+    handle = await begin(lab, workflows.CutsItsUpdatesOff)
+    with pytest.raises(temporal.WorkflowUpdateFailedError) as cut:
+        await handle.execute_update("send", "x")
+    assert getattr(cut.value.cause, "type", None) == "AcceptedUpdateCompletedWorkflow"
+    await handle.signal("close")
+    assert await handle.result() is None
 
 
 async def test_fifty_megabytes_of_history_end_a_run(lab: Lab) -> None:

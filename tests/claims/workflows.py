@@ -212,6 +212,21 @@ class HoldsItsUpdates(UntilClosed):
         self.noted = "let go"
 
 
+@workflow.defn
+class CutsItsUpdatesOff(UntilClosed):
+    @workflow.run
+    async def run(self, customer: str) -> None:
+        await workflow.wait_condition(lambda: self.noted or self.closing)
+        if self.noted:
+            workflow.continue_as_new(customer)
+
+    @workflow.update(unfinished_policy=workflow.HandlerUnfinishedPolicy.ABANDON)
+    async def send(self, text: str) -> str:
+        self.noted = text
+        await workflow.wait_condition(lambda: False)
+        return text
+
+
 async def waits_first(context: Any, agent: Agent[Any], input: Any) -> GuardrailFunctionOutput:
     await workflow.sleep(timedelta(milliseconds=10))
     return GuardrailFunctionOutput(output_info=None, tripwire_triggered=True)
@@ -299,6 +314,7 @@ WORKFLOWS = [
     AsksForManyPatches,
     WritesEvents,
     HoldsItsUpdates,
+    CutsItsUpdatesOff,
     ChecksBesideTheModel,
     ChecksBeforeTheModel,
     LeavesTheMemoryToTheProvider,
