@@ -222,23 +222,46 @@ def bench_histories() -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "history.json"
         file.write_text(long_history(200_000).to_json())
-
-        def measured(what: str) -> tuple[float, float]:
-            command = [sys.executable, "-m", "tests.benchmarks.history", what, str(file)]
-            done = subprocess.run(command, check=True, capture_output=True, text=True)
-            cpu, megabytes = map(float, done.stdout.split())
-            return cpu, megabytes
-
-        cpu, megabytes = measured("sdk")
+        cpu, megabytes = measured("sdk", file)
         for what, name, most in (
             ("table", "activity_table", 0.5),
             ("events", "event_table", 0.5),
             ("timeline", "timeline, drawn", 1.4),
         ):
-            ours, peak = measured(what)
+            ours, peak = measured(what, file)
             of_events = f"{name} of 200,000 events in JSON ÷"
             report(f"{of_events} the SDK's reading it: CPU", ours / cpu, most=most)
             report(f"{of_events} the same: memory", peak / megabytes, most=0.5)
+
+
+def measured(what: str, file: Path) -> tuple[float, float]:
+    """Seconds of CPU and MB that it takes, in a process of its own."""
+    command = [sys.executable, "-m", "tests.benchmarks.history", what, str(file)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    cpu, megabytes = map(float, done.stdout.split())
+    return cpu, megabytes
+
+
+def bench_reader() -> None:
+    """`python -m course.history` beside pandas alone, on what `temporal workflow show --output json` prints."""
+    from tests.benchmarks.history import long_history
+
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "history.json"
+        file.write_text(long_history(50_000).to_json())
+        (cpu, peak), (theirs, their_peak) = measured("program", file), measured("pandas", file)
+        report("python -m course.history: 50,000 events, CPU ÷ pandas' json_normalize", cpu / theirs)
+        report("the same: memory", peak / their_peak)
+        report("events a second", 50_000 / cpu, "(for orientation)")
+        few, many = Path(folder) / "few", Path(folder) / "many"
+        for workflows, of_a_fleet in ((50, few), (1_000, many)):
+            of_a_fleet.mkdir()
+            text = long_history(200).to_json()
+            for number in range(workflows):
+                (of_a_fleet / f"{number}.json").write_text(text)
+        (_, few_peak), (cpu, peak) = measured("summary", few), measured("summary", many)
+        report("--summary of 1,000 workflows ÷ of 50: memory", peak / few_peak, most=1.5)
+        report("seconds for 1,000 workflows of 200 events", cpu, "(for orientation)")
 
 
 # Starting
@@ -417,6 +440,7 @@ BENCHES = {
     "throughput": bench_throughput,
     "tables": bench_tables,
     "histories": bench_histories,
+    "reader": bench_reader,
     "imports": bench_imports,
     "start": bench_start,
     "clock": bench_clock,

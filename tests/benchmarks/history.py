@@ -1,6 +1,8 @@
 """A long history: one recorded turn, repeated, with its own ids and a growing conversation in every model call."""
 
+import contextlib
 import json
+import os
 import re
 import sys
 import time
@@ -8,11 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import WorkflowHistory
 
 from course.history import activity_table, event_table, timeline
+from course.history.__main__ import main
 
 RECORDED = Path(__file__).parents[1] / "histories" / "recorded" / "continues_as_new.json"
 WINDOW = 24
@@ -74,8 +78,12 @@ def _grow(payload: Any, turn: int, conversation: list[Any]) -> None:
 
 def measure(what: str, file: str) -> None:
     """In a process of its own, since its peak counts: seconds of CPU and MB that `what` took to read a history."""
-    text = Path(file).read_text()
+    files = sorted(map(str, Path(file).iterdir())) if Path(file).is_dir() else [file]
+    text = "" if Path(file).is_dir() else Path(file).read_text()
     work: dict[str, Callable[[], Any]] = {
+        "program": lambda: main(["--csv", file]),
+        "summary": lambda: main(["--summary", *files]),
+        "pandas": lambda: pd.json_normalize(json.loads(text)["events"]),
         "sdk": lambda: WorkflowHistory.from_json("", text),
         "table": lambda: activity_table(text),
         "events": lambda: event_table(text),
@@ -83,7 +91,8 @@ def measure(what: str, file: str) -> None:
     }
     timeline(long_history(100))._repr_mimebundle_()  # what is loaded at the first use does not count
     before, began = peak(), time.process_time()
-    work[what]()
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+        work[what]()
     print(time.process_time() - began, peak() - before)
 
 
