@@ -286,6 +286,10 @@ class Conversation:
         """Who decided what: `course.history.activity_table` of all runs of this conversation.
 
         Waits until nothing is in flight but what waits for a retry.
+
+        Args:
+            times: Adds columns: when each activity was scheduled, started and closed, how long it waited and
+                ran, the workflow's run, and the activity's `input`, `result` and `failure`.
         """
         return activity_table(await self.record.settled(), times=times)
 
