@@ -111,6 +111,9 @@ async def _refuses(chat: Talk, done: str) -> str:
     if re.search(r"\b(is|was|been) (shipped|delivered|sent)", unknown):
         raise NotYet(f"""There is no order {UNKNOWN}, and the customer heard: {quoted(unknown)} That is true of other
             orders.""")
+    if re.search(r"\bNone\b(?! of)", unknown):
+        raise NotYet(f"""There is no order {UNKNOWN}, and the customer heard: {quoted(unknown)} None is Python's word
+            for an order that was not found. Tell the customer that there is no such order.""")
     thanks = await chat.says("Thanks!")
     if _is_apology(thanks):
         raise NotYet("After the refusals the next message got an apology: the conversation must go on.")

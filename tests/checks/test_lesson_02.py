@@ -115,6 +115,10 @@ WRONG = {
         "That is true of other orders",
         ("There is no order {order_id}, so nothing was cancelled.", "Order {order_id} is shipped."),
     ),
+    "an unknown order is None": (
+        "None is Python's word",
+        ("There is no order {order_id}, so nothing was cancelled.", "Order {order_id} is {status}, too late."),
+    ),
     "the number of the attempt decides": (
         "An attempt's number does not say",
         before(
@@ -151,6 +155,9 @@ WRONG = {
 RIGHT = {
     "terse, with the status in brackets": (
         ("is {status}, so it cannot be cancelled any more.", "stays (status: {status})."),
+    ),
+    "none of their orders": (
+        ("There is no order {order_id}, so nothing was cancelled.", "None of your orders is {order_id}."),
     ),
     "it had been cancelled": (
         ('f"Order {order_id} is cancelled."', 'f"Order {order_id} is already cancelled."'),
