@@ -136,7 +136,7 @@ class ConversationWorkflow(Duties):
         update = workflow.current_update_info()
         assert update
         reply = await self._turn(update.id, text)
-        await self._renewal.hold_back()  # hardly ever: lesson 12
+        await self._renewal.hold_back()  # waits only where a long history ends
         return reply
 
     @send.validator
