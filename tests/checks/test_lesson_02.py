@@ -117,7 +117,10 @@ WRONG = {
     ),
     "an unknown order is None": (
         "None is Python's word",
-        ("There is no order {order_id}, so nothing was cancelled.", "Order {order_id} is {status}, too late."),
+        (
+            "There is no order {order_id}, so nothing was cancelled.",
+            "Order {order_id} is {status}, too late.",
+        ),
     ),
     "the number of the attempt decides": (
         "An attempt's number does not say",
