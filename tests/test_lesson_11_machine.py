@@ -37,7 +37,7 @@ def changed(*moves: Move, **states: State) -> None:
         (
             [Move("triage", "mute", "model"), Move("mute", "closed", "staff")],
             {"mute": State("", answers=False)},
-            "'mute' does not answer, so its model needs a move",
+            "'mute' has answers=False, so its model needs a move",
         ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

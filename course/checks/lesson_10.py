@@ -10,7 +10,7 @@ from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, Wor
 from temporalio.exceptions import ApplicationError
 
 from course.checks.complaints import meaning
-from course.checks.talking import OwnLab, Talk, defined, dice_of, lab_for, own_part, replaced_by
+from course.checks.talking import OwnLab, Stuck, Talk, defined, dice_of, lab_for, own_part, replaced_by
 from course.checks.verdict import NotYet, quoted, require, shortened
 from course.checks.waiting import on_this_machine
 from course.desk.activities import Customer
@@ -204,7 +204,15 @@ async def _decided_twice(lab: OwnLab) -> str:
     await approval.decide("Bea", True, "Sorry!")
     said = []
     for by, approved in (("Cy", False), ("Dee", True), ("Bea", False)):
-        refusal, answer = await approval.answered(by, approved, "No.")
+        try:
+            refusal, answer = await approval.answered(by, approved, "No.")
+        except Stuck as error:
+            if error.outcome != "error" or _is_slip(error.kind):
+                raise
+            # `run` waits for the shop, so it was the handler that raised.
+            raise NotYet(f"""Bea had decided, {by} decided too, and `decide` raised {error.kind}. In the body of an update
+                handler such an error does not refuse: it fails the workflow task, which is tried again, and {by} gets no
+                answer. Raise it in a validator (@decide.validator), or raise ApplicationError.""") from None
         require(refusal != "", f"{by}'s decision was refused without a sentence: say why.")
         if refusal is None:
             also = (
@@ -214,7 +222,7 @@ async def _decided_twice(lab: OwnLab) -> str:
             )
             raise NotYet(f"""Bea approved a refund, and while the shop was paying it, {also}. `decide` returned
                 {shortened(repr(answer), 80)}, and to whoever sent it that means: it counts, whatever the text says. A
-                decision counts once: refuse another by raising an error with a sentence.""")
+                decision counts once: refuse another in a validator, by an error with a sentence.""")
         said.append(refusal)
     await approval.fast_forward(timedelta(hours=2))
     happened = "Bea approved, Cy's later word was refused"

@@ -245,7 +245,9 @@ class Talk(Conversation):
             if await self.status() == WorkflowExecutionStatus.COMPLETED:
                 raise NoReply(f"""{quoted(text)} got no reply: `run` had returned, and that ended the conversation.
                     `run` has to wait until `close` has been called.""") from None
-            raise NoReply(f"{quoted(text)} got no reply. {own_part(str(error))}") from None
+            # The lab says the first part itself, with the seconds of this machine.
+            because = re.sub(r"^No reply to .*? after [\d.e+]+ s\. *", "", own_part(str(error)))
+            raise NoReply(f"{quoted(text)} got no reply. {because}".strip()) from None
         if not isinstance(answer, str) or not answer.strip():
             raise NoReply(f"{quoted(text)} got {answer!r} as a reply: `send` returns the agent's text.")
         return answer

@@ -70,6 +70,11 @@ WRONG = {
         instead("@decide.validator"),
         before(SETS, "if self.decision:", '    return f"Refused: {self.decision.by} has decided."'),
     ),
+    "a ValueError in the handler": (
+        "`decide` raised ValueError. In the body of an update handler such an error does not refuse",
+        instead("@decide.validator"),
+        before(SETS, "if self.decision:", '    raise ValueError("Bea has decided already.")'),
+    ),
     "looks after three days": (
         "two seconds later the approval had not ended",
         instead(WAIT, "await workflow.sleep(THREE_DAYS)"),

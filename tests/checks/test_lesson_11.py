@@ -120,6 +120,10 @@ WRONG = {
 RAISES = {
     "no way in": ("No moves lead from 'triage' to 'escalated'", instead(IN)),
     "no comma": ("one name in a tuple needs a comma: ('look_up_order',).", (TOOLS, '("look_up_order")')),
+    "it only sorts": (
+        "Shall its agent answer the customer? Then leave `answers` True.",
+        (TOOLS, f"{TOOLS}, answers=False"),
+    ),
     "no such tool": ("The state 'escalated': 'lookup_order' is not a tool.", (TOOLS, '("lookup_order",)')),
     "an activity": ("'issue_refund' is not a tool.", (TOOLS, '("look_up_order", "issue_refund")')),
     "duties": (

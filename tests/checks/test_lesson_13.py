@@ -34,7 +34,8 @@ WRONG = {
         (STOPS, "pass"),
     ),
     "the reply waits": (
-        "Does the reply wait for the reminder?",
+        "got no reply. No activity is pending: the workflow itself waits, for a lock, a timer or a person. "
+        "What it accepted is kept. Does the reply wait for the reminder?",
         instead("self.later(self.remind(self.key))", "await self.remind(self.key)"),
     ),
     "close does not cancel": (

@@ -130,8 +130,8 @@ class Machine:
             yield f"{none} {state!r} to {self.end!r}: a ticket there could never end."
         if not self.states[state].answers and not self.legal(state, "model"):
             yield (
-                f"{state!r} does not answer, so its model needs a move: "
-                "a message would end there."
+                f"{state!r} has answers=False, so its model needs a move: a message would end there. "
+                "Shall its agent answer the customer? Then leave `answers` True."
             )
 
     def _reached_from(self, state: str) -> set[str]:
