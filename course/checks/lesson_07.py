@@ -200,7 +200,8 @@ async def _rightful_refunds(unlike: Talk, alike: Talk) -> None:
     await unlike.says(UNLIKE)
     if len(_refunds(unlike, UNLIKE)) < 2:
         raise NotYet(f"""{quoted(UNLIKE)} asks for two rightful refunds of one order, and only one was paid:
-            the other one came with the same key, so the shop refused it. The key names less than the case.""")
+            the other one came with the same key, so the shop refused it. The key names the order, and an order may hold
+            several cases.""")
     await alike.says(ALIKE)
     if len(_refunds(alike, ALIKE)) < 2:
         raise NotYet(f"""{quoted(ALIKE)} asks for two rightful refunds of one order at the same price, and

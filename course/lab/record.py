@@ -112,9 +112,9 @@ class Record:
             if not busy:
                 return "quiet"
             if raw.pending_workflow_task.attempt > 1 and await self.task_failed():
-                stuck = f"{self.id} is stuck: its workflow task fails again and again. `await chat.events()`"
                 if say:
-                    print(stuck)
+                    stuck = f"{self.id} is stuck: its workflow task fails again and again."
+                    print(stuck, "`await chat.events()` shows why.")
                 return "frozen"
             if clock() > began + seconds:
                 if say:
@@ -174,7 +174,7 @@ class Record:
             )
         elif task.attempt > 1:
             kept = (
-                "It waits to be accepted until a worker runs fixed code: that is not on record yet."
+                "The message is not on record yet: it is accepted when a worker runs fixed code."
                 if message in await self.unaccepted()
                 else "The message is kept, and is answered when a worker runs fixed code."
             )
