@@ -156,6 +156,9 @@ class Record:
             return LabError(f"{happened} The lab's worker has ended: {why(kernel.failure)} Start a new lab.")
         raw = (await self.describe()).raw_description
         task = raw.pending_workflow_task
+        failed = (
+            f"Its workflow task has failed {'once' if task.attempt == 2 else f'{task.attempt - 1} times'}"
+        )
         if raw.pending_activities:
             pending = "; ".join(map(_pending, raw.pending_activities))
             advice = (
@@ -166,7 +169,7 @@ class Record:
             slow = next(filter(None, map(slow_model, raw.pending_activities)), None)
             cause = f"Still pending: {pending}. {slow or advice}"
         elif task.attempt > 1 and await self.is_too_big():
-            cause = f"Its workflow task has failed {task.attempt - 1} times: {TOO_BIG}"
+            cause = f"{failed}: {TOO_BIG}"
         elif task.attempt > 1 and not await self.task_failed():
             cause = (
                 "The worker that was given its workflow task has not answered: it is dead, stopped or busy, and another "
@@ -178,10 +181,7 @@ class Record:
                 if message in await self.unaccepted()
                 else "The message is kept, and is answered when a worker runs fixed code."
             )
-            cause = (
-                f"Its workflow task has failed {task.attempt - 1} times: the workflow's own code raises. "
-                f"{kept} `await chat.events()` shows the error."
-            )
+            cause = f"{failed}: the workflow's own code raises. {kept} `await chat.events()` shows the error."
         else:
             cause = (
                 "No activity is pending: the workflow itself waits, for a lock, a timer or a person. What it "
