@@ -57,7 +57,7 @@ lint: setup
 notebooks: setup  ## execute every lesson and rewrite its outputs
 	$(BIN)/python -m tests.tools.notebooks $(ARGS)
 
-histories: setup  ## record the tests' histories anew
+histories: setup  ## record the tests' histories again
 	$(BIN)/python -m tests.histories.record $(ARGS)
 	$(BIN)/python -m tests.replay.record
 
@@ -79,7 +79,7 @@ pictures:  ## the README's pictures, from real runs in a browser
 conda-test: setup  ## an environment from environment.yml's pip part, with pip alone, and a turn in it
 	PYTHON=$(PYTHON) $(BIN)/python -m tests.tools.conda
 
-lock: setup  ## pin every package anew
+lock: setup  ## pin every package again
 	$(UV) pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--quiet pyproject.toml --extra course --group dev -o requirements.lock
 

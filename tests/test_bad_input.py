@@ -50,7 +50,7 @@ async def chat(lab: Lab) -> Conversation:
             THREE_MB,
             r"has 3,000,000 characters, and a conversation takes 20,000. Nothing was sent: shorten it",
         ),
-        ("half \ud83d", r"a lone surrogate.*text.encode\(errors='replace'\).decode\(\) mends it"),
+        ("half \ud83d", r"a lone surrogate.*text.encode\(errors='replace'\).decode\(\) replaces it"),
     ],
     ids=["empty", "blank", "none", "number", "bytes", "list", "3 MB", "surrogate"],
 )

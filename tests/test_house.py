@@ -116,6 +116,10 @@ def test_a_file_and_a_class_are_short_enough_to_read(file: Path) -> None:
         assert not isinstance(node, ast.ClassDef) or node.end_lineno - node.lineno < 300, node.name
 
 
+def test_the_desk_can_be_read_in_an_evening() -> None:
+    assert sum(len(file.read_text().splitlines()) for file in (COURSE / "desk").rglob("*.py")) <= 2_400
+
+
 def test_the_desks_worker_serves_what_the_desk_asks_for() -> None:
     """In a lab nobody would miss an activity: a lab serves every one that it finds."""
     asked = {

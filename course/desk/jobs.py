@@ -25,8 +25,7 @@ def due() -> datetime:
 @workflow.defn
 class WeeklyReportWorkflow:
     """The week is the key: late or twice, it is one report and one mail. A turn of that week that was saved after
-    it (the database was down, say) is counted when the week is run again.
-    """
+    it (the database was down, say) is counted when the week is run again."""
 
     @workflow.run
     async def run(self) -> str:

@@ -23,7 +23,7 @@ def check_message(text: object) -> str:
     if any("\ud800" <= character <= "\udfff" for character in text):
         raise ValueError(
             "The message holds half a character (a lone surrogate), which cannot be written as UTF-8. "
-            "Nothing was sent: text.encode(errors='replace').decode() mends it."
+            "Nothing was sent: text.encode(errors='replace').decode() replaces it."
         )
     return text
 

@@ -29,9 +29,7 @@ def temporal_server() -> ClientConnectConfig:
     """How to connect. Raises `WrongSetting`."""
     file = os.environ.get("TEMPORAL_CONFIG_FILE")
     if file and not Path(file).exists():  # Temporal's own reader would go on without it
-        raise WrongSetting(
-            f"TEMPORAL_CONFIG_FILE names {file!r}, and there is no such file."
-        )
+        raise WrongSetting(f"TEMPORAL_CONFIG_FILE names {file!r}: no such file.")
     try:
         found = ClientConfig.load_client_connect_config()
     except (RuntimeError, ValueError, OSError) as error:
