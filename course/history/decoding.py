@@ -4,7 +4,7 @@ import asyncio
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from http.client import HTTPException
 from ipaddress import ip_address
 from typing import Any
@@ -16,7 +16,7 @@ from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.converter import PayloadCodec
 
-from course.history.reading import CannotRead, value_of
+from course.history.reading import CannotRead, messages_in, value_of
 
 AT_ONCE = 500
 """Payloads that one call of a codec is given."""
@@ -30,7 +30,7 @@ async def decode(events: Sequence[HistoryEvent], codec: PayloadCodec) -> None:
     Search attributes are left alone: no codec encodes them. Raises `CannotRead` where the codec returns
     another number of payloads than it was given, and what the codec raises.
     """
-    sealed = [payload for event in events for payload in _parts(event, Payload)]
+    sealed = [payload for event in events for payload in messages_in(event, Payload, SearchAttributes)]
     for at in range(0, len(sealed), AT_ONCE):
         some = sealed[at : at + AT_ONCE]
         opened = await codec.decode(some)
@@ -41,24 +41,8 @@ async def decode(events: Sequence[HistoryEvent], codec: PayloadCodec) -> None:
         for payload, found in zip(some, opened, strict=True):
             payload.CopyFrom(found)
     for event in events:
-        for failure in _parts(event, Failure):
+        for failure in messages_in(event, Failure, SearchAttributes):
             _say(failure)
-
-
-def _parts(message: Any, wanted: type) -> Iterator[Any]:
-    """Every message of this type inside another one, the inner ones last."""
-    for field, value in message.ListFields():
-        if field.message_type is None or isinstance(value, SearchAttributes):
-            continue
-        if field.message_type.GetOptions().map_entry:
-            parts = [part for part in value.values() if hasattr(part, "ListFields")]
-        else:
-            parts = list(value) if field.is_repeated else [value]
-        for part in parts:
-            if isinstance(part, wanted):
-                yield part
-            if not isinstance(part, Payload):
-                yield from _parts(part, wanted)
 
 
 def _say(failure: Failure) -> None:

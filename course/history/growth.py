@@ -1,6 +1,6 @@
 """How a conversation's history grows, turn by turn: as a table and as a figure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -8,7 +8,7 @@ from temporalio.api.common.v1 import Header, Payload
 from temporalio.api.sdk.v1 import UserMetadata
 
 from course.history.executions import activities_of
-from course.history.reading import History, numbered, runs_of
+from course.history.reading import History, messages_in, numbered, runs_of
 from course.history.turns import Turns
 
 if TYPE_CHECKING:
@@ -46,7 +46,9 @@ def growth_table(history: History) -> pd.DataFrame:
                 row = {"run": number, "turn": begins[position], "events": 0, "bytes": 0}
                 rows.append(row)
             row["events"] += 1
-            row["bytes"] += sum(_carried(event))
+            # What Temporal and its SDK add does not count.
+            payloads = messages_in(event, Payload, Header, UserMetadata)
+            row["bytes"] += sum(len(payload.data) for payload in payloads)
     return pd.DataFrame(rows, columns=["run", "turn", "events", "bytes"]).astype({"turn": "Int64"})
 
 
@@ -81,22 +83,6 @@ def growth(tables: Mapping[str, pd.DataFrame]) -> "Figure":
         _told(name, table) for name, table in tables.items()
     )
     return figure
-
-
-def _carried(message: Any) -> Iterator[int]:
-    """The size of each payload in an event, but not of what Temporal and its SDK add."""
-    for field, value in message.ListFields():
-        if field.message_type is None or isinstance(value, Header | UserMetadata):
-            continue
-        if field.message_type.GetOptions().map_entry:
-            parts = [part for part in value.values() if hasattr(part, "ListFields")]
-        else:
-            parts = list(value) if field.is_repeated else [value]
-        for part in parts:
-            if isinstance(part, Payload):
-                yield len(part.data)
-            else:
-                yield from _carried(part)
 
 
 def _told(name: str, table: pd.DataFrame) -> str:

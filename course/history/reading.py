@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from google.protobuf.json_format import ParseError
+from google.protobuf.message import Message
 from pydantic_core import from_json  # twice as fast as json.loads
 from temporalio.api.common.v1 import Payload
 from temporalio.api.history.v1 import HistoryEvent
@@ -145,3 +146,19 @@ def text_of(value: Any) -> str:
     if isinstance(value, (str, Unreadable)):
         return str(value)
     return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def messages_in(message: Message, wanted: type, *besides: type) -> Iterator[Any]:
+    """Every message of a type inside another one, the inner ones last. `besides`: types that are not looked into."""
+    for field, value in message.ListFields():
+        if field.message_type is None or isinstance(value, besides):
+            continue
+        if field.message_type.GetOptions().map_entry:
+            parts = [part for part in value.values() if isinstance(part, Message)]
+        else:
+            parts = list(value) if field.is_repeated else [value]
+        for part in parts:
+            if isinstance(part, wanted):
+                yield part
+            if not isinstance(part, Payload):
+                yield from messages_in(part, wanted, *besides)
