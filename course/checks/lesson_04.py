@@ -190,7 +190,7 @@ def _compare(variant: Variant, said: dict[str, Any], seen: dict[str, Any]) -> No
     for key in PREDICTED[:3]:
         if _count(said[key]) != seen[key]:
             raise NotYet(f"""In the conversation {variant}, you predict {key}={said[key]!r}, and on record it
-                is {seen[key]}. {WHY[hand, key]}""")
+                is {seen[key]}. {WHY[hand][key]}""")
     require(said["waits"] in (True, False), f"waits is True or False, and you predict {said['waits']!r}.")
     if bool(said["waits"]) != seen["waits"]:
         when = "before" if seen["waits"] else "after"
@@ -199,33 +199,16 @@ def _compare(variant: Variant, said: dict[str, Any], seen: dict[str, Any]) -> No
 
 
 WHY = {
-    (
-        "tool",
-        "missing",
-    ): """As a tool, the model decides whether it runs: this model obeys the customer, and it decides
-        nothing in an agent run that its provider refuses.""",
-    (
-        "tool",
-        "again",
-    ): """As a tool, the model decides how often it runs. Which kind of message is asked for twice?""",
-    (
-        "tool",
-        "untrue",
-    ): """As a tool, the model writes the arguments, and it writes them before the reply exists. For
-        which kind of message does it not know its answer yet?""",
-    (
-        "step",
-        "missing",
-    ): """Code decides, for every message that was accepted, whatever the model made of it.""",
-    (
-        "step",
-        "again",
-    ): """Code asks for it once in each turn. A model that repeats its tool calls changes nothing.""",
-    (
-        "step",
-        "untrue",
-    ): """Code puts the arguments together, after the agent run. Even an apology is in a variable by
-        then.""",
+    "tool": {
+        "missing": "As a tool, the model decides whether it runs: this model obeys the customer, and it decides nothing in an agent run that its provider refuses.",
+        "again": "As a tool, the model decides how often it runs. Which kind of message is asked for twice?",
+        "untrue": "As a tool, the model writes the arguments, and it writes them before the reply exists. For which kind of message does it not know its answer yet?",
+    },
+    "step": {
+        "missing": "Code decides, for every message that was accepted, whatever the model made of it.",
+        "again": "Code asks for it once in each turn. A model that repeats its tool calls changes nothing.",
+        "untrue": "Code puts the arguments together, after the agent run. Even an apology is in a variable by then.",
+    },
 }
 
 
