@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+import sys
 import tempfile
 from collections.abc import Iterator
 from datetime import timedelta
@@ -17,6 +18,8 @@ from temporalio.client import Client
 import course.lab.server
 from course import Lab, LabError
 from course.lab import Conversation
+from course.lab.server import SERVICES, Server
+from course.lab.temporal import Temporal
 from course.lessons.lesson_01 import HelloWorkflow
 from tests.desk_process import server
 from tests.lab_helpers import scheduled
@@ -173,6 +176,51 @@ async def test_a_port_that_is_lost_late(tmp_path: Path, monkeypatch: pytest.Monk
     async with await Lab.start(ui=False) as lab:
         assert (tmp_path / "tried").exists()
         await works(lab)
+
+
+LOSES_ITS_LAST_PORT = """#!{python}
+import socket, sys, time
+frontend = socket.create_server(("127.0.0.1", int(sys.argv[sys.argv.index("--port") + 1])))
+time.sleep(0.3)
+sys.exit('level=ERROR msg="Failed to start gRPC listener" error="listen tcp 127.0.0.1:9: bind: address already in use"')
+"""
+
+
+async def test_a_port_that_is_lost_by_the_last_of_the_services(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server's own worker looks for its port when the frontend answers already: such a server ends, and is not used."""
+    server, first = tmp_path / "temporal", tmp_path / "first"
+    first.write_text(LOSES_ITS_LAST_PORT.format(python=sys.executable))
+    first.chmod(0o755)
+    real = course.lab.server.temporal_binary()
+    server.write_text(
+        f'#!/bin/sh\nmkdir {tmp_path}/tried 2>/dev/null && exec {first} "$@"\nexec {real} "$@"\n'
+    )
+    server.chmod(0o755)
+    scripts(monkeypatch, tmp_path)
+    connect, connected = Temporal._connect, []
+
+    async def connects(self: Temporal) -> Client:
+        connected.append(self.address)
+        return await connect(self)
+
+    monkeypatch.setattr(Temporal, "_connect", connects)
+    async with await Lab.start(ui=False) as lab:
+        assert (tmp_path / "tried").exists()
+        assert connected == [lab.address]
+        await works(lab)
+
+
+@pytest.mark.parametrize("ui", [False, True])
+async def test_a_server_is_up_when_all_of_its_services_listen(tmp_path: Path, ui: bool) -> None:
+    server = Server(tmp_path, ui=ui, persist=None)
+    try:
+        assert await server.is_up()
+        assert len(server._listening()) == SERVICES + ui
+    finally:
+        server.stop()
+    assert not await server.is_up()
 
 
 async def test_many_labs_started_at_once_all_stand() -> None:

@@ -20,7 +20,7 @@ from course.lab.errors import LabError
 from course.lab.life import Life
 from course.lab.persisting import desk_beside, persisted
 from course.lab.running import runtime
-from course.lab.server import ENVIRONMENT, Server, last_words, temporal_binary, until
+from course.lab.server import ENVIRONMENT, Server, last_words, temporal_binary
 
 
 class Temporal:
@@ -74,16 +74,14 @@ class Temporal:
                 self._folder, ui=ui, persist=self._persist, ports=ports, namespace=self.namespace
             )
             self.address, self.ui_url = server.address, server.ui_url
-            if up := await server.listens():
-                if server.owns_its_port():
-                    try:
-                        return await self._connect()
-                    except LabError:
-                        if server.running:
-                            raise
-                await until(lambda server=server: not server.running, 20)  # it says why in its log
-            failure = server.failure()
-            if not up and "address already in use" not in str(failure):
+            if await server.is_up():
+                try:
+                    return await self._connect()
+                except LabError:
+                    if server.running:
+                        raise
+            failure = server.failure()  # in the words of its log
+            if "address already in use" not in str(failure):
                 break  # it would end so again
         raise failure
 
