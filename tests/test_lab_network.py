@@ -21,6 +21,7 @@ from course import Lab, LabError
 from course.desk import ConversationWorkflow
 from course.desk.answering import APOLOGY
 from course.desk.plugin import MODEL_CALLS
+from course.lab.server import ENVIRONMENT, temporal_binary
 from course.models import Answer, LoopbackServer, ModelEndpoint, OfflineModel, Request
 from tests.lab_helpers import attempts, attributes, until, works
 from tests.lab_strangers import AsksOnce
@@ -105,6 +106,12 @@ def test_an_offline_lab_talks_to_nobody_with_a_key_and_proxies_in_the_environmen
     assert set(seen) <= LOOPBACK
     assert listening
     assert set(listening) <= LOOPBACK
+
+
+def test_the_server_reads_every_variable_that_the_lab_sets() -> None:
+    """It ignores one that it does not know, and then asks the network, too briefly for the watch above to see it."""
+    binary = temporal_binary().read_bytes()
+    assert [name for name in ENVIRONMENT if name.encode() not in binary] == []
 
 
 # A live model, by name

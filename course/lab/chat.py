@@ -178,7 +178,7 @@ class Conversation:
         that came after it. What was done in the world after it stays done.
 
         Args:
-            before: The activity to go back behind, the first one of this name: `invoke_model_activity`, say.
+            before: The activity to go back to before, the first one of this name: `invoke_model_activity`, say.
         """
         # A history names the run that its workflow began with, also after a reset: the server knows the last one.
         run = (await self.record.describe()).run_id
@@ -186,13 +186,13 @@ class Conversation:
         asked = (event.activity_task_scheduled_event_attributes for event in events)
         first = next((one for one in asked if one.activity_type.name == before), None)
         if first is None:
-            none = f"{self.id} has no activity {before!r} on record, so there is no way back behind it."
+            none = f"{self.id} has no activity {before!r} on record, so there is no way back to before it."
             raise LabError(none)
         client = self._temporal.client
         reset = ResetWorkflowExecutionRequest(
             namespace=client.namespace,
             workflow_execution=WorkflowExecution(workflow_id=self.id, run_id=run),
-            reason=f"back behind {before}",
+            reason=f"back to before {before}",
             workflow_task_finish_event_id=first.workflow_task_completed_event_id,
             request_id=str(uuid.uuid4()),
         )
