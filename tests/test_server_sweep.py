@@ -43,11 +43,8 @@ EVENTS = [
 SAMPLE = [
     "workflow task #1 scheduled",  # the message: no worker has accepted it
     "before workflow task #1",
-    "after workflow task #1",
-    "activity #1 scheduled",
     "after invoke_model_activity",
     "workflow task #2 scheduled",
-    "before look_up_order",
     "after save_to_database",
     "before reply",
     "after send_notification",

@@ -163,13 +163,7 @@ RIGHT = {
     ),
 }
 
-SAMPLE = [
-    "no activity registered",
-    "no executor",
-    "tracing on",
-    "a step that the agent decides on",
-    "ended by SIGTERM on the spot",
-]
+SAMPLE = {"no activity registered", "a step that the agent decides on", "ended by SIGTERM on the spot"}
 
 
 def test_who_was_called_is_heard() -> None:

@@ -105,9 +105,6 @@ RIGHT = {
 SAMPLE = {
     "everything, cancellation too",
     "no word, no apology",
-    "what nobody expects",
     "the message stays",
-    "apologises before it asks",
     "one more try of the run",
-    "the innermost words alone",
 }

@@ -175,10 +175,4 @@ RIGHT = {
     ],
 }
 
-SAMPLE = {
-    "one id, and nothing is rolled out",
-    "an id for each turn",
-    "only when it is live",
-    "a signal that switches the step on",
-    "waits for the new run",
-}
+SAMPLE = {"one id, and nothing is rolled out", "an id for each turn", "a signal that switches the step on"}

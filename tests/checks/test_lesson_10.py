@@ -152,4 +152,8 @@ RIGHT = {
     ),
 }
 
-SAMPLE = {"pays whoever the order's owner is", "no end", "impatient", "the last one counts", *RIGHT}
+SAMPLE = {
+    "pays whoever the order's owner is",
+    "the last one counts",
+    "waits in steps, and refuses in the handler",
+}

@@ -148,15 +148,7 @@ RIGHT = {
     )
 }
 
-SAMPLE = {"every tool", "too patient", "staff cannot close", "the model asks back", "reopened answers"}
-SAMPLE |= {
-    "one customer for all",
-    "no word on when",
-    "no instructions",
-    "staff give back to triage",
-    *RAISES,
-    *RIGHT,
-}
+SAMPLE = {"every tool", "too patient", "staff cannot close", "no word on when", "after two", *RIGHT}
 
 
 def test_a_desk_without_a_machine_is_told_where_it_goes() -> None:

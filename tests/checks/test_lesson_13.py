@@ -108,10 +108,4 @@ RAISES = {
     "a typo": ("no attribute 'custommer'", ("{self.customer} has", "{self.custommer} has")),
 }
 
-SAMPLE = {
-    "a task that nobody keeps",
-    "key of the conversation",
-    "nobody is named",
-    "stopped after the answer",
-    "stars",
-}
+SAMPLE = {"a task that nobody keeps", "key of the conversation", "stopped after the answer"}
