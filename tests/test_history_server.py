@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -106,6 +107,12 @@ async def test_a_query_finds_each_workflow_once(here: Lab, environment: pytest.M
     }
     assert counted["BoundedWorkflow", "invoke_model_activity"] == TURNS_A_RUN + 1
     assert counted["ConversationWorkflow", "look_up_order"] == 1
+    with environment.context() as terminal:
+        terminal.setattr(sys.stderr, "isatty", lambda: True)
+        code, shown, said = await program(capsys, "--query", query, "--summary")
+        assert (code, said.split("\r")[-1]) == (0, f"[{20 * '#'}] 3 of 3\n")
+        code, shown, said = await program(capsys, "--query", "Nonsense ==", "--summary")
+        assert (code, "does not understand the query 'Nonsense =='" in said) == (2, True)
     code, shown, said = await program(capsys, "--query", query)
     heads = [line.split(" · ")[0] for line in shown.splitlines() if " · " in line]
     assert sorted(heads) == [PLAIN, BOUNDED]

@@ -4,6 +4,7 @@ import asyncio
 import copy
 import gc
 import json
+import sys
 import weakref
 from pathlib import Path
 from typing import Any
@@ -191,3 +192,15 @@ def test_interrupted_it_says_how_far_it_came(tmp_path: Path, capsys: Any, monkey
     output = capsys.readouterr()
     assert "Interrupted after 2 workflows: what follows is of these." in output.err
     assert "BothHands          2" in output.out
+
+
+def test_on_a_terminal_it_shows_how_far_it_is(tmp_path: Path, capsys: Any, monkeypatch: Any):
+    file = tmp_path / "history.json"
+    file.write_text(json.dumps(runs("both_hands")))
+    assert main([str(file)] * 4 + ["--summary"]) == 0
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert main([str(file)] * 4 + ["--summary"]) == 0
+    shown = capsys.readouterr().err.split("\r")
+    assert shown[1] == "[#####               ] 1 of 4"
+    assert shown[-1] == "[####################] 4 of 4\n"

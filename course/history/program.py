@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pandas as pd
+from temporalio.service import RPCError
 
 from course.history.connecting import connect
 from course.history.decoding import RemoteCodec
@@ -213,19 +214,36 @@ def _print_blocks(table: pd.DataFrame) -> None:
 # Over many
 
 
+async def _how_many(chosen: argparse.Namespace) -> int:
+    """Files, or workflow runs that a query finds. A chain's runs are read together, also those that it does not find."""
+    if chosen.query is None:
+        return len(chosen.files) or 1
+    try:
+        return (await (await connect()).count_workflows(chosen.query)).count
+    except RPCError:
+        return 0  # who reads the workflows is told why
+
+
+def _show_progress(read: int, total: int) -> None:
+    read = min(read, total)
+    print(f"\r[{'#' * (20 * read // total):<20}] {read:,} of {total:,}", end="", file=sys.stderr, flush=True)
+
+
 async def _summarise(chosen: argparse.Namespace) -> int:
-    summary, code = Summary(), 0
+    summary, code, read = Summary(), 0, 0
+    total = await _how_many(chosen) if sys.stderr.isatty() else 0
     try:
         async for chain in _chains(chosen):
             summary.add(chain.runs, chain.id)
-            if sys.stderr.isatty():
-                print(f"\r{summary.workflows} workflows", end="", file=sys.stderr, flush=True)
+            read += len(chain.run_ids) if chosen.query else 1
+            if total:
+                _show_progress(read, total)
     except asyncio.CancelledError:  # Ctrl+C
         code = INTERRUPTED
         print(
             f"\nInterrupted after {summary.workflows} workflows: what follows is of these.", file=sys.stderr
         )
-    if sys.stderr.isatty():
+    if total:
         print(file=sys.stderr)
     table = summary.activities()
     if chosen.csv:
