@@ -88,6 +88,12 @@ def test_a_patch_for_each_turn_costs_two_events_a_turn() -> None:
     assert kinds["EVENT_TYPE_MARKER_RECORDED"] == kinds["EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES"] == 1
 
 
+async def test_a_replay_meets_a_patchs_marker_at_its_place_and_not_before() -> None:
+    """Turn 2 has the marker. Asked in turn 1 already, a replay is told False, and remembers it in turn 2."""
+    with pytest.raises(LabError, match="'tell-the-team/turn-2', and the code does not ask for that patch"):
+        await replay(runs("growing_per_turn"), edits.AsksInEveryTurn)
+
+
 async def test_the_lessons_own_test_works_as_it_stands(tmp_path: Path) -> None:
     cells = nbformat.read(NOTEBOOK, as_version=4).cells
     [code] = re.findall(r"```python\n(.*?)```", "\n".join(cell.source for cell in cells), re.S)

@@ -56,15 +56,19 @@ def _compare(death: dict[str, Any], prediction: dict[str, Any]) -> None:
     """Says the first prediction that this death contradicts, and why."""
     record, mark = death["record"], mark_of(death)
     event, name = record[-1]
-    where = f"""A record of {len(record)} lines, after the message {quoted(death["messages"][-1])}; its last line is
+    where = f"""A record of {len(record)} lines (below), after the message {quoted(death["messages"][-1])}; its last line is
         {event} {name}, and the mark is {mark!r}."""
+    lines = [f"    {event:34}{about}" for event, about in record]
     again, said = death["again"], prediction["again"]
     if said != again:
-        raise NotYet(f"{where} You predict again={said!r}. {_why_again(record, again, said)}")
+        raise NotYet(f"{where} You predict again={said!r}. {_why_again(record, again, said)}", lines)
     for key, why in (("paid_in_vain", _why_paid), ("repeats_refused", _why_refused)):
         if prediction[key] != death[key]:
-            raise NotYet(f"""{where} You predict {key}={prediction[key]!r}, and it was {death[key]}.
-                {why(death)}""")
+            raise NotYet(
+                f"""{where} You predict {key}={prediction[key]!r}, and it was {death[key]}.
+                {why(death)}""",
+                lines,
+            )
 
 
 def _why_again(record: list[list[str]], again: str | None, said: Any) -> str:

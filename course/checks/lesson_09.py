@@ -108,7 +108,7 @@ async def _asks_no_new_question_each_turn(chat: Talk) -> None:
         asked = [event for event in history.events if event.HasField("marker_recorded_event_attributes")]
         if len(asked) > len(AFTER):
             raise NotYet(f"""Every turn has its step, at the price of a patch id of its own: {len(asked)} in one run of {chat.id},
-                one more with every message, for as long as it lives. No code can ever take them out again. Give the step one
+                one more with every message, for as long as it lives; before it ends, no code can do without them. Give the step one
                 id, and the conversations under way a point at which they have not asked for it yet: roll_out makes one.""")
 
 

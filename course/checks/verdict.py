@@ -1,16 +1,20 @@
 """What a check answers."""
 
 import textwrap
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
 class NotYet(Exception):
-    """The first thing that differs from what the exercise asks for. Line breaks in the sentence do not count."""
+    """The first thing that differs from what the exercise asks for. Line breaks in the sentence do not count.
+
+    `below` are lines that follow it as they are: a record that it speaks of, say.
+    """
 
     outcome = "not yet"
 
-    def __init__(self, sentence: str) -> None:
-        super().__init__(one_line(sentence))
+    def __init__(self, sentence: str, below: Iterable[str] = ()) -> None:
+        super().__init__("\n".join([one_line(sentence), *below]))
 
 
 def require(ok: object, sentence: str) -> None:

@@ -30,7 +30,10 @@ MATCHED_ALWAYS = tuple(line.replace('case "after", ', "case _, ") for line in MA
 
 WRONG = {
     "all is repeated": ("what is completed is not done again", ("in_hand[0] if", "record[2][1] if")),
-    "nothing is repeated": ("It got a second attempt", ("in_hand[0] if in_hand else ", "")),
+    "nothing is repeated": (
+        "It got a second attempt. … WorkflowExecutionStarted ConversationWorkflow WorkflowExecutionUpdateAccepted send",
+        ("in_hand[0] if in_hand else ", ""),
+    ),
     "the last that was asked for": (
         "completed",
         ("in_hand.remove(name)", "pass"),

@@ -54,6 +54,19 @@ class Deprecated(GrowingWorkflow):
 
 @workflow.defn(name="GrowingWorkflow")
 @inherits_run
+class AsksInEveryTurn(GrowingWorkflow):
+    """Asks in turn 1 already for the patch that GrowingPerTurnWorkflow has first asked for in turn 2."""
+
+    async def turn(self, text: str) -> str:
+        answer = await self.answer(text)
+        await self.save(text, answer)
+        if workflow.patched("tell-the-team/turn-2"):
+            self.tell_the_team(text)
+        return answer.text
+
+
+@workflow.defn(name="GrowingWorkflow")
+@inherits_run
 class WithoutTools(GrowingWorkflow):
     async def turn(self, text: str) -> str:
         self.agent.tools = []
