@@ -284,6 +284,13 @@ def test_the_title_says_what_the_figure_shows():
     assert title(timeline(runs("outage"), title="Mine")) == "Mine"
 
 
+def test_a_workflow_without_turns_is_not_said_to_have_some():
+    recorded = Path(__file__).parent / "replay/recorded/approval_unanswered.json"
+    figure = timeline(json.loads(recorded.read_text())["runs"])
+    assert figure.description.startswith("Timeline of a workflow without turns. workflow: ")
+    assert " turn" not in figure.axes[0].get_title(loc="left")
+
+
 def test_lanes_are_told_apart_without_colour():
     looks = set()
     for name in ("agents_as_tools", "sealed"):

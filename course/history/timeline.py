@@ -112,7 +112,8 @@ def _description(activities: list[Activity], turns: Turns, jumps: list[_Jump]) -
         if names:
             lanes.append(f"{decider}: " + ", ".join(f"{n} × {name}" for name, n in names.items()))
     count = len({activity.turn for activity in activities if activity.turn is not None})
-    words = f"Timeline of {count} turn{'s' if count != 1 else ''}. {'; '.join(lanes)}."
+    what = counted(count, "turn") if count or turns.messages else "a workflow without turns"
+    words = f"Timeline of {what}. {'; '.join(lanes)}."
     if jumps:
         words += f" The clock jumped in {len(jumps)} places."
     return words
@@ -347,7 +348,8 @@ def _draw_brackets(axes: Axes, brackets: list[tuple], bottom: float, legible: bo
 
 def _title(activities: list[Activity], turns: Turns, jumps: list[_Jump]) -> str:
     count = len({message.turn for message in turns.messages if message.turn})
-    title = f"Who decided what: {counted(len(activities), 'activity')} in {counted(count, 'turn')}, in order"
+    where = f" in {counted(count, 'turn')}" if count else ""
+    title = f"Who decided what: {counted(len(activities), 'activity')}{where}, in order"
     if jumps:
         skipped = sum((jump.by for jump in jumps), pd.Timedelta(0))
         title += f"; the clock skipped {span_text(skipped)}"

@@ -309,7 +309,10 @@ class Conversation:
     @awaited("chat.timeline()")
     async def timeline(self) -> "Figure":
         """A figure of this conversation: who decided what, and where the clock jumped."""
-        return timeline(await self.record.settled(), title=f"Conversation {self.id}: who decided what")
+        history = await self.record.settled()
+        has_turns = activity_table(history).turn.notna().any()  # an approval that nobody decided has none
+        kind = "Conversation" if has_turns else "Workflow"
+        return timeline(history, title=f"{kind} {self.id}: who decided what")
 
     @awaited("chat.path()")
     async def path(self) -> "Figure":
