@@ -272,10 +272,10 @@ async def retention(client: Client) -> timedelta:
 async def erase(client: Client, conversation: str) -> list[str]:
     """Asks the server to delete a conversation. Returns the id of each workflow run that it found.
 
-    A run that is still open ends by that. The server works in the background, and its list of
+    This also ends a run that is still open. The server works in the background, and its list of
     workflows may lag behind. So a job does this again, until it finds nothing.
     """
-    # An id may hold a quote, and the query then finds others': what it lists is looked at before it is deleted.
+    # An id may contain a quote, so the query could match other conversations. Check each result before deleting it.
     query = f"RootWorkflowId = '{conversation}'"
     listed = client.list_workflows(query)
     found = [one async for one in listed if one.root_id == conversation]
