@@ -27,6 +27,7 @@ TEXT = "\n".join(cell.source for cell in PAGE.cells if cell.cell_type == "markdo
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)\n```$", TEXT, re.M | re.S)
 OWN_SERVER, DESK = (code.splitlines() for language, code in BLOCKS if not language)
 CHAT_COMPLETIONS, LONGER = (code for language, code in BLOCKS if language)
+[WHO_POLLS] = re.findall(r"`(temporal task-queue describe .*?)`", TEXT)
 QUESTION = "How often do I water a Monstera?"
 REPLY = "Monstera: every 7 days. Is there anything else I can do for you?"
 
@@ -80,6 +81,9 @@ async def test_the_pages_commands_run_an_agent_on_a_server_of_ones_own(mine: Pat
     async with running(start_worker) as worker:
         await says(worker, "Serving plant-care.")
         assert (await output_of(ask)).splitlines() == ["mia waits for a reply.", REPLY]
+        _, pollers = (await output_of(WHO_POLLS)).split("LastAccessTime")
+        polled = re.findall(r"(activity|workflow) +\d+@\S+ +(?:now|\S+ \S+ ago)", pollers)
+        assert set(polled) == {"activity", "workflow"}
         assert await ended(worker) == 0
     history = await (await Client.connect(server)).get_workflow_handle("mia").fetch_history()
     rows = activity_table(history)
