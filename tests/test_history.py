@@ -275,6 +275,16 @@ def test_a_figure_too_long_to_be_read_has_no_words():
     assert len(figure.axes[0].texts) == 3  # what the three lanes hold
 
 
+def test_turns_that_end_at_their_reply_are_labelled_alike():
+    def labels(name: str) -> list[str]:
+        texts = [text.get_text() for text in timeline(runs(name)).axes[0].texts]
+        return [text for text in texts if text.startswith("turn ")]
+
+    assert labels("handoffs") == ["turn 1, to its reply", "turn 2, to its reply"]
+    assert labels("outage") == ["turn 1, to its reply", "turn 2"]  # the second has no reply
+    assert labels("streaming") == ["turn 1", "turn 2"]  # the second is too short for the words
+
+
 def test_the_title_says_what_the_figure_shows():
     def title(figure: Any) -> str:
         return figure.axes[0].get_title(loc="left")

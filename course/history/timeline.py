@@ -341,8 +341,10 @@ def _draw_brackets(axes: Axes, brackets: list[tuple], bottom: float, legible: bo
     axes.plot([x for x, _ in ends], [y for _, y in ends], ">", color=_INK, markersize=4)
     if not legible:
         return
+    # All that end at a reply say so, or none: else one too short for the words would look like a turn without a reply.
+    roomy = all(right - left >= 3 for _, left, right, replied, _ in brackets if replied)
     for (turn, left, right, replied, _), y in zip(brackets, heights, strict=True):
-        word = f"turn {turn}" if right - left < 3 or not replied else f"turn {turn}, to its reply"
+        word = f"turn {turn}, to its reply" if roomy and replied else f"turn {turn}"
         axes.annotate(word, ((left + right) / 2, y - 0.12), ha="center", va="top", fontsize=8, color=_INK)
 
 
