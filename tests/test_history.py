@@ -8,6 +8,7 @@ makes them anew. Each holds what its workflow's code really did, in order. Nothi
 import copy
 import json
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from temporalio.client import WorkflowHistory
 
 from course.history import activity_table, event_table, growth_table, timeline, transcript_table
 from course.history.parsing import read_events
+from course.history.timeline import _apart
 from tests.benchmarks.history import long_history
 from tests.histories.recordings import (
     FOREIGN,
@@ -267,6 +269,13 @@ def test_the_timeline_marks_jumps_attempts_failures_and_runs():
     assert gids(outage).count("attempts") == 1
     assert gids(timeline(runs("troubles"))).count("failed") == 4
     assert gids(timeline(runs("continues_as_new"))).count("run") == 2
+
+
+def test_crosses_stand_apart_and_in_no_gap():
+    gaps = [0.9, 2.2]
+    crosses = _apart(0.0, 8.0, 12, gaps)
+    assert min(after - before for before, after in pairwise(crosses)) > 0.5
+    assert all(abs(cross - gap) >= 0.3 for cross in crosses for gap in gaps)
 
 
 def test_a_figure_too_long_to_be_read_has_no_words():

@@ -16,7 +16,7 @@ from temporalio.client import WorkflowQueryFailedError
 from temporalio.service import RPCError
 
 from course import Lab, LabError, check, show_source
-from course.desk import ConversationWorkflow
+from course.desk import ConversationWorkflow, policies
 
 
 async def test_a_conversation_without_await(lab: Lab) -> None:
@@ -241,6 +241,8 @@ def test_source_is_cut_to_the_lines_that_a_lesson_discusses() -> None:
     whole = inspect.getsource(ConversationWorkflow.state)
     cut = show_source(ConversationWorkflow.state, first="turns", last="answered").data
     assert cut == '…\n"turns": self._count(),\n"answered": self._answered(),\n…'
+    closed = show_source(policies, first="BACKGROUND = ", last="minutes=30").data
+    assert closed.endswith("minutes=30)),\n)\n…")
     assert len(show_source(ConversationWorkflow.state).data.splitlines()) == len(whole.strip().splitlines())
     with pytest.raises(LabError, match="show_source finds no line with 'turnips' there"):
         show_source(ConversationWorkflow.state, first="turnips")

@@ -278,9 +278,18 @@ def _draw_troubles(
 
 
 def _apart(left: float, width: float, count: int, gaps: list[float]) -> list[float]:
-    """Evenly spaced places, none of them in a gap of the axis."""
-    places = [left + width * (n + 0.5) / count for n in range(count)]
-    return [next((gap + 0.4 for gap in gaps if abs(gap - place) < 0.3), place) for place in places]
+    """Places that are evenly spaced in what the gaps of the axis leave of it, and none of them in a gap."""
+    half = 0.3
+    inside = [gap for gap in gaps if left < gap < left + width]
+    step = max(width - 2 * half * len(inside), 0.0) / count
+    places = []
+    for n in range(count):
+        place = left + step * (n + 0.5)
+        for gap in inside:
+            if place > gap - half:
+                place += 2 * half
+        places.append(place)
+    return places
 
 
 def _draw_break(axes: Axes, jump: _Jump, middle: float, bottom: float, legible: bool) -> None:

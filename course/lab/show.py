@@ -1,6 +1,7 @@
 """Code in an output cell, so that a lesson shows exactly what runs."""
 
 import inspect
+import re
 import textwrap
 from typing import Any
 
@@ -11,7 +12,8 @@ def show_source(*things: Any, first: str | None = None, last: str | None = None)
     """Shows the source of classes, functions, methods or modules, one after the other, highlighted.
 
     `first` and `last` cut it to the lines that a lesson discusses: from the first one that contains `first` to
-    the next that contains `last` (alone, to the end or from the beginning). `…` stands for what is left out.
+    the next that contains `last` (alone, to the end or from the beginning), and the brackets that close after it.
+    `…` stands for what is left out.
     Raises `LabError` for anything else, and where no line contains those words.
     """
     from IPython.display import Code
@@ -27,6 +29,8 @@ def _cut(source: str, first: str | None, last: str | None) -> str:
     lines = source.splitlines()
     start = _line_with(first, lines) if first else 0
     end = start + _line_with(last, lines[start:]) if last else len(lines) - 1
+    while last and end + 1 < len(lines) and re.fullmatch(r"\s*[)\]}]+,?", lines[end + 1]):
+        end += 1
     kept = textwrap.dedent("\n".join(lines[start : end + 1]))
     return "\n".join([*["…"][: bool(start)], kept, *["…"][: end < len(lines) - 1]])
 
