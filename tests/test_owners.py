@@ -110,7 +110,7 @@ async def test_who_asks_for_anothers_order_gets_nothing_in_the_words_for_one_tha
 
     # The owner first: there is something to be had, and something that was paid already.
     own = {desk: found for desk, found in (await ask(DESKS, OWNER, ADAS)).items() if found[1]}
-    # Only an answer to exercise 07 asks which order a return is of.
+    # Only an answer to exercise 07 asks which order a return is for.
     ran = {activity for _, rows in own.values() for activity, _ in rows}
     assert ran == OF_A_CUSTOMER - {"order_of_return"}
     assert len(own) > 20

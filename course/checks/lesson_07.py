@@ -193,7 +193,7 @@ async def _a_number_of_another_order(chat: Talk) -> None:
     await chat.says(MISPLACED)
     if len(_refunds(chat, MISPLACED)):
         raise NotYet(f"""{quoted(MISPLACED)} was paid, and R-7019 is a return of order 1085. The shop says which order a return
-            is of: nothing is paid for any other.""")
+            is for: nothing is paid for any other.""")
 
 
 async def _rightful_refunds(unlike: Talk, alike: Talk) -> None:

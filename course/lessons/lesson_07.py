@@ -124,6 +124,7 @@ class EffectsDesk(RefundDesk):
         return paid
 
     async def do(self, effect: Any, *args: Any) -> str:
+        """Runs an activity. Returns its result, or why it failed for good. Raises only a cancellation."""
         try:
             return await workflow.execute_activity(effect, args=list(args), **PAYMENT)
         except ActivityError as error:
@@ -177,7 +178,7 @@ class TakeBackWorkflow(RefundDesk, DutifulConversation):
         return refused or said
 
     async def step(self, effect: Any, key: str, *args: Any) -> tuple[str, str]:
-        """Returns the result and "", or "" and the reason of a refusal. Under RECORD nothing else ends it."""
+        """Returns the result and "", or "" and the reason for a refusal. Under RECORD nothing else ends it."""
         args = (self.customer, key, *args)
         try:
             return await workflow.execute_activity(effect, args=args, **RECORD), ""

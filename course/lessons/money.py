@@ -1,4 +1,4 @@
-"""Activities that move the shop's money and plants, or say which order a return is of. Only lessons have them: the desk to take home pays nothing."""
+"""Activities that move the shop's money and plants, or say which order a return is for. Only lessons have them: the desk to take home pays nothing."""
 
 from temporalio import activity
 
