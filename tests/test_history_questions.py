@@ -57,6 +57,8 @@ def test_each_argument_is_the_models_the_messages_or_the_codes():
     )  # a turn: both texts, and its number
     assert said["send_notification", "workflow"] == "code, message, code"
     assert answers(replayed("proposal"), "arguments")["issue_refund", "workflow"] == "code, model, model"
+    audited = answers(replayed("audited"), "arguments")
+    assert audited["record_tool_call", "workflow"] == "code, model, model"  # its key, and what the call says
     taken_back = answers(replayed("take_back"), "arguments")
     assert (
         taken_back["issue_refund", "tool"] == "code, code, model, model"

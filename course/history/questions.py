@@ -120,7 +120,7 @@ class _Said:
             if activity.name in MODEL_CALLS and activity.status == "completed":
                 model_call = ModelCall(activity)
                 calls = [value for call in model_call.calls() for value in _leaves(_opened(call.arguments))]
-                said = [activity.closed_position, calls, list(_texts(model_call.answer()))]
+                said = [activity.closed_position, calls, [*_texts(model_call.answer()), *_asked(model_call)]]
                 self._answers.setdefault(activity.turn, []).append(tuple(said))
 
     def before(self, activity: Activity) -> tuple[list[Any], list[Any]]:
@@ -203,6 +203,12 @@ def _texts(answer: dict[str, Any] | None) -> Iterator[Any]:
                 yield text
                 if isinstance(inside := _opened(text), dict | list):
                     yield from _leaves(inside)
+
+
+def _asked(model_call: ModelCall) -> Iterator[Any]:
+    """What a model's calls say as texts: the tool's name, and the arguments as they came."""
+    for call in model_call.calls():
+        yield from (call.name, call.arguments)
 
 
 def _opened(text: Any) -> Any:
