@@ -260,11 +260,12 @@ def test_the_four_questions_are_a_few_lines_each(tmp_path: Path, capsys: Any):
     [file] = saved(tmp_path, "outage")
     assert shown(capsys, file, "--questions").endswith("""
 fails_twice, 2 ×
-  decided_by  workflow
-  arguments   code
-  reply       closed before it (1); no reply on record (1)
-  bounds      an attempt 20 s, attempts without limit after 1 h × 2 up to 100 h
-  ended       completed (1); not ended (1)
+  who decides that it runs?          workflow
+  who decides with which arguments?  code
+  may the reply wait for it?         perhaps: closed before the reply (1); no reply on record (1)
+  what if it never succeeds?         tried without limit
+  its timeouts and retries           an attempt 20 s, attempts without limit after 1 h × 2 up to 100 h
+  what ended it                      completed (1); not ended (1)
 """)
 
 

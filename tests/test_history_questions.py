@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from course.history import activity_table, questions
+from course.history.questions import in_words
 from tests.histories.recordings import FOREIGN, NAMES, events_of, read, runs, scheduled, write
 
 REPLAY = Path(__file__).parent / "replay" / "recorded"
@@ -30,7 +31,9 @@ def answers(history: Any, column: str) -> dict[tuple[str, str], str]:
 def test_who_decided_is_what_the_table_of_activities_says(name: str):
     expected = activity_table(runs(name)).groupby(["activity", "decided_by"], sort=False).size()
     table = questions(runs(name))
-    assert list(table.columns) == ["activity", "times", "decided_by", "arguments", "reply", "bounds", "ended"]
+    assert list(table.columns) == [
+        *("activity", "times", "decided_by", "arguments", "reply", "if_never", "bounds", "ended")
+    ]
     assert dict(zip(zip(table.activity, table.decided_by, strict=True), table.times, strict=True)) == dict(
         expected
     )
@@ -54,6 +57,8 @@ def test_each_argument_is_the_models_the_messages_or_the_codes():
     )  # a turn: both texts, and its number
     assert said["send_notification", "workflow"] == "code, message, code"
     assert answers(replayed("proposal"), "arguments")["issue_refund", "workflow"] == "code, model, model"
+    audited = answers(replayed("audited"), "arguments")
+    assert audited["record_tool_call", "workflow"] == "code, model, model"  # its key, and what the call says
     taken_back = answers(replayed("take_back"), "arguments")
     assert (
         taken_back["issue_refund", "tool"] == "code, code, model, model"
@@ -107,19 +112,51 @@ def test_a_text_counts_only_where_it_is_no_chance():
 def test_what_is_open_at_the_reply_or_begins_after_it_was_not_waited_for():
     desk = answers(replayed("desk"), "reply")
     assert (
-        desk["save_to_database", "workflow"] == "closed before it (3); no reply on record (1)"
+        desk["save_to_database", "workflow"] == "perhaps: closed before the reply (3); no reply on record (1)"
     )  # one came as a signal
-    assert desk["send_notification", "workflow"] == "no: began after it (3); no reply on record (1)"
+    assert desk["send_notification", "workflow"] == "no: began after the reply (3); no reply on record (1)"
     assert desk["generate_report", "workflow"] == "in no turn"
     assert answers(replayed("take_back"), "reply")["send_notification", "tool"] == (
-        "no: open at the reply (1); closed before it (1)"
+        "no: open at the reply (1); perhaps: closed before the reply (1)"
     )
     before = answers(replayed("duties_first"), "reply")
-    assert before["send_notification", "workflow"] == "closed before it"
+    assert before["send_notification", "workflow"] == "perhaps: closed before the reply"
     assert answers(runs("mailbox"), "reply")["record", "workflow"] == "no reply on record"
 
 
 # What if it never succeeds
+
+
+def test_how_long_it_is_tried_is_said_in_a_word():
+    desk = answers(replayed("desk"), "if_never")
+    assert desk["save_to_database", "workflow"] == "tried without limit"
+    assert desk["send_notification", "workflow"] == "tried for 3 d"
+    three = answers(replayed("three_attempts"), "if_never")
+    assert three["save_to_database", "workflow"] == "tried 3 times at most"
+    others = answers(replayed("timeouts"), "if_never")["send_notification", "workflow"]
+    assert others == "tried 2 times at most (2); tried for 30 s (1)"
+    troubles = answers(runs("troubles"), "if_never")
+    assert troubles["record", "workflow"] == "tried without limit, 0.2 s to its start"
+    assert troubles["never_ends", "workflow"] == "tried without limit (2); tried once (1)"
+    assert answers(runs("local_activities"), "if_never")["notify", "tool"] == "unknown"
+    old = copy.deepcopy(runs("both_hands"))
+    for attributes in scheduled(old):
+        attributes.pop("retryPolicy")
+    assert set(answers(old, "if_never").values()) == {"unknown"}
+
+
+def test_in_words_a_column_is_a_question():
+    table = in_words(questions(replayed("desk_through_outages"))).set_index("activity")
+    assert list(table.columns) == [
+        "times",
+        "who decides that it runs?",
+        "who decides with which arguments?",
+        "may the reply wait for it?",
+        "what if it never succeeds?",
+    ]
+    never = table["what if it never succeeds?"]
+    assert never.look_up_order == "tried for 5 min; here failed: its time was over"
+    assert never.save_to_database == "tried without limit"
 
 
 def test_its_bounds_are_those_of_the_event_that_scheduled_it():

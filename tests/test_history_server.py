@@ -22,6 +22,8 @@ from course.desk import ConversationWorkflow
 from course.history import CannotRead, RemoteCodec, activity_table, fetch, page, questions, read
 from course.history.__main__ import main
 from course.history.connecting import refused
+from course.history.questions import in_words
+from course.lab.errors import LabError
 from course.lab.server import free_ports
 from course.lessons.lesson_12 import TURNS_A_RUN, BoundedWorkflow
 from tests.histories.record import Sealed
@@ -202,13 +204,14 @@ async def test_a_server_that_does_not_permit_it_gets_a_sentence(here: Lab):
 async def test_a_conversation_of_a_lab_answers_the_four_questions(here: Lab):
     chat = here.conversation(PLAIN)
     table = await chat.questions()
-    pd.testing.assert_frame_equal(table, questions(await chat.record.histories()))
-    said = table.set_index("activity")
-    assert (said.decided_by.look_up_order, said.arguments.look_up_order) == (
-        "agent",
-        "code, model",
-    )  # for whom, and which
-    assert said.reply.send_notification.startswith("no: ")
+    pd.testing.assert_frame_equal(table, in_words(questions(await chat.record.histories())))
+    one = await chat.questions("send_notification", "look_up_order")
+    assert list(one.activity) == ["look_up_order", "send_notification"]
+    assert list(one["who decides that it runs?"]) == ["agent", "workflow"]
+    assert one["who decides with which arguments?"][0] == "code, model"  # for whom, and which
+    assert one["may the reply wait for it?"][1].startswith("no: ")
+    with pytest.raises(LabError, match=f"{PLAIN} has no refund, but .*look_up_order, save_to_database"):
+        await chat.questions("look_up_order", "refund")
 
 
 # A codec server

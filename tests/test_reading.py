@@ -6,6 +6,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from course.history.questions import ASKED
 from tests.tools.reading import LESSONS, ROOT, predictions, read
 
 LESSON = pytest.mark.parametrize("lesson", LESSONS, ids=[path.stem for path in LESSONS])
@@ -45,6 +46,27 @@ def test_every_prediction_has_an_answer_that_the_question_does_not_hold(lesson: 
         assert one.ran, f"nothing runs between it and its answer: {one.question}"
         assert one.key.casefold() in one.answer.casefold(), f"is not in the answer: {one.key}"
         assert one.key.casefold() not in one.question.casefold(), f"gives itself away: {one.question}"
+
+
+@LESSON
+def test_the_record_answers_its_four_questions(lesson: Path) -> None:
+    """And no table that somebody wrote."""
+    cells = nbformat.read(lesson, as_version=4).cells
+    answers = [number for number, one in enumerate(cells) if one.cell_type == "code" and _asked(one)]
+    assert answers, "no cell shows the answers of `await chat.questions()`"
+    for one in cells:
+        written = [
+            line for line in one.source.splitlines() if ASKED["reply"] in line and line.startswith("|")
+        ]
+        assert one.cell_type == "code" or not written, "the record answers, and no table that somebody wrote"
+    said = cells[answers[-1] + 1].source
+    assert said, "what the record cannot know has to be said below its answers"
+
+
+def _asked(cell: nbformat.NotebookNode) -> bool:
+    """Whether it shows all four, in a table or as the program prints them."""
+    texts = [output.get("text") or output.get("data", {}).get("text/html", "") for output in cell.outputs]
+    return any(all(question in text for question in ASKED.values()) for text in texts)
 
 
 def cell(source: str) -> nbformat.NotebookNode:

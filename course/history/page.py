@@ -10,7 +10,7 @@ import pandas as pd
 
 from course.history.doubts import told
 from course.history.printing import cell_text, counted
-from course.history.questions import questions
+from course.history.questions import ASKED, questions
 from course.history.reading import History, runs_of, text_of
 from course.history.sources import started_of
 from course.history.tables import activity_table, event_table, transcript_table
@@ -74,7 +74,7 @@ def page(history: History, *, title: str = "A workflow") -> str:
         *_section(
             "questions",
             "The four questions",
-            questions(history),
+            questions(history).rename(columns=ASKED),
             "By type of activity and decider.",
             "activity",
         ),

@@ -17,7 +17,7 @@ from course.history.doubts import told
 from course.history.fetching import fetch_chain, fetch_chains
 from course.history.page import page
 from course.history.printing import cell_text, counted, json_lines, one_line, plain, table_text
-from course.history.questions import questions
+from course.history.questions import ASKED, questions
 from course.history.reading import CannotRead
 from course.history.sources import Chain, Source, read_chains
 from course.history.summary import Summary
@@ -205,10 +205,12 @@ def _print_table(table: pd.DataFrame) -> None:
 
 def _print_blocks(table: pd.DataFrame) -> None:
     """A few lines for each row of `questions`: its answers are too long for a table."""
+    labels = {**ASKED, "bounds": "its timeouts and retries", "ended": "what ended it"}
+    width = max(map(len, labels.values()))
     for row in table.itertuples():
         print(one_line(f"{row.activity}, {row.times} ×"))
-        for name in ("decided_by", "arguments", "reply", "bounds", "ended"):
-            print(f"  {name:<10}  {one_line(getattr(row, name))}")
+        for name, label in labels.items():
+            print(f"  {label:<{width}}  {one_line(getattr(row, name))}")
 
 
 # Over many

@@ -18,6 +18,13 @@ from course.history.reading import History, Unreadable, value_of
 from course.history.turns import Message
 
 ORIGINS = ("model", "message", "code", "unknown")
+ASKED = {
+    "decided_by": "who decides that it runs?",
+    "arguments": "who decides with which arguments?",
+    "reply": "may the reply wait for it?",
+    "if_never": "what if it never succeeds?",
+}
+"""The four questions, by the column of `questions` that answers each."""
 _LONG = 8
 """From this length on, a text inside a longer one is no chance."""
 _LARGE = 10
@@ -35,10 +42,11 @@ def questions(history: History) -> pd.DataFrame:
     | `decided_by` | who decided that it runs, as in `activity_table` |
     | `arguments` | where each argument came from, in order: below |
     | `reply` | whether the turn's reply waited for it: below |
-    | `bounds` | its timeouts and retries, from the event that scheduled it |
+    | `if_never` | how long it is tried: `tried without limit`, `tried for 3 d`, `tried 3 times at most` |
+    | `bounds` | all its timeouts and retries, from the event that scheduled it |
     | `ended` | what ended it: `completed`, or what made Temporal give it up |
 
-    Where one row's activities differ, each answer stands with how often: `no: open at the reply (2); closed before it (1)`.
+    Where one row's activities differ, each answer stands with how often: `no: open at the reply (2); in no turn (1)`.
 
     **`arguments`.** `model`: the model's call holds this value. `message`: the customer's message of this turn is this
     value, or the value holds all of it. `model` is also a value that the model said before in this turn, or a text that holds it. `code`: neither; code
@@ -46,11 +54,12 @@ def questions(history: History) -> pd.DataFrame:
     Equal values are an observation and no proof, except for `agent`, whose argument was compared with its call.
     A payload that cannot be read, or one of an activity whose decider is unknown, is `unknown` unless it is the message.
 
-    **`reply`.** `no: open at the reply` and `no: began after it` are proof that nobody waited. `closed before it` is
-    only an observation: the reply may have waited for it, or not. `no reply on record`: a turn that came as a signal
-    or has not been answered; `in no turn`.
+    **`reply`.** `no: open at the reply` and `no: began after the reply` are proof that nobody waited. `perhaps: closed
+    before the reply` is only an observation: the reply may have waited for it, or not. `no reply on record`: a turn that
+    came as a signal or has not been answered; `in no turn`.
 
-    **`bounds`, `ended`.** A local activity's are not on record: `unknown`.
+    **`if_never`, `bounds`, `ended`.** A local activity's bounds are not on record: `unknown`. An error that is not retried,
+    and an end of the workflow's, come before any bound.
 
     Raises ValueError for what is not a history.
     """
@@ -68,13 +77,28 @@ def questions(history: History) -> pd.DataFrame:
             "decided_by": decider,
             "arguments": _counted(group, lambda it: _origins(it, messages.get(it.turn), said)),
             "reply": _counted(group, lambda it: _reply(it, messages.get(it.turn))),
+            "if_never": _counted(group, _if_never),
             "bounds": _counted(group, _bounds),
             "ended": _counted(group, _ended),
         }
         for (name, decider), group in groups.items()
     ]
-    columns = ["activity", "times", "decided_by", "arguments", "reply", "bounds", "ended"]
+    columns = ["activity", "times", "decided_by", "arguments", "reply", "if_never", "bounds", "ended"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def in_words(answers: pd.DataFrame) -> pd.DataFrame:
+    """The table of `questions`, to be read: a column for each question, by its words.
+
+    The last answer is how long it is tried, and what ended it where that was not its success. `bounds` is left out.
+    """
+    table = answers[["activity", "times"]].copy()
+    for name in ("decided_by", "arguments", "reply"):
+        table[ASKED[name]] = answers[name]
+    table[ASKED["if_never"]] = [
+        row.if_never + f"; here {row.ended}" * (row.ended != "completed") for row in answers.itertuples()
+    ]
+    return table
 
 
 def _counted(group: list[Activity], answer: Callable[[Activity], str]) -> str:
@@ -96,7 +120,7 @@ class _Said:
             if activity.name in MODEL_CALLS and activity.status == "completed":
                 model_call = ModelCall(activity)
                 calls = [value for call in model_call.calls() for value in _leaves(_opened(call.arguments))]
-                said = [activity.closed_position, calls, list(_texts(model_call.answer()))]
+                said = [activity.closed_position, calls, [*_texts(model_call.answer()), *_asked(model_call)]]
                 self._answers.setdefault(activity.turn, []).append(tuple(said))
 
     def before(self, activity: Activity) -> tuple[list[Any], list[Any]]:
@@ -181,6 +205,12 @@ def _texts(answer: dict[str, Any] | None) -> Iterator[Any]:
                     yield from _leaves(inside)
 
 
+def _asked(model_call: ModelCall) -> Iterator[Any]:
+    """What a model's calls say as texts: the tool's name, and the arguments as they came."""
+    for call in model_call.calls():
+        yield from (call.name, call.arguments)
+
+
 def _opened(text: Any) -> Any:
     try:
         return json.loads(text)
@@ -210,13 +240,36 @@ def _reply(activity: Activity, message: Message | None) -> str:
     if message is None or message.answered is None:
         return "no reply on record"
     if activity.position > message.answered:
-        return "no: began after it"
+        return "no: began after the reply"
     if activity.closed_position is None or activity.closed_position > message.answered:
         return "no: open at the reply"
-    return "closed before it"
+    return "perhaps: closed before the reply"
 
 
 # What if it never succeeds
+
+
+def _if_never(activity: Activity) -> str:
+    if activity.is_local:
+        return "unknown"
+    asked = activity.event.activity_task_scheduled_event_attributes
+    in_all, to_start = (
+        asked.schedule_to_close_timeout.ToTimedelta(),
+        asked.schedule_to_start_timeout.ToTimedelta(),
+    )
+    attempts = asked.retry_policy.maximum_attempts
+    if attempts == 1:
+        said = "tried once"
+    else:
+        limits = [f"for {_span(in_all)}"] * bool(in_all) + [f"{attempts} times at most"] * bool(attempts)
+        said = (
+            f"tried {', '.join(limits) or 'without limit'}"
+            if asked.HasField("retry_policy") or in_all
+            else "unknown"
+        )
+    if (to_start and not in_all) or to_start < in_all:
+        said += f", {_span(to_start)} to its start"
+    return said
 
 
 def _bounds(activity: Activity) -> str:

@@ -33,6 +33,7 @@ from course.history import (
     timeline,
     transcript_table,
 )
+from course.history.questions import in_words
 from course.lab import compat
 from course.lab.awaiting import awaited
 from course.lab.clock import LONGEST
@@ -293,13 +294,19 @@ class Conversation:
         """
         return activity_table(await self.record.settled(), times=times)
 
-    @awaited("chat.questions()")
-    async def questions(self) -> pd.DataFrame:
-        """Who decided, with which arguments, did the reply wait, and what if it never succeeds: `course.history.questions`.
+    @awaited("chat.questions(…)")
+    async def questions(self, *activities: str) -> pd.DataFrame:
+        """Who decided, with which arguments, did the reply wait, and what if it never succeeds.
 
-        One row for each type of activity and each who decided on it. Waits as `activities` does.
+        `course.history.questions` in words: one row for each type of activity and each who decided on it, of all
+        types or of those that are named. Waits as `activities` does.
         """
-        return questions(await self.record.settled())
+        table = in_words(questions(await self.record.settled()))
+        if missing := sorted({*activities} - {*table.activity}):
+            raise LabError(
+                f"{self.id} has no {', '.join(missing)}, but {', '.join(sorted({*table.activity}))}."
+            )
+        return table[table.activity.isin(activities or table.activity)].reset_index(drop=True)
 
     @awaited("chat.events()")
     async def events(self) -> pd.DataFrame:

@@ -10,9 +10,11 @@ from collections.abc import Iterable
 import pandas as pd
 from IPython.core.interactiveshell import InteractiveShell
 
+from course.history.questions import ASKED
 from course.history.timeline import LANES
 
 _TEXT = "text-align:left"
+_DECIDERS = {"decided_by", ASKED["decided_by"]}
 _WORD = 40
 """Characters. A longer one, such as JSON without spaces, would make the table wider than the page."""
 _ELLIPSIS = "..."  # where pandas left out columns
@@ -80,7 +82,7 @@ def _cell(tag: str, text: str, name: str, is_text: bool) -> str:
     if not is_text:
         return f"<{tag}>{text}</{tag}>"
     style = _TEXT + ";overflow-wrap:anywhere" * (max(map(len, text.split()), default=0) > _WORD)
-    if tag == "td" and name == "decided_by" and text in LANES:
+    if tag == "td" and name in _DECIDERS and text in LANES:
         _, colour, _ = LANES[text]
         text = f'<span style="background:{colour};border:1px solid;margin-right:.5em;padding:0 .4em"></span>{text}'
     return f'<{tag} style="{style}">{text}</{tag}>'
