@@ -1,4 +1,4 @@
-"""Juniper's desk. An agent answers; code records, tells the team, reminds, and pays what a person has approved."""
+"""Juniper's desk. An agent answers; code records, tells, reminds, and pays what a person has approved."""
 
 import asyncio
 from datetime import timedelta
@@ -15,14 +15,12 @@ with workflow.unsafe.imports_passed_through():
 
 PATIENCE = timedelta(days=30)
 RETRIES = RetryPolicy(maximum_interval=timedelta(minutes=10))  # until it succeeds
-LIMIT = timedelta(seconds=5)  # for one attempt
+BOUNDS: Any = {"start_to_close_timeout": timedelta(seconds=5), "retry_policy": RETRIES}
 SORRY = "I am sorry, I could not answer this. Please try again."
 
 
 async def do(step: Any, *args: Any) -> Any:
-    return await workflow.execute_activity(
-        step, args=args, start_to_close_timeout=LIMIT, retry_policy=RETRIES
-    )
+    return await workflow.execute_activity(step, args=args, **BOUNDS)
 
 
 @workflow.defn

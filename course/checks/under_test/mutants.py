@@ -22,13 +22,14 @@ class Mutant:
         name: What its code does.
         harm: What that does to a customer. It goes on after "a desk with which".
         edits: Old texts and new ones. Each old one is in one place of one of the files.
-        yesterday: Whether the recorded conversation is one of its own. Otherwise the right desk had it.
+        had_its_own: Whether the conversation on record is one of its own: its commands are others, and that is not what it
+            is about. Otherwise the right desk had it, yesterday.
     """
 
     name: str
     harm: str
     edits: tuple[tuple[str, str], ...] = ()
-    yesterday: bool = True
+    had_its_own: bool = False
 
     def files(self) -> dict[str, str]:
         """Its files, by name."""
@@ -57,13 +58,14 @@ MUTANTS = {
                 (SAVES, ""),
                 (
                     "[function_tool(self.request_refund)]",
-                    "[function_tool(self.request_refund), activity_as_tool(save_turn, start_to_close_timeout=LIMIT)]",
+                    "[function_tool(self.request_refund), activity_as_tool(save_turn, **BOUNDS)]",
                 ),
                 (
                     "import AgentsWorkflowError\n",
                     "import AgentsWorkflowError\nfrom temporalio.openai_agents.workflow import activity_as_tool\n",
                 ),
             ),
+            had_its_own=True,
         ),
         Mutant(
             "any order",
@@ -79,6 +81,7 @@ MUTANTS = {
                     '            await do(send_mail, f"{key}/notice", "team", f"{self.customer}: {text}")\n',
                 ),
             ),
+            had_its_own=True,
         ),
         Mutant(
             "three attempts",
@@ -97,7 +100,6 @@ MUTANTS = {
             "changed command",
             "every conversation that was open at its deployment freezes, and nobody there gets another reply",
             ((TELLS, ""), (REMINDS, REMINDS + TELLS)),
-            yesterday=False,
         ),
         Mutant(
             "saved after the reply",
@@ -110,6 +112,7 @@ MUTANTS = {
                     "            self.duties.append(asyncio.create_task(saved))\n" + TELLS,
                 ),
             ),
+            had_its_own=True,
         ),
         Mutant(
             "decided twice",
@@ -123,6 +126,7 @@ MUTANTS = {
             "never cancelled",
             "Ada answers on day 20, and is reminded on day 30 as if she had not",
             (("            self.stop_reminder()\n            self.turns", "            self.turns"),),
+            had_its_own=True,
         ),
         Mutant(
             "swallowed cancellation",
@@ -134,6 +138,7 @@ MUTANTS = {
                     "        except asyncio.CancelledError:\n            pass\n",
                 ),
             ),
+            had_its_own=True,
         ),
     )
 }

@@ -1,4 +1,4 @@
-"""What the desk does to the world: activities on a database file, each with a key that names what is meant."""
+"""What the desk does to the world: activities on a database file. A key names what is meant."""
 
 import os
 import sqlite3
