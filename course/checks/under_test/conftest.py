@@ -47,7 +47,7 @@ def talking(env):
     @asynccontextmanager
     async def talking(*script, activities=ACTIVITIES):
         async with (
-            asyncio.timeout(20),
+            asyncio.timeout(30),
             AgentEnvironment(model=TestModel.returning_responses(list(script))) as agents,
         ):
             client, queue = agents.applied_on_client(env.client), f"ada-{uuid4()}"

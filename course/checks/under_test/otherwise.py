@@ -1,6 +1,6 @@
 """The same promises, kept by other code: another hand wrote this desk. A good suite cannot tell it from desk.py."""
 
-from asyncio import CancelledError, Lock, Task, create_task, wait
+from asyncio import CancelledError, Lock, Task, create_task
 from datetime import timedelta
 
 import agents
@@ -38,7 +38,7 @@ class Desk:
         await workflow.wait_condition(workflow.all_handlers_finished)
         self._quiet()
         while self._running:
-            await wait(list(self._running))
+            await workflow.wait(list(self._running))
         await workflow.wait_condition(workflow.all_handlers_finished)
         return self._count
 

@@ -13,9 +13,9 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -29,6 +29,7 @@ from temporalio.worker import Worker
 from course.checks.under_test import mutants
 from course.checks.verdict import shortened
 from course.history import record
+from course.lab import compat
 from course.lab.server import temporal_binary
 
 AT_ONCE = 3
@@ -65,41 +66,56 @@ class Trial:
     yesterdays: Mapping[str, str]
 
 
-def trials(names: Iterable[str]) -> list[Trial]:
-    """Of mutants, by name."""
-    chosen = [mutants.MUTANTS[name] for name in names]
-    return [
-        Trial(one.name, one.files(), one.files() if one.had_its_own else mutants.right()) for one in chosen
-    ]
+RIGHT = Trial("the right desk", mutants.right(), mutants.right())
+OTHERWISE = Trial("another right desk", mutants.otherwise(), mutants.otherwise())
 
 
-def run(suite: Mapping[str, str], tried: list[Trial], limit: float) -> Iterator[tuple[Trial, Outcome]]:
+def trial(name: str) -> Trial:
+    """A desk by its name: the right one, or a mutant."""
+    if name == RIGHT.name:
+        return RIGHT
+    one = mutants.MUTANTS[name]
+    return Trial(name, one.files(), one.files() if one.had_its_own else mutants.right())
+
+
+def run(
+    suite: Mapping[str, str], tried: list[Trial], limit: float, *, first: int = 0
+) -> Iterator[tuple[Trial, Outcome]]:
     """Runs a suite, files by name, against desks, and yields what it says of each, in their order.
 
-    To be called in a process that has no threads: it forks.
+    To be called in a process that has no threads: it forks. Runs that are still under way when nobody asks for more
+    are ended.
 
     Args:
         suite: `test_….py` and whatever these stand on.
         tried: The desks. Their files and `recorded.json` are put beside the suite's.
         limit: Seconds for each. A run that is not over by then is stopped, and has not `ended`.
+        first: So many desks are tried, and told of, before any other is.
     """
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        needs_a_recording = any(RECORDED in text for text in suite.values())
-        recorded = _recorded(folder, tried, limit) if needs_a_recording else {}
-        waiting, running, done = list(tried), [], {}
-        for trial in tried:
-            while trial.name not in done:
-                while waiting and len(running) < AT_ONCE:
-                    running.append(
-                        (waiting[0], _Fork(_judged, _laid_out(folder, waiting[0], suite, recorded)))
-                    )
-                    waiting.pop(0)
-                for one in [one for one in running if one[1].over(limit)]:
-                    running.remove(one)
-                    done[one[0].name] = one[1].outcome
-                _wait([fork for _, fork in running])
-            yield trial, done[trial.name]
+    compat.remember_build_id()
+    running: dict[str, _Fork] = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder, told = Path(name), 0
+        recorded = _recorded(folder, tried, limit) if any(RECORDED in text for text in suite.values()) else {}
+        waiting = list(tried)
+        done: dict[str, Outcome] = {}
+        try:
+            for trial in tried:
+                while trial.name not in done:
+                    held = max(first - told, 0)
+                    while (
+                        waiting and len(running) < AT_ONCE and (not held or len(tried) - len(waiting) < first)
+                    ):
+                        one = waiting.pop(0)
+                        running[one.name] = _Fork(_judged, _laid_out(folder, one, suite, recorded))
+                    _wait(list(running.values()))
+                    for name in [name for name, fork in running.items() if fork.over(limit)]:
+                        done[name] = running.pop(name).outcome
+                yield trial, done[trial.name]
+                told += 1
+        finally:
+            for fork in running.values():
+                fork.end()
 
 
 def _laid_out(folder: Path, trial: Trial, suite: Mapping[str, str], recorded: Mapping[str, str]) -> Path:
@@ -148,12 +164,15 @@ class _Fork:
         said = self._read()
         if said and time.monotonic() < self._began + limit:
             return False
+        self.end()
+        return True
+
+    def end(self) -> None:
         with suppress(ProcessLookupError):
-            os.killpg(self._pid, signal.SIGKILL)
+            os.killpg(self._pid, signal.SIGKILL)  # and with it the server that it has started
         os.waitpid(self._pid, 0)
         os.close(self.receiver)
         os.close(self._alive)
-        return True
 
     def _read(self) -> bool:
         """Takes in what it has said. Returns False when it is done."""
@@ -247,6 +266,8 @@ def _recorded(folder: Path, tried: list[Trial], limit: float) -> dict[str, str]:
     fork = _Fork(work, folder)
     while not fork.over(limit):
         _wait([fork])
+    if not fork.outcome.ended:
+        raise RuntimeError(f"The desks had no conversation to record within {limit:g} s.")
     return {key: (folder / f"recorded_{number}.json").read_text() for number, key in enumerate(desks)}
 
 
