@@ -1,6 +1,7 @@
 """What the tests stand on: a server that can skip time, a database, a conversation whose model has a script."""
 
 import asyncio
+import os
 import sysconfig
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -14,6 +15,7 @@ from temporalio.openai_agents.testing import AgentEnvironment, TestModel
 from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 from temporalio.worker import Worker
 
+os.environ["OPENAI_AGENTS_DISABLE_TRACING"] = "1"  # a test tells nobody what it does
 TEMPORAL = str(Path(sysconfig.get_path("scripts"), "temporal"))
 SKIPS = ["--dynamic-config-value", "frontend.WorkflowTimeSkippingEnabled=true"]
 QUICKLY = ["--dynamic-config-value", 'history.timerProcessorMaxTimeShift="10ms"']
@@ -46,19 +48,11 @@ def database(tmp_path, monkeypatch):
 def talking(env):
     @asynccontextmanager
     async def talking(*script, activities=ACTIVITIES):
-        async with (
-            asyncio.timeout(30),
-            AgentEnvironment(model=TestModel.returning_responses(list(script))) as agents,
-        ):
-            client, queue = agents.applied_on_client(env.client), f"ada-{uuid4()}"
-            threads = ThreadPoolExecutor(4)
-            async with Worker(
-                client,
-                task_queue=queue,
-                workflows=[desk.Desk],
-                activities=activities,
-                activity_executor=threads,
-            ):
+        model, queue = TestModel.returning_responses(list(script)), f"ada-{uuid4()}"
+        async with asyncio.timeout(30), AgentEnvironment(model=model) as agents:
+            client, threads = agents.applied_on_client(env.client), ThreadPoolExecutor(4)
+            serves = {"workflows": [desk.Desk], "activities": activities}
+            async with Worker(client, task_queue=queue, activity_executor=threads, **serves):
                 yield await client.start_workflow("Desk", "ada", id=queue, task_queue=queue)
 
     return talking

@@ -35,7 +35,6 @@ from course.lab.server import temporal_binary
 AT_ONCE = 3
 """Runs at a time: most of one is waiting."""
 RECORDED = "recorded.json"
-SUITE = "test_desk.py"
 PLUGINS = ("no:nbval", "no:xdist", "no:hypothesispytest", "no:cacheprovider")
 
 
@@ -88,7 +87,7 @@ def run(
 
     Args:
         suite: `test_….py` and whatever these stand on.
-        tried: The desks. Their files and `recorded.json` are put beside the suite's.
+        tried: The desks. Their files are put beside the suite's, and a `recorded.json` if it has none and reads one.
         limit: Seconds for each. A run that is not over by then is stopped, and has not `ended`.
         first: So many desks are tried, and told of, before any other is.
     """
@@ -96,7 +95,8 @@ def run(
     running: dict[str, _Fork] = {}
     with tempfile.TemporaryDirectory() as name:
         folder, told = Path(name), 0
-        recorded = _recorded(folder, tried, limit) if any(RECORDED in text for text in suite.values()) else {}
+        asked_for = RECORDED not in suite and any(RECORDED in text for text in suite.values())
+        recorded = _recorded(folder, tried, limit) if asked_for else {}
         waiting = list(tried)
         done: dict[str, Outcome] = {}
         try:
@@ -152,6 +152,7 @@ class _Fork:
             os.write(sender, json.dumps(news).encode() + b"\n")
 
         try:
+            os.environ["OPENAI_AGENTS_DISABLE_TRACING"] = "1"
             os.chdir(place)
             sys.path.insert(0, str(place))
             work(place, tell)
