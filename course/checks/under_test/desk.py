@@ -59,8 +59,8 @@ class Desk:
 
     @send.validator
     def check(self, text: str) -> None:
-        if self.closed:
-            raise ValueError("This conversation is closed.")
+        if self.closed or not text.strip():
+            raise ValueError("The conversation is closed." if self.closed else "The message is blank.")
 
     async def answer(self, text: str) -> str:
         try:

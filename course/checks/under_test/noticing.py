@@ -26,7 +26,7 @@ async def noticed(folder: str | Path, *desks: str, tests: str = "test_*.py") -> 
     Args:
         folder: Of `conftest.py`, the tests, and `recorded.json` if they read it.
         desks: "the right desk", or the name of one that breaks a promise (`course/checks/under_test/mutants.py`).
-        tests: Which files.
+        tests: Which of its files pytest runs. The others are there, too.
 
     Returns:
         A row for each desk: its name, and the first test that was red, or "none".
@@ -48,7 +48,7 @@ async def noticed(folder: str | Path, *desks: str, tests: str = "test_*.py") -> 
     receiver, sender = _processes.Pipe(duplex=False)
     limit = on_this_machine(LIMIT_SECONDS)
     process = _processes.Process(
-        target=_tried, args=(suite, desks, limit, sender, dict(os.environ)), daemon=True
+        target=_tried, args=(suite, desks, tests, limit, sender, dict(os.environ)), daemon=True
     )
     await asyncio.to_thread(process.start)
     sender.close()
@@ -72,6 +72,7 @@ def _table(found: list[tuple[str, str]]) -> "pd.DataFrame":
 def _tried(
     suite: dict[str, str],
     desks: tuple[str, ...],
+    tests: str,
     limit: float,
     sender: Connection,
     environment: dict[str, str],
@@ -85,7 +86,7 @@ def _tried(
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
     found = []
-    for trial, outcome in trials.run(suite, list(map(trials.trial, desks)), limit):
+    for trial, outcome in trials.run(suite, list(map(trials.trial, desks)), limit, tests=tests):
         red = outcome.red or (
             "none" if outcome.ended else f"{outcome.running or 'pytest'}, which did not end"
         )

@@ -64,6 +64,8 @@ class Desk:
     def still_open(self, text: str) -> None:
         if self._over:
             raise ApplicationError("It is over. Please start another conversation.")
+        if text.isspace() or text == "":
+            raise ApplicationError("Please write something.")
 
     @workflow.update(name="decide")
     async def decide(self, order: str, approved: bool) -> str:

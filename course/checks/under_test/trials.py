@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,12 @@ def trial(name: str) -> Trial:
 
 
 def run(
-    suite: Mapping[str, str], tried: list[Trial], limit: float, *, first: int = 0
+    suite: Mapping[str, str],
+    tried: list[Trial],
+    limit: float,
+    *,
+    first: int = 0,
+    tests: str = "test_*.py",
 ) -> Iterator[tuple[Trial, Outcome]]:
     """Runs a suite, files by name, against desks, and yields what it says of each, in their order.
 
@@ -90,6 +96,7 @@ def run(
         tried: The desks. Their files are put beside the suite's, and a `recorded.json` if it has none and reads one.
         limit: Seconds for each. A run that is not over by then is stopped, and has not `ended`.
         first: So many desks are tried, and told of, before any other is.
+        tests: Which of the suite's files pytest runs.
     """
     compat.remember_build_id()
     running: dict[str, _Fork] = {}
@@ -107,7 +114,9 @@ def run(
                         waiting and len(running) < AT_ONCE and (not held or len(tried) - len(waiting) < first)
                     ):
                         one = waiting.pop(0)
-                        running[one.name] = _Fork(_judged, _laid_out(folder, one, suite, recorded))
+                        running[one.name] = _Fork(
+                            partial(_judged, tests), _laid_out(folder, one, suite, recorded)
+                        )
                     _wait(list(running.values()))
                     for name in [name for name, fork in running.items() if fork.over(limit)]:
                         done[name] = running.pop(name).outcome
@@ -239,10 +248,10 @@ def _says(report: pytest.TestReport | pytest.CollectReport) -> str:
     return shortened((lines[0] if crash else lines[-1]).removeprefix("E").strip(), 120)
 
 
-def _judged(place: Path, tell: Callable[..., None]) -> None:
-    tests = sorted(map(str, place.glob("test_*.py")))
+def _judged(tests: str, place: Path, tell: Callable[..., None]) -> None:
+    files = sorted(map(str, place.glob(tests)))
     options = [word for plugin in PLUGINS for word in ("-p", plugin)]
-    pytest.main(["-x", "-q", f"--rootdir={place}", *options, *tests], plugins=[_Teller(tell)])
+    pytest.main(["-x", "-q", f"--rootdir={place}", *options, *files], plugins=[_Teller(tell)])
 
 
 # Yesterday's conversation
