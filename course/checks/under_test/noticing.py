@@ -38,12 +38,8 @@ async def noticed(folder: str | Path, *desks: str, tests: str = "test_*.py") -> 
 
     for name in desks:
         trials.trial(name)
-    names = [
-        *Path(folder).glob(tests),
-        *Path(folder).glob("conftest.py"),
-        *Path(folder).glob(trials.RECORDED),
-    ]
-    suite = {file.name: file.read_text(encoding="utf-8") for file in names}
+    files = [*Path(folder).glob("*.py"), *Path(folder).glob(trials.RECORDED)]
+    suite = {file.name: file.read_text(encoding="utf-8") for file in files}
     runner.warm_up()
     receiver, sender = _processes.Pipe(duplex=False)
     limit = on_this_machine(LIMIT_SECONDS)
