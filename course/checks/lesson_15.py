@@ -34,10 +34,9 @@ async def check(suite: Path) -> str:
         elif trial is trials.OTHERWISE:
             _is_green_again(outcome)
         elif not outcome.ended:
-            raise NotYet(f"""With a desk that breaks a promise ({trial.name}), your suite did not end: {
-                outcome.running or "pytest itself"
-            } waits for what never comes. A test that waits for ever is never red. Give it a limit:
-                `async with asyncio.timeout(…)`.""")
+            raise NotYet(
+                f"With a desk that breaks a promise ({trial.name}), your suite did not come to its end: {_why(outcome)}"
+            )
         elif not outcome.red:
             survived.append(trial.name)
     if survived:
@@ -48,12 +47,17 @@ async def check(suite: Path) -> str:
         {len(names)} desks that break one."""
 
 
+def _why(outcome: Outcome) -> str:
+    """Why a suite did not end."""
+    test = outcome.running or "pytest itself"
+    if outcome.died:
+        return f"{test} ended its process: os._exit(), or a crash in a library."
+    return f"""{test} waits for what never comes. Has the model's script an answer for every model call? A test that waits for
+        ever is never red: give it a limit, `async with asyncio.timeout(…)`."""
+
+
 def _is_green(outcome: Outcome) -> None:
-    require(
-        outcome.ended,
-        f"""Your suite did not end on the right desk: {outcome.running or "pytest itself"} waits for what never comes. Has the
-        model's script an answer for every model call? Give tests a limit: `async with asyncio.timeout(…)`.""",
-    )
+    require(outcome.ended, f"Your suite did not come to its end on the right desk: {_why(outcome)}")
     require(
         not outcome.red,
         f"On the right desk, {outcome.red} is red, and no promise is broken. It says: “{outcome.says}”",
@@ -66,10 +70,12 @@ def _is_green(outcome: Outcome) -> None:
 
 
 def _is_green_again(outcome: Outcome) -> None:
-    name = outcome.red or outcome.running or "pytest itself"
-    says = f"It says: “{outcome.says}”" if outcome.red else "It does not end."
+    other = "another one, whose code, keys and wording differ, and which keeps every promise"
     require(
-        outcome.ended and not outcome.red,
-        f"""Your suite is green on the right desk, and {name} is red on another one, whose code, keys and wording differ, and
-        which keeps every promise. {says} Test what was promised, and not how the code is written.""",
+        outcome.ended, f"On the right desk your suite is green. It does not end on {other}: {_why(outcome)}"
+    )
+    require(
+        not outcome.red,
+        f"""Your suite is green on the right desk, and {outcome.red} is red on {other}. It says: “{outcome.says}” Test what was
+        promised, and not how the code is written.""",
     )

@@ -47,7 +47,9 @@ class Outcome:
         passed: How many tests passed.
         red: The first that did not, or nothing.
         says: What it said, in a line.
-        running: The test that ran when the time was over, or nothing.
+        running: The test that was under way at the end, or nothing.
+        ended: Whether pytest came to its end.
+        died: Whether its process ended before that by itself.
     """
 
     passed: int = 0
@@ -55,6 +57,7 @@ class Outcome:
     says: str = ""
     running: str = ""
     ended: bool = False
+    died: bool = False
 
 
 @dataclass(frozen=True)
@@ -171,9 +174,10 @@ class _Fork:
 
     def over(self, limit: float) -> bool:
         """Whether it has ended, or has now been ended because its time was over."""
-        said = self._read()
-        if said and time.monotonic() < self._began + limit:
+        runs = self._runs()
+        if runs and time.monotonic() < self._began + limit:
             return False
+        self.outcome.died = not (runs or self.outcome.ended)
         self.end()
         return True
 
@@ -184,8 +188,8 @@ class _Fork:
         os.close(self.receiver)
         os.close(self._alive)
 
-    def _read(self) -> bool:
-        """Takes in what it has said. Returns False when it is done."""
+    def _runs(self) -> bool:
+        """Takes in what it has said, and returns whether there is more to come."""
         while True:
             try:
                 data = os.read(self.receiver, 65536)
