@@ -77,7 +77,7 @@ STARTER = "Your suite is green on two right desks, and notices"
 WRONG = {
     **{name: (f"with a desk with which {MUTANTS[name].harm}", change) for name, change in SURVIVES.items()},
     "nothing but a replay": (
-        "Your suite is green on two right desks, and notices 1 of 2 desks that break a promise",
+        "Your suite is green on two right desks, and notices 1 of ",
         whole(REPLAY_ALONE),
     ),
     "red on the right desk": (

@@ -53,9 +53,9 @@ async def noticed(folder: str | Path, *desks: str, tests: str = "test_*.py") -> 
     except EOFError:
         raise RuntimeError("pytest ended without a word.") from None
     finally:
-        receiver.close()
-        process.kill()
+        process.kill()  # what it has forked ends with it
         await asyncio.to_thread(process.join)
+        receiver.close()
     return _table(found)
 
 
