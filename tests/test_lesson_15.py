@@ -21,7 +21,7 @@ def test_the_lesson_writes_the_files_that_the_exercise_stands_on() -> None:
     for cell in LESSON.cells:
         if named := re.match(r"%%writefile (?:-a )?my_work/tested/(\w+\.py)\n", cell.source):
             written[named[1]] = written.get(named[1], "") + cell.source.removeprefix(named[0]) + "\n"
-    for name in ("desk.py", "shop.py", "conftest.py"):
+    for name in ("desk.py", "effects.py", "conftest.py"):
         assert written[name] == (mutants.FOLDER / name).read_text(), name
 
 

@@ -1,11 +1,11 @@
-"""Beside this file: desk.py and shop.py, the conftest.py of the lesson, and recorded.json, yesterday's conversation."""
+"""Beside this file: desk.py and effects.py, the conftest.py of the lesson, and recorded.json, yesterday's conversation."""
 
 from datetime import timedelta
 
+import effects
 import pytest
-import shop
 from desk import Desk
-from shop import sql
+from effects import sql
 from temporalio import activity
 from temporalio.openai_agents import OpenAIAgentsPlugin
 from temporalio.openai_agents.testing import ResponseBuilders
@@ -84,11 +84,11 @@ async def test_an_outage_of_an_hour_costs_no_mail(env, talking):
 async def test_a_mail_whose_report_is_lost_is_not_sent_again(env, talking):
     @activity.defn(name="send_mail")
     def unheard(*mail: str) -> None:
-        shop.send_mail(*mail)
+        effects.send_mail(*mail)
         if activity.info().attempt == 1:
             raise ConnectionError("The report of it is lost.")
 
-    others = [shop.price_of, shop.save_turn, shop.pay_refund]
+    others = [effects.price_of, effects.save_turn, effects.pay_refund]
     async with talking(say("Hello!"), activities=[unheard, *others]) as ada:
         await ada.execute_update(Desk.send, "Hello?")
         await env.fast_forward(ada, timedelta(hours=1))

@@ -50,10 +50,10 @@ async def test_replay():
 """
 SOURCE = """
 import inspect
-import desk, shop
+import desk, effects
 
 def test_source():
-    assert "INSERT OR IGNORE" in inspect.getsource(shop)
+    assert "INSERT OR IGNORE" in inspect.getsource(effects)
     assert "self.asked.pop(order, None)" in inspect.getsource(desk)
 """
 UNITTEST = """

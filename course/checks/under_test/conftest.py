@@ -5,12 +5,13 @@ import os
 import sysconfig
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
 import desk
+import effects
 import pytest
-import shop
 from temporalio.openai_agents.testing import AgentEnvironment, TestModel
 from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 from temporalio.worker import Worker
@@ -19,7 +20,7 @@ os.environ["OPENAI_AGENTS_DISABLE_TRACING"] = "1"  # a test tells nobody what it
 TEMPORAL = str(Path(sysconfig.get_path("scripts"), "temporal"))
 SKIPS = ["--dynamic-config-value", "frontend.WorkflowTimeSkippingEnabled=true"]
 QUICKLY = ["--dynamic-config-value", 'history.timerProcessorMaxTimeShift="10ms"']
-ACTIVITIES = [shop.price_of, shop.save_turn, shop.send_mail, shop.pay_refund]
+ACTIVITIES = [effects.price_of, effects.save_turn, effects.send_mail, effects.pay_refund]
 
 
 @pytest.fixture(scope="session")
@@ -29,10 +30,11 @@ def anyio_backend():
 
 @pytest.fixture(scope="session")
 async def env():
-    held = TimeSkippingConfig(enabled=False)  # the clock moves when a test says so
-    arguments = [*SKIPS, *QUICKLY, "--output", "none"]
     async with await WorkflowEnvironment.start_time_skipping_v2(
-        ts_config=held, dev_server_existing_path=TEMPORAL, dev_server_extra_args=arguments
+        ts_config=TimeSkippingConfig(enabled=False),  # the clock moves when a test says so
+        dev_server_existing_path=TEMPORAL,
+        dev_server_extra_args=[*SKIPS, *QUICKLY, "--output", "none"],
+        dev_server_startup_timeout=timedelta(minutes=1),  # a machine may be busy
     ) as env:
         yield env
 
@@ -40,8 +42,8 @@ async def env():
 @pytest.fixture(autouse=True)
 def database(tmp_path, monkeypatch):
     monkeypatch.setenv("DESK_DATABASE", str(tmp_path / "desk.db"))
-    for statement in shop.TABLES.split(";"):
-        shop.sql(statement)
+    for statement in effects.TABLES.split(";"):
+        effects.sql(statement)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from temporalio.exceptions import ActivityError
 from temporalio.openai_agents import AgentsWorkflowError
 
 with workflow.unsafe.imports_passed_through():
-    from shop import pay_refund, price_of, save_turn, send_mail
+    from effects import pay_refund, price_of, save_turn, send_mail
 
 PATIENCE = timedelta(days=30)
 RETRIES = RetryPolicy(maximum_interval=timedelta(minutes=10))  # until it succeeds

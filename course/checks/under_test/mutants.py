@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-FILES = ("desk.py", "shop.py")
+FILES = ("desk.py", "effects.py")
 
 SAVES = "            await do(save_turn, key, self.customer, text, answer)\n"
 TELLS = """            notice = do(send_mail, f"{key}/notice", "team", f"{self.customer}: {text}")

@@ -9,7 +9,7 @@ from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.openai_agents import AgentsWorkflowError
 
 with workflow.unsafe.imports_passed_through():
-    import shop
+    import effects
 
 PATIENCE = timedelta(weeks=4, days=2)
 SORRY = "Sorry, that did not work. Please ask me again, or ask for a colleague."
@@ -76,7 +76,7 @@ class Desk:
         if not approved:
             return "It stays with us."
         args = [f"order {order}", self._who, cents]
-        await workflow.execute_activity(shop.pay_refund, args=args, **HOW)
+        await workflow.execute_activity(effects.pay_refund, args=args, **HOW)
         return "It was paid."
 
     async def _ask(self, text: str) -> str:
@@ -98,7 +98,7 @@ class Desk:
 
     async def _mail(self, receiver: str, text: str, key: str) -> None:
         args = [f"{workflow.info().workflow_id}: {key}", receiver, text]
-        await workflow.execute_activity(shop.send_mail, args=args, **HOW)
+        await workflow.execute_activity(effects.send_mail, args=args, **HOW)
 
     async def _wait_for_an_answer(self, number: int) -> None:
         try:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -270,8 +271,8 @@ def _recorded(folder: Path, tried: list[Trial], limit: float) -> dict[str, str]:
     desks = {_key(trial): trial.yesterdays for trial in tried}
     for number, files in enumerate(desks.values()):
         for name, text in files.items():  # modules of names of their own
-            text = text.replace("from shop import", f"from shop_{number} import")
-            text = text.replace("import shop\n", f"import shop_{number} as shop\n")
+            text = text.replace("from effects import", f"from effects_{number} import")
+            text = text.replace("import effects\n", f"import effects_{number} as effects\n")
             (folder / name.replace(".", f"_{number}.")).write_text(text, encoding="utf-8")
 
     def work(place: Path, tell: Callable[..., None]) -> None:
@@ -288,13 +289,15 @@ def _recorded(folder: Path, tried: list[Trial], limit: float) -> dict[str, str]:
 async def _talk(folder: Path, desks: int) -> None:
     say, call = ResponseBuilders.output_message, ResponseBuilders.tool_call
     async with await WorkflowEnvironment.start_local(
-        dev_server_existing_path=str(temporal_binary()), dev_server_extra_args=["--output", "none"]
+        dev_server_existing_path=str(temporal_binary()),
+        dev_server_extra_args=["--output", "none"],
+        dev_server_startup_timeout=timedelta(minutes=1),
     ) as env:
         for number in range(desks):
-            desk, shop = import_module(f"desk_{number}"), import_module(f"shop_{number}")
+            desk, effects = import_module(f"desk_{number}"), import_module(f"effects_{number}")
             os.environ["DESK_DATABASE"] = str(folder / f"desk_{number}.db")
-            for statement in shop.TABLES.split(";"):
-                shop.sql(statement)
+            for statement in effects.TABLES.split(";"):
+                effects.sql(statement)
             script = [call('{"order": "1042"}', "request_refund"), say("A person decides."), say("Bye!")]
             async with AgentEnvironment(model=TestModel.returning_responses(script)) as agents:
                 client, queue = agents.applied_on_client(env.client), f"ada-{number}"
@@ -302,7 +305,7 @@ async def _talk(folder: Path, desks: int) -> None:
                     client,
                     task_queue=queue,
                     workflows=[desk.Desk],
-                    activities=[shop.price_of, shop.save_turn, shop.send_mail, shop.pay_refund],
+                    activities=[effects.price_of, effects.save_turn, effects.send_mail, effects.pay_refund],
                     activity_executor=ThreadPoolExecutor(4),
                 ):
                     ada = await client.start_workflow("Desk", "ada", id=queue, task_queue=queue)
