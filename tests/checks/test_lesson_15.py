@@ -10,8 +10,12 @@ from tests.checks.answers import *
 
 
 @pytest.fixture(autouse=True)
-def two_mutants(monkeypatch: pytest.MonkeyPatch) -> None:
-    if not os.environ.get("SOAK"):
+def those_that_matter(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against a suite that misses one mutant, that one; otherwise two, and with `make soak` all."""
+    wrong = getattr(request.node, "callspec", None) and request.node.callspec.params.get("wrong")
+    if wrong in MUTANTS:
+        monkeypatch.setenv("COURSE_MUTANTS", wrong)
+    elif not os.environ.get("SOAK"):
         monkeypatch.setenv("COURSE_MUTANTS", "random key,changed command")
 
 
