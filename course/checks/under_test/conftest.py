@@ -1,4 +1,4 @@
-"""What the tests stand on: a server that can skip time, a database, a conversation whose model has a script."""
+"""What the tests stand on: a server that can skip time, a database, a model with a script."""
 
 import asyncio
 import os
