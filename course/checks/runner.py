@@ -22,9 +22,6 @@ from course.checks import exercises, work
 from course.checks.verdict import Verdict, filled
 from course.checks.waiting import on_this_machine
 
-LIMIT_SECONDS = 30.0
-"""Of a check, on a quiet machine. One takes two or three."""
-
 _processes = multiprocessing.get_context("forkserver")
 _hints_shown: dict[str, int] = {}
 
@@ -42,12 +39,13 @@ def warm_up_soon() -> None:
     timer.start()
 
 
-def check(exercise: str | int, *, limit: float = LIMIT_SECONDS) -> Coroutine[Any, Any, Verdict]:
+def check(exercise: str | int, *, limit: float | None = None) -> Coroutine[Any, Any, Verdict]:
     """Checks your solution of an exercise, and says what it saw.
 
     Args:
         exercise: Its id, such as "01" (or 1) or "08b".
-        limit: Seconds after which your code is stopped; more on a machine that is busy.
+        limit: Seconds after which your code is stopped, more on a machine that is busy. Unless you say otherwise, what
+            the exercise allows: 30, and for some more.
     """
     from course.lab.awaiting import NotAwaited  # late: it brings the lab with it
 
@@ -56,7 +54,7 @@ def check(exercise: str | int, *, limit: float = LIMIT_SECONDS) -> Coroutine[Any
     return NotAwaited(_check(name, limit), call)
 
 
-async def _check(exercise: str, limit: float) -> Verdict:
+async def _check(exercise: str, limit: float | None) -> Verdict:
     if sentence := exercises.unknown(exercise):
         return Verdict("unknown", sentence)
     if not work.is_started(exercise):
@@ -65,7 +63,9 @@ async def _check(exercise: str, limit: float) -> Verdict:
             f"Exercise {exercise} is not started: change the cell that begins with %%exercise {exercise}, run it, "
             "and check again.",
         )
-    verdict = await _in_a_process(exercise, work.module_file(exercise), limit)
+    verdict = await _in_a_process(
+        exercise, work.module_file(exercise), exercises.limit_of(exercise) if limit is None else limit
+    )
     work.count_try(exercise, verdict.passed)
     return replace(verdict, hint=_help(exercise)) if verdict.outcome == "not yet" else verdict
 

@@ -1,6 +1,7 @@
 """What recorded event history says, as tables, figures and a page.
 
-Functions that take a history and give a DataFrame, a figure or HTML, and `read` and `fetch`, which get one.
+Functions that take a history and give a DataFrame, a figure or HTML; `read` and `fetch`, which get one; and `record`
+and `replay`, which make a test of one.
 They know nothing of the course and read the history of any workflow from anywhere. As a program:
 `python -m course.history`.
 """
@@ -12,6 +13,7 @@ from course.history.page import page
 from course.history.path import path, path_table
 from course.history.questions import questions
 from course.history.reading import CannotRead
+from course.history.recording import record, replay
 from course.history.sources import read
 from course.history.summary import Summary
 from course.history.tables import activity_table, event_table, transcript_table
@@ -31,6 +33,8 @@ __all__ = [
     "path_table",
     "questions",
     "read",
+    "record",
+    "replay",
     "timeline",
     "transcript_table",
 ]

@@ -71,6 +71,11 @@ def is_a_program(exercise: str) -> bool:
     return getattr(import_module(f"course.checks.lesson_{exercise}"), "IS_A_PROGRAM", False)
 
 
+def limit_of(exercise: str) -> float:
+    """Seconds for the reader's code on a quiet machine. A check takes two or three; whose takes more says so."""
+    return getattr(import_module(f"course.checks.lesson_{exercise}"), "LIMIT_SECONDS", 30.0)
+
+
 def named(exercise: object) -> object:
     """The exercise as it is named here: 10 is "10", and 1 is "01"."""
     is_number = isinstance(exercise, int) and not isinstance(exercise, bool)
