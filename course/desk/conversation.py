@@ -51,6 +51,7 @@ class Turn:
     notes: dict[str, str] = field(default_factory=dict)
     """What the system did, by step: `saved`, `notice`, `batch`."""
     message_id: str = ""
+    asked_at: str = ""
 
 
 @dataclass
@@ -193,7 +194,7 @@ class ConversationWorkflow(Duties):
             turn = self._turn_of[message_id]
             await workflow.wait_condition(lambda: turn.answer is not None)
             return turn.answer or ""
-        turn = Turn(self._count() + 1, text, message_id=message_id)
+        turn = Turn(self._count() + 1, text, message_id=message_id, asked_at=_now())
         self._turns.append(turn)
         if message_id:
             self._turn_of[message_id] = turn
@@ -221,7 +222,8 @@ class ConversationWorkflow(Duties):
             message=turn.message,
             answer=answer,
             outcome=outcome,
-            at=workflow.now().isoformat(timespec="seconds"),
+            at=_now("seconds"),
+            asked_at=turn.asked_at,
         )
         args = [self._key(turn), record]
         await self._step(turn, "saved", activities.save_to_database, args, RECORD)
@@ -305,6 +307,10 @@ class ConversationWorkflow(Duties):
     def _carry(self) -> Carried:
         last = newest(self._turns, BATCH, LAST)
         return Carried(self._count(), self._answered(), last, self._memory)
+
+
+def _now(precision: str = "milliseconds") -> str:
+    return workflow.now().isoformat(timespec=precision)
 
 
 STEPS = ("saved", "notice", "batch")

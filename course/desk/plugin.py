@@ -19,5 +19,11 @@ MODEL_CALLS = ModelActivityParameters(
 )
 
 
-def agents_plugin(provider: ModelProvider) -> OpenAIAgentsPlugin:
-    return OpenAIAgentsPlugin(model_params=MODEL_CALLS, model_provider=provider)
+def agents_plugin(provider: ModelProvider, traced: bool = False) -> OpenAIAgentsPlugin:
+    """`traced` where `trace_to` of `telemetry.py` has said to whom."""
+    return OpenAIAgentsPlugin(
+        model_params=MODEL_CALLS,
+        model_provider=provider,
+        use_otel_instrumentation=traced,
+        add_temporal_spans=not traced,  # Temporal's own plugin adds them, for every step
+    )

@@ -19,7 +19,7 @@ from temporalio.client import Client
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.openai_agents import ModelActivityParameters, SandboxClientProvider
 
-from course.lab import compat, everything
+from course.lab import compat, everything, telemetry
 from course.lab.approver import Approver
 from course.lab.awaiting import awaited
 from course.lab.chat import Conversation
@@ -30,7 +30,7 @@ from course.lab.live_model import chosen_model
 from course.lab.outages import Failures, OutageProvider, OutageUnderWay
 from course.lab.processes import WorkerProcess
 from course.lab.receivers import WebhookReceiver
-from course.lab.running import WorkerSettings, beside_the_cells, lab_plugin, runtime
+from course.lab.running import WorkerSettings, beside_the_cells, lab_plugin
 from course.lab.temporal import Temporal
 from course.lab.workers import Workers
 from course.lab.world import World
@@ -99,6 +99,8 @@ class Lab(AbstractAsyncContextManager["Lab"]):
         address: str | None = None,
         namespace: str = "default",
         task_queue: str | None = None,
+        metrics: bool | int = False,
+        tracing: str | None = None,
     ) -> "Lab":
         """Starts all of it.
 
@@ -121,6 +123,10 @@ class Lab(AbstractAsyncContextManager["Lab"]):
             task_queue: The queue of the lab's worker. Default: `juniper`, or at `address=` one that no other lab
                 has. Name one to go on with the conversations of a lab that has ended; labs that live at the same time
                 on one server must not share it, or each does a part of the other's work.
+            metrics: Serves the metrics of the kernel's worker at `lab.metrics_url`, on loopback: True for a free
+                port, or the port. Like tracing=, this is the process's: all labs of a kernel have the same.
+            tracing: Where to send traces, OTLP over HTTP, such as "http://127.0.0.1:4318/v1/traces". They hold what
+                customers write. Default: no traces, to nobody.
 
         Raises:
             LabError: Something could not be started. The message says what to do; nothing is left running.
@@ -129,6 +135,7 @@ class Lab(AbstractAsyncContextManager["Lab"]):
             # Not an Exception: nothing of the script may go on. What to do, its parent says.
             raise SystemExit("A script that is only being read must not start a lab.")
         _must_make_sense(address, persist, namespace, task_queue)
+        telemetry.choose(metrics, tracing)
         prepare_python()
         lab = cls(life := Life())
         try:
@@ -166,6 +173,7 @@ class Lab(AbstractAsyncContextManager["Lab"]):
                 webhook_url=lab.webhooks.url,
                 reports=lab.reports,
                 outages=lab.failures.file,
+                tracing=tracing,
             )
             lab.workers = Workers(settings, lab.temporal, lab.world, lab.failures)
             lab.world.owner = f"{lab.temporal.namespace_id}/{lab.task_queue}"
@@ -313,7 +321,9 @@ class Lab(AbstractAsyncContextManager["Lab"]):
     async def approver(self, name: str) -> Approver:
         """A person who decides about approvals with a second client, which knows no more than the server's address."""
         self.temporal.must_run()
-        client = await Client.connect(self.address, namespace=self.temporal.namespace, runtime=runtime())
+        client = await Client.connect(
+            self.address, namespace=self.temporal.namespace, runtime=telemetry.runtime()
+        )
         return Approver(client, name)
 
     @awaited("lab.cli(…)")
@@ -324,6 +334,31 @@ class Lab(AbstractAsyncContextManager["Lab"]):
         """
         self.temporal.must_run()
         return await self.temporal.cli(*arguments)
+
+    # What it tells of itself
+
+    @property
+    def metrics_url(self) -> str | None:
+        """Where a Prometheus would read the metrics of the kernel's worker; None without `metrics=`."""
+        return telemetry.metrics_url()
+
+    @awaited("lab.metrics(…)")
+    async def metrics(self, *names: str, of: str = "worker") -> pd.DataFrame:
+        """Metrics as they are now: one row for each sample, a column for each of its labels, and `value`.
+
+        Args:
+            names: Names of samples, such as `temporal_workflow_task_execution_failed_total`. Default: all.
+            of: `worker`, the kernel's, or `server`, this lab's own.
+        """
+        self.temporal.must_run()
+        server = self.temporal.server
+        url = (server.metrics_url if server else None) if of == "server" else self.metrics_url
+        if url is None:
+            raise LabError(
+                f"There are no metrics of the {of} here: start a lab with metrics=True"
+                f"{', and with a server of its own' if of == 'server' else ''}."
+            )
+        return await telemetry.samples(url, *names)
 
     # What services saw
 
