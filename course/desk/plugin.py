@@ -20,10 +20,10 @@ MODEL_CALLS = ModelActivityParameters(
 
 
 def agents_plugin(provider: ModelProvider, traced: bool = False) -> OpenAIAgentsPlugin:
-    """`traced` where `trace_to` of `telemetry.py` has said to whom."""
+    """`traced` where `trace_to` of `telemetry.py` has said to whom: its plugin adds Temporal's spans, for every step."""
     return OpenAIAgentsPlugin(
         model_params=MODEL_CALLS,
         model_provider=provider,
         use_otel_instrumentation=traced,
-        add_temporal_spans=not traced,  # Temporal's own plugin adds them, for every step
+        add_temporal_spans=not traced,
     )

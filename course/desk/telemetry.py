@@ -1,15 +1,16 @@
 """What a desk's process tells of itself: metrics at an address of its own, and traces, sent to an address that you name.
 
 Both belong to the process, and are off unless somebody asks for them. Lesson 14 is about the metrics, page 14b
-about the traces. `alerts.yml` has rules for Prometheus, for whoever is to be woken.
+about the traces. `alerts.yml` has rules for Prometheus.
 """
 
 import os
+import re
 from datetime import datetime
-from urllib.parse import urlsplit
 
+from opentelemetry import trace
 from temporalio import activity
-from temporalio.plugin import SimplePlugin
+from temporalio.contrib import opentelemetry as spans
 from temporalio.runtime import PrometheusConfig
 
 REPLY_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
@@ -27,60 +28,46 @@ def metrics_at(address: str) -> PrometheusConfig:
     )
 
 
-def count_turn(outcome: str, asked_at: str | None) -> None:
-    """Counts a turn whose row is new, in the activity that wrote the row.
+def count_turn(outcome: str, asked_at: str) -> None:
+    """Counts a turn whose row is new, and how long its customer waited, in the activity that wrote the row.
 
-    Not in the workflow's code: a task that fails is tried again, and counts again. Nor for each attempt of the
-    activity: the row says which one was the first. A worker that dies between the row and the count leaves that
-    turn out. So the table stays the truth, and these numbers are for alerts.
+    Not in the workflow's code: a task that fails is tried again, and counts again. A worker that dies between the row
+    and the count leaves that turn out. So the table stays the truth, and these numbers are for alerts.
     """
-    if not activity.in_activity():
-        return
     meter = activity.metric_meter()
-    meter.create_counter("desk_turns", "Turns that are on record").add(
-        1, {"outcome": outcome}
-    )
-    if asked_at:
-        now = activity.info().started_time
-        waited = (now - datetime.fromisoformat(asked_at)).total_seconds()
-        reply = meter.create_histogram_float(
-            "desk_reply", "From message to record", unit="seconds"
-        )
-        reply.record(max(waited, 0.0))
+    meter.create_counter("desk_turns").add(1, {"outcome": outcome})
+    waited = activity.info().started_time - datetime.fromisoformat(asked_at)
+    reply = meter.create_histogram_float("desk_reply", unit="seconds")
+    reply.record(max(waited.total_seconds(), 0.0))
 
 
 def traces_url(text: str) -> str:
     """The address of a receiver of traces, OTLP over HTTP. Raises `ValueError` for what is none."""
-    try:
-        parts = urlsplit(text)
-        if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
-            return text
-    except ValueError:  # a port that is no number
-        pass
-    raise ValueError(
-        f"{text!r} is no address for traces: write one such as http://127.0.0.1:4318/v1/traces."
-    )
+    if re.fullmatch(r"https?://[^/\s:]+(:\d{1,5})?(/\S*)?", text):
+        return text
+    an_address = "one such as http://127.0.0.1:4318/v1/traces"
+    raise ValueError(f"{text!r} is no address for traces: write {an_address}.")
 
 
-def trace_to(url: str) -> SimplePlugin:
+def trace_to(url: str) -> spans.OpenTelemetryPlugin:
     """Sends this process's traces to `url`. Call it once, before `agents_plugin(…, traced=True)`.
 
     Returns the plugin that adds a span for each step of Temporal's. Spans hold what customers write: choose who
     receives them. A receiver that is away costs the desk nothing: a thread of its own sends, and drops what it cannot.
     """
-    from opentelemetry import trace
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
-    from temporalio.contrib.opentelemetry import (
-        OpenTelemetryPlugin,
-        create_tracer_provider,
-    )
 
-    provider = create_tracer_provider(shutdown_on_exit=False)
-    # In batches. To send each span at once would be I/O in a workflow, which its sandbox refuses.
+    provider = spans.create_tracer_provider(shutdown_on_exit=False)
+    # In batches: to send each span at once would be I/O in a workflow, which its sandbox refuses.
     exporter = OTLPSpanExporter(url, timeout=5)
     provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=1000))
     trace.set_tracer_provider(provider)
     # The Agents SDK may trace again. Its own provider still sends nothing: `keep_traces_here` has set it.
     os.environ["OPENAI_AGENTS_DISABLE_TRACING"] = "0"
-    return OpenTelemetryPlugin(add_temporal_spans=True)
+    return spans.OpenTelemetryPlugin(add_temporal_spans=True)
+
+
+def send_the_rest() -> None:
+    """Where traces are sent: sends what is finished and not yet sent. Gives up after some seconds."""
+    trace.get_tracer_provider().force_flush(5000)  # type: ignore[attr-defined]

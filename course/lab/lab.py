@@ -19,7 +19,7 @@ from temporalio.client import Client
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.openai_agents import ModelActivityParameters, SandboxClientProvider
 
-from course.lab import compat, everything, telemetry
+from course.lab import compat, everything
 from course.lab.approver import Approver
 from course.lab.awaiting import awaited
 from course.lab.chat import Conversation
@@ -31,6 +31,7 @@ from course.lab.outages import Failures, OutageProvider, OutageUnderWay
 from course.lab.processes import WorkerProcess
 from course.lab.receivers import WebhookReceiver
 from course.lab.running import WorkerSettings, beside_the_cells, lab_plugin
+from course.lab.runtime import Measured, choose, runtime
 from course.lab.temporal import Temporal
 from course.lab.workers import Workers
 from course.lab.world import World
@@ -47,7 +48,7 @@ def prepare_python() -> None:
         pd.set_option("display.max_colwidth", 150)
 
 
-class Lab(AbstractAsyncContextManager["Lab"]):
+class Lab(Measured, AbstractAsyncContextManager["Lab"]):
     """Everything that a lesson needs, started with `await Lab.start()` and ended with `await lab.stop()`.
 
     Attributes:
@@ -111,8 +112,7 @@ class Lab(AbstractAsyncContextManager["Lab"]):
                 asked for at OPENAI_BASE_URL with OPENAI_API_KEY, and costs what that endpoint charges.
             model_calls: Timeouts and retries of a model call. Default: `course.desk.plugin.MODEL_CALLS`. They
                 are the process's: with two labs in one kernel, those of the lab that was started last hold.
-            mcp_servers: As `OpenAIAgentsPlugin` takes them.
-            sandbox_clients: As `OpenAIAgentsPlugin` takes them.
+            mcp_servers, sandbox_clients: As `OpenAIAgentsPlugin` takes them.
             database_url: Any SQLAlchemy URL. Default: SQLite in the lab's own folder. Labs may share a database:
                 no two conversations get the same id there. Orders, stock and refunds are then everybody's.
             ui: Whether the server brings its Web UI.
@@ -123,10 +123,8 @@ class Lab(AbstractAsyncContextManager["Lab"]):
             task_queue: The queue of the lab's worker. Default: `juniper`, or at `address=` one that no other lab
                 has. Name one to go on with the conversations of a lab that has ended; labs that live at the same time
                 on one server must not share it, or each does a part of the other's work.
-            metrics: Serves the metrics of the kernel's worker at `lab.metrics_url`, on loopback: True for a free
-                port, or the port. Like tracing=, this is the process's: all labs of a kernel have the same.
-            tracing: Where to send traces, OTLP over HTTP, such as "http://127.0.0.1:4318/v1/traces". They hold what
-                customers write. Default: no traces, to nobody.
+            metrics: Serves metrics of the kernel's worker, on loopback: True for a free port, or the port.
+            tracing: Where to send traces (OTLP over HTTP), which hold what customers write. Default: nowhere. Both are the process's.
 
         Raises:
             LabError: Something could not be started. The message says what to do; nothing is left running.
@@ -135,7 +133,7 @@ class Lab(AbstractAsyncContextManager["Lab"]):
             # Not an Exception: nothing of the script may go on. What to do, its parent says.
             raise SystemExit("A script that is only being read must not start a lab.")
         _must_make_sense(address, persist, namespace, task_queue)
-        telemetry.choose(metrics, tracing)
+        choose(metrics, tracing)
         prepare_python()
         lab = cls(life := Life())
         try:
@@ -290,10 +288,7 @@ class Lab(AbstractAsyncContextManager["Lab"]):
         return self.conversation(id)
 
     async def _begin(self, workflow: str, customer: str) -> str:
-        """Starts a workflow under the first id that is free: `ada-1`, `ada-2`, …
-
-        The server gives an id to one of those who ask for it at once, and so does a database that labs share.
-        """
+        """Starts a workflow under the first id that is free: `ada-1`, `ada-2`, … Server and database give it to one alone."""
         slug = re.sub(r"[^a-z0-9]+", "-", customer.lower()).strip("-") or "customer"
         for number in count(self._numbers[slug] + 1):
             id = f"{slug}-{number}"
@@ -321,9 +316,7 @@ class Lab(AbstractAsyncContextManager["Lab"]):
     async def approver(self, name: str) -> Approver:
         """A person who decides about approvals with a second client, which knows no more than the server's address."""
         self.temporal.must_run()
-        client = await Client.connect(
-            self.address, namespace=self.temporal.namespace, runtime=telemetry.runtime()
-        )
+        client = await Client.connect(self.address, namespace=self.temporal.namespace, runtime=runtime())
         return Approver(client, name)
 
     @awaited("lab.cli(…)")
@@ -334,31 +327,6 @@ class Lab(AbstractAsyncContextManager["Lab"]):
         """
         self.temporal.must_run()
         return await self.temporal.cli(*arguments)
-
-    # What it tells of itself
-
-    @property
-    def metrics_url(self) -> str | None:
-        """Where a Prometheus would read the metrics of the kernel's worker; None without `metrics=`."""
-        return telemetry.metrics_url()
-
-    @awaited("lab.metrics(…)")
-    async def metrics(self, *names: str, of: str = "worker") -> pd.DataFrame:
-        """Metrics as they are now: one row for each sample, a column for each of its labels, and `value`.
-
-        Args:
-            names: Names of samples, such as `temporal_workflow_task_execution_failed_total`. Default: all.
-            of: `worker`, the kernel's, or `server`, this lab's own.
-        """
-        self.temporal.must_run()
-        server = self.temporal.server
-        url = (server.metrics_url if server else None) if of == "server" else self.metrics_url
-        if url is None:
-            raise LabError(
-                f"There are no metrics of the {of} here: start a lab with metrics=True"
-                f"{', and with a server of its own' if of == 'server' else ''}."
-            )
-        return await telemetry.samples(url, *names)
 
     # What services saw
 

@@ -25,8 +25,8 @@ from course.lab.errors import LabError
 from course.lab.moments import DyingRunner, KillAt, Moment
 from course.lab.outages import OutageInterceptor, OutageProvider, Outages
 from course.lab.running import RunningWorker, Sandbox, WorkerSettings, lab_plugin
+from course.lab.runtime import choose, runtime, tracing
 from course.lab.server import until
-from course.lab.telemetry import choose, runtime, tracing
 from course.lab.world import services_at
 from course.models import model_provider
 

@@ -33,7 +33,8 @@ from temporalio.workflow import UnfinishedSignalHandlersWarning, UnfinishedUpdat
 from course.desk.heartbeats import Heartbeats, thread
 from course.desk.plugin import MODEL_CALLS
 from course.desk.worker import OPTIONS
-from course.lab import compat, telemetry
+from course.lab import compat
+from course.lab.runtime import tracing
 
 SILENCED = (
     "temporalio.activity",  # a traceback for every attempt that fails: the tables show the attempts
@@ -62,7 +63,7 @@ class AgentsPlugin(OpenAIAgentsPlugin):
 def lab_plugin(
     provider: ModelProvider, model_calls: ModelActivityParameters | None = None, **options: Any
 ) -> OpenAIAgentsPlugin:
-    traced = {"use_otel_instrumentation": True, "add_temporal_spans": False} if telemetry.tracing() else {}
+    traced = {"use_otel_instrumentation": True, "add_temporal_spans": False} if tracing() else {}
     return AgentsPlugin(model_params=model_calls or MODEL_CALLS, model_provider=provider, **traced, **options)
 
 

@@ -19,8 +19,8 @@ from course.lab.clock import Clock
 from course.lab.errors import LabError
 from course.lab.life import Life
 from course.lab.persisting import desk_beside, persisted
+from course.lab.runtime import runtime, tracing
 from course.lab.server import ENVIRONMENT, Server, last_words, temporal_binary
-from course.lab.telemetry import runtime, tracing
 
 
 class Temporal:

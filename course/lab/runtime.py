@@ -18,7 +18,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from temporalio.plugin import SimplePlugin
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 
-from course.desk.telemetry import metrics_at, trace_to, traces_url
+from course.desk.telemetry import metrics_at, send_the_rest, trace_to, traces_url
+from course.lab.awaiting import awaited
 from course.lab.errors import LabError
 from course.lab.server import HOST, free_ports
 
@@ -88,11 +89,6 @@ def runtime() -> Runtime:
     return made
 
 
-def metrics_url() -> str | None:
-    """Where this process's metrics are; None if nobody asked for any."""
-    return _metrics_url
-
-
 @functools.cache
 def _tracing(url: str) -> SimplePlugin:
     # A receiver that is away is told of once a second, by a traceback that would land in a cell.
@@ -108,13 +104,40 @@ def tracing() -> list[SimplePlugin]:
 async def send_spans() -> None:
     """Sends what is finished now, and not within a second."""
     if _chosen.tracing:
-        from opentelemetry import trace
-
-        provider: Any = trace.get_tracer_provider()
-        await asyncio.to_thread(provider.force_flush, 5000)
+        await asyncio.to_thread(send_the_rest)
 
 
 # Reading metrics
+
+
+class Measured:
+    """A lab, as far as its metrics go."""
+
+    temporal: Any
+
+    @property
+    def metrics_url(self) -> str | None:
+        """Where a Prometheus would read the metrics of the kernel's worker; None without `metrics=`."""
+        return _metrics_url
+
+    @awaited("lab.metrics(…)")
+    async def metrics(self, *names: str, of: str = "worker") -> pd.DataFrame:
+        """Metrics as they are now: one row for each sample, a column for each of its labels, and `value`.
+
+        Args:
+            names: Names of samples, such as `temporal_workflow_task_execution_failed_total`. Default: all.
+            of: `worker`, the kernel's, or `server`, this lab's own.
+
+        Raises:
+            LabError: There are none.
+        """
+        self.temporal.must_run()
+        server = self.temporal.server
+        url = (server.metrics_url if server else None) if of == "server" else _metrics_url
+        if url is None:
+            needs = "a server of its own" if of == "server" else "metrics=True"
+            raise LabError(f"There are no metrics of the {of} here: start a lab with {needs}.")
+        return await samples(url, *names)
 
 
 async def samples(url: str, *names: str) -> pd.DataFrame:
