@@ -23,7 +23,7 @@ async def keep_showing(customer: str, stands: Callable[[], tuple[str, str]]) -> 
     """In a workflow: shows its state and who has to act next (`desk`, `customer`, `person`) each time that one has changed."""
     shown = ("", "")
     while True:
-        await workflow.wait_condition(lambda: stands() != shown)  # noqa: B023
+        await workflow.wait_condition(lambda shown=shown: stands() != shown)
         shown = stands()
         pairs = zip((CUSTOMER, STATE, WAITS_FOR), (customer, *shown), strict=True)
         workflow.upsert_search_attributes([key.value_set(value) for key, value in pairs])

@@ -2,6 +2,9 @@
 
 Both belong to the process, and are off unless somebody asks for them. Lesson 14 is about the metrics, page 14b
 about the traces. `alerts.yml` has rules for Prometheus.
+
+Turns are counted behind their row, and not in the workflow's code, which counts again whenever its task fails. A worker
+that dies between row and count leaves that turn out: the table stays the truth.
 """
 
 import os
@@ -29,11 +32,7 @@ def metrics_at(address: str) -> PrometheusConfig:
 
 
 def count_turn(outcome: str, asked_at: str) -> None:
-    """Counts a turn whose row is new, and how long its customer waited, in the activity that wrote the row.
-
-    Not in the workflow's code: a task that fails is tried again, and counts again. A worker that dies between the row
-    and the count leaves that turn out. So the table stays the truth, and these numbers are for alerts.
-    """
+    """Counts a turn whose row is new, and how long its customer waited. For the activity that wrote the row."""
     meter = activity.metric_meter()
     meter.create_counter("desk_turns").add(1, {"outcome": outcome})
     waited = activity.info().started_time - datetime.fromisoformat(asked_at)

@@ -38,7 +38,7 @@ class OrderReadingWorkflow(ConversationWorkflow):
 
 
 def order_in(text: str) -> str:
-    return re.search(r"\b\d{4}\b", text).group()  # type: ignore[union-attr]
+    return re.search(r"\b\d{4}\b", text).group()
 
 
 @workflow.defn
