@@ -103,7 +103,7 @@ async def look_at_queue(server: ClientConnectConfig, queue: str) -> str:
 
 
 async def make_names_known(server: ClientConnectConfig) -> str:
-    """Makes the desk's search attributes known, for conversations that show themselves. Raises `Away` or `WrongSetting`."""
+    """Of search attributes: `listing.py`. Raises `Away` or `WrongSetting`."""
     client = await connect(server)
     try:
         new = await make_known(client)

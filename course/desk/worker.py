@@ -117,9 +117,8 @@ def _runtime(metrics: PrometheusConfig | None) -> Runtime:
     try:
         return Runtime(telemetry=TelemetryConfig(metrics=metrics))
     except (RuntimeError, ValueError) as error:
-        raise WrongSetting(
-            f"No metrics can be served at METRICS_ADDRESS ({error}): name a free port of this machine."
-        ) from None
+        at = f"METRICS_ADDRESS names no free port of this machine: {error}"
+        raise WrongSetting(at) from None
 
 
 async def _serve(
