@@ -31,7 +31,7 @@ class TraceReceiver:
         return Answer(200)
 
     async def spans(self, workflow: str | None = None) -> pd.DataFrame:
-        """The spans that have ended: one row each, those of one trace in the order in which they began.
+        """The spans that have ended: one row each, every span below the one that it is in.
 
         Columns: `depth` in its trace, `name`, `workflow` and `activity` (their ids, where Temporal says so), and `under`: the
         nearest span around it that is not about an activity. Only what belongs to `workflow`, if it is named.
@@ -46,12 +46,17 @@ class TraceReceiver:
                 "under": next((one.name for one in around if not one.name.startswith(OF_TEMPORAL)), None),
                 "trace": span.trace_id,
             }
-            for span in sorted(self._spans.values(), key=lambda span: span.start_time_unix_nano)
+            for span in sorted(self._spans.values(), key=self._place)
         ]
         table = pd.DataFrame(rows, columns=["depth", "name", "workflow", "activity", "under", "trace"])
         if workflow:
             table = table[table.trace.isin(table.trace[table.workflow == workflow])]
         return table.drop(columns="trace").reset_index(drop=True)
+
+    def _place(self, span: Any) -> list[tuple[int, bytes]]:
+        """By which spans are sorted: from the outermost to this one, when each began."""
+        path = [span, *self._around(span)][::-1]
+        return [(one.start_time_unix_nano, one.span_id) for one in path]
 
     def _around(self, span: Any) -> list[Any]:
         found = []

@@ -36,16 +36,13 @@ WRONG = {
         "It returns a set of workflow ids, each a text",
         ("return found", "return sorted(found) or None"),
     ),
+    "another name": ("There is no function sick in your cell", ("async def sick", "async def ill")),
     "not async": (
         "written with async def",
         ("async def sick", "def sick"),
         ("await ", ""),
         ("async for", "for"),
     ),
-}
-
-RAISES = {
-    "another name": ("has no function sick", ("async def sick", "async def ill")),
 }
 
 RIGHT = {
