@@ -56,7 +56,7 @@ async def _play(seen: dict[str, Any]) -> None:
     from course.desk.conversation import Carried
     from course.desk.listing import make_known
     from course.lab import Lab, LabError
-    from course.lab.traces import TraceReceiver, joined
+    from course.lab.spans import TraceReceiver, joined
     from course.lessons.lesson_14 import OrderReadingWorkflow, WatchedWorkflow, listed
     from tests.lab_helpers import until
 

@@ -40,7 +40,7 @@ def _main(there: Connection, work: Any, arguments: tuple[Any, ...]) -> None:
 async def _turns(metrics: bool, tracing: bool) -> float:
     from course import Lab
     from course.desk import ConversationWorkflow
-    from course.lab.traces import TraceReceiver
+    from course.lab.spans import TraceReceiver
 
     receiver = TraceReceiver()
     options = {"tracing": receiver.url} if tracing else {}
