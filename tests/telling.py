@@ -9,6 +9,7 @@ import os
 import socket
 import sys
 import traceback
+from collections.abc import Awaitable
 from datetime import timedelta
 from multiprocessing.connection import Connection
 from typing import Any
@@ -20,17 +21,22 @@ from course.lab.processes import FORKS
 KEY = "sk-proj-NeverSent-0123456789abcdef"
 
 
-@functools.cache
 def told() -> dict[str, Any]:
     """Plays once for a process of the test run."""
+    problem, seen = _played()
+    assert not problem, problem
+    return seen
+
+
+@functools.cache
+def _played() -> tuple[str | None, dict[str, Any]]:
     here, there = FORKS.Pipe()
-    process = FORKS.Process(target=_main, args=(there, dict(os.environ)), daemon=True)
+    process = FORKS.Process(target=_main, args=(there, dict(os.environ)))
     process.start()
     there.close()
     problem, seen = here.recv()
     process.join(30)
-    assert not problem, problem
-    return seen | {"exit code": process.exitcode}
+    return problem, seen | {"exit code": process.exitcode}
 
 
 def _main(there: Connection, environment: dict[str, str]) -> None:
@@ -57,8 +63,8 @@ async def _play(seen: dict[str, Any]) -> None:
     from course.desk.listing import make_known
     from course.lab import Lab, LabError
     from course.lab.spans import TraceReceiver, joined
-    from course.lessons.lesson_14 import OrderReadingWorkflow, WatchedWorkflow, listed
-    from tests.lab_helpers import until
+    from course.lessons.lesson_14 import OrderReadingWorkflow, WatchedWorkflow, listed, pollers
+    from tests.lab_helpers import task_failures, until
 
     receiver = TraceReceiver()
 
@@ -98,9 +104,21 @@ async def _play(seen: dict[str, Any]) -> None:
     seen["joined"] = joined(await ada.activities(), await receiver.spans(ada.id)).to_dict("list")
     await scrape("well")
 
-    # It shows itself, and in the next run, too
-    seen["made known"] = [await make_known(lab.client), await make_known(lab.client)]
+    # It shows itself: with a name that the server does not know, and with one that it knows
     start = functools.partial(lab.client.start_workflow, ConversationWorkflow.run, task_queue=lab.task_queue)
+    await start(args=["al", Carried(listed=True)], id="al-1")
+    al = lab.conversation("al-1")
+
+    async def failed() -> list[str]:
+        return task_failures(await al.history())
+
+    seen["not known"] = (await until(failed, "a failed task"))[0]
+    await until(lambda: listed(lab.client, "TemporalReportedProblems IS NOT NULL"), "listed as frozen")
+    seen["failed tasks by the metric"] = len(
+        await lab.metrics("temporal_workflow_task_execution_failed_total")
+    )
+    seen["made known"] = [await make_known(lab.client), await make_known(lab.client)]
+    await until(lambda: listed(lab.client, "DeskCustomer = 'al'"), "listed", seconds=60)
     await start(args=["bo", Carried(listed=True)], id="bo-1")
     await until(lambda: listed(lab.client, "DeskWaitsFor = 'customer' AND DeskCustomer = 'bo'"), "listed")
     seen["shows itself"] = await listed(lab.client, "DeskState IS NOT NULL")
@@ -154,9 +172,18 @@ async def _play(seen: dict[str, Any]) -> None:
     seen["counted"] = {name: int(value) for name, value in counted.items()}
     seen["rows of the desk"] = int((~rows.conversation.eq(eve.id)).sum())
 
-    # Nobody polls
+    # A worker that has died, and one that is not there
+    process = await lab.worker_process()
+    await until(lambda: _at_least(2, pollers(lab.client, lab.task_queue)), "both have polled")
+    process.kill()
+    await process.died()
+    seen["pollers after a death"] = await pollers(lab.client, lab.task_queue)
     await scrape("polls")
     await lab.workers.stop_kernels()
     await scrape("polls")
     await lab.stop()
     receiver.stop()
+
+
+async def _at_least(least: int, number: Awaitable[int]) -> bool:
+    return await number >= least

@@ -61,8 +61,18 @@ def test_a_conversation_shows_itself_only_if_its_start_says_so_and_a_person_is_w
     None
 ):
     assert told()["made known"] == [["DeskCustomer", "DeskState", "DeskWaitsFor"], []]
-    assert told()["shows itself"] == ["bo-1"]  # ada, of the same code, does not
+    assert told()["shows itself"] == ["al-1", "bo-1"]  # ada, of the same code, does not
     assert told()["waits for a person"] == []
+
+
+def test_an_attribute_that_the_server_does_not_know_freezes_a_conversation_until_it_is_made_known() -> None:
+    assert "has no mapping defined for search attribute Desk" in told()["not known"]
+    assert told()["failed tasks by the metric"] == 0  # the server refuses what the worker has done: no worker counts it
+    assert "al-1" in told()["shows itself"]
+
+
+def test_a_worker_that_has_just_died_is_still_counted_among_the_pollers() -> None:
+    assert told()["pollers after a death"] == 2
 
 
 # Alert rules, on what the lab said of itself when it was well, and sick in just one way

@@ -200,7 +200,7 @@ class ConversationWorkflow(Duties):
             await workflow.wait_condition(lambda: turn.answer is not None)
             return turn.answer or ""
         turn = Turn(self._count() + 1, text, message_id=message_id)
-        turn.asked_at = workflow.now().isoformat()
+        turn.asked_at = workflow.now().isoformat(timespec="milliseconds")
         self._turns.append(turn)
         if message_id:
             self._turn_of[message_id] = turn
