@@ -67,7 +67,9 @@ def test_a_conversation_shows_itself_only_if_its_start_says_so_and_a_person_is_w
 
 def test_an_attribute_that_the_server_does_not_know_freezes_a_conversation_until_it_is_made_known() -> None:
     assert "has no mapping defined for search attribute Desk" in told()["not known"]
-    assert told()["failed tasks by the metric"] == 0  # the server refuses what the worker has done: no worker counts it
+    assert (
+        told()["failed tasks by the metric"] == 0
+    )  # the server refuses what the worker has done: no worker counts it
     assert "al-1" in told()["shows itself"]
 
 
