@@ -18,7 +18,9 @@ from temporalio.client import Client
 
 from course.desk.__main__ import main
 from course.lab.receivers import Mailbox, WebhookReceiver
-from course.lab.server import temporal_binary
+from course.lab.runtime import samples
+from course.lab.server import free_ports, temporal_binary
+from course.lab.spans import TraceReceiver
 from tests.desk_process import ROOT, SlowMailbox, desk, here, locked, retried, says, server
 from tests.lab_helpers import attempts, until
 
