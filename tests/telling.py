@@ -105,7 +105,8 @@ async def _play(seen: dict[str, Any]) -> None:
     await scrape("well")
 
     # It shows itself: with a name that the server does not know, and with one that it knows
-    start = functools.partial(lab.client.start_workflow, ConversationWorkflow.run, task_queue=lab.task_queue)
+    options = {"task_queue": lab.task_queue, "task_timeout": timedelta(seconds=3)}
+    start = functools.partial(lab.client.start_workflow, ConversationWorkflow.run, **options)
     await start(args=["al", Carried(listed=True)], id="al-1")
     al = lab.conversation("al-1")
 

@@ -7,6 +7,7 @@ Turns are counted behind their row, and not in the workflow's code, which counts
 that dies between row and count leaves that turn out: the table stays the truth.
 """
 
+import logging
 import os
 import re
 from datetime import datetime
@@ -66,6 +67,7 @@ def trace_to(url: str) -> spans.OpenTelemetryPlugin:
     exporter = OTLPSpanExporter(url, timeout=5, session=session)
     provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=1000))
     trace.set_tracer_provider(provider)
+    logging.getLogger("opentelemetry.context").setLevel("CRITICAL")  # of workflows let go
     # The Agents SDK may trace again. Its own provider still sends nothing: `keep_traces_here` has set it.
     os.environ["OPENAI_AGENTS_DISABLE_TRACING"] = "0"
     return spans.OpenTelemetryPlugin(add_temporal_spans=True)
