@@ -17,7 +17,16 @@ from course.lab.receivers import Mailbox
 from tests import dev_server
 
 ROOT = Path(__file__).parents[1]
-SETTINGS = ("TASK_QUEUE", "DATABASE_URL", "SMTP_ADDRESS", "WEBHOOK_URL", "REPORTS", "MODEL")
+SETTINGS = (
+    "TASK_QUEUE",
+    "DATABASE_URL",
+    "SMTP_ADDRESS",
+    "WEBHOOK_URL",
+    "REPORTS",
+    "MODEL",
+    "METRICS_ADDRESS",
+    "TRACES_URL",
+)
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,9 @@ from temporalio.client import Client
 
 from course.desk.__main__ import main
 from course.lab.receivers import Mailbox, WebhookReceiver
-from course.lab.server import temporal_binary
+from course.lab.runtime import samples
+from course.lab.server import free_ports, temporal_binary
+from course.lab.spans import TraceReceiver
 from tests.desk_process import ROOT, SlowMailbox, desk, here, locked, retried, says, server
 from tests.lab_helpers import attempts, until
 
@@ -30,7 +32,9 @@ __all__ = ["here", "server"]  # fixtures
 
 def test_the_tables_are_made_twice_as_once(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert [main(["--setup"]), main(["--setup"])] == [0, 0]
-    assert "The tables are there, and the shop is filled: sqlite:///desk.db." in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "The tables are there, and the shop is filled: sqlite:///desk.db." in said
+    assert said.endswith("The Temporal server knows the search attributes.\n")
     with contextlib.closing(sqlite3.connect("desk.db")) as database:
         assert database.execute("SELECT count(*) FROM orders").fetchone() == (30,)
 
@@ -98,6 +102,9 @@ async def test_what_is_away_is_waited_for(here: Path, server: str, monkeypatch: 
     monkeypatch.setenv("SMTP_ADDRESS", f"127.0.0.1:{mailbox.port}")
     monkeypatch.setenv("WEBHOOK_URL", "http://127.0.0.1:1/")
     monkeypatch.setenv("TASK_QUEUE", "waiting")
+    [port] = free_ports(1)
+    monkeypatch.setenv("METRICS_ADDRESS", f"127.0.0.1:{port}")
+    monkeypatch.setenv("TRACES_URL", "http://127.0.0.1:1/v1/traces")  # away, which costs nothing
     client = await Client.connect(server)
     async with desk() as process:
         with locked("desk.db"):
@@ -114,6 +121,8 @@ async def test_what_is_away_is_waited_for(here: Path, server: str, monkeypatch: 
         monkeypatch.setenv("WEBHOOK_URL", webhooks.url)
         assert await asyncio.to_thread(main, ["--check"]) == 0
         webhooks.stop()
+        turns = await samples(f"http://127.0.0.1:{port}/metrics", "desk_turns_total")
+        assert turns[["outcome", "value"]].values.tolist() == [["answered", 1]]
 
         # A signal lets what runs come to its end: here, a mail.
         await asyncio.wait_for(mailbox.begun.wait(), 120)
@@ -137,12 +146,15 @@ async def test_a_second_signal_ends_it_at_once(
     await mailbox.start()
     monkeypatch.setenv("SMTP_ADDRESS", f"127.0.0.1:{mailbox.port}")
     monkeypatch.setenv("TASK_QUEUE", "twice")
+    traces = TraceReceiver()
+    monkeypatch.setenv("TRACES_URL", traces.url)
     client = await Client.connect(server)
     async with desk("--grace", "60") as process:
         await says(process, "Serving 'twice' at")
         chat = await client.start_workflow("ConversationWorkflow", "ben", id="ben", task_queue="twice")
         await chat.execute_update("send", "Thanks!")
         await asyncio.wait_for(mailbox.begun.wait(), 120)
+        await until(lambda: has_spans(traces, "HandleUpdate:send"), "the turn's spans")
         process.terminate()
         await says(
             process, "Stopping: running activities have 60 s to finish. A second signal stops at once."
@@ -152,6 +164,10 @@ async def test_a_second_signal_ends_it_at_once(
         assert await asyncio.wait_for(process.wait(), 10) == 128 + signal.SIGTERM
     mailbox.go_on.set()
     await mailbox.stop()
+
+
+async def has_spans(traces: TraceReceiver, name: str) -> bool:
+    return name in (await traces.spans()).name.to_list()
 
 
 # The desk alone
@@ -170,7 +186,7 @@ NOT_THE_DESKS = [
 
 def texts_in(folder: Path) -> set[Path]:
     """The files of a package that are no code, and that its code reads."""
-    kinds = {".html", ".json", ".md", ".toml"}
+    kinds = {".html", ".json", ".md", ".toml", ".yml"}
     return {
         file.relative_to(folder)
         for file in folder.rglob("*")

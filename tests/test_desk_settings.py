@@ -116,6 +116,9 @@ WRONG = {
     "WEBHOOK_URL=http:///x": "WEBHOOK_URL is 'http:///x'",
     "REPORTS={unwritable}": "REPORTS is .*, and no report can be written there",
     "REPORTS=bad.toml": "REPORTS is 'bad.toml', and no report can be written there",
+    "METRICS_ADDRESS=9464": "METRICS_ADDRESS is '9464': write it as host:port",
+    "METRICS_ADDRESS=nowhere:9464": "METRICS_ADDRESS names no free port of this machine: ",
+    "TRACES_URL=127.0.0.1:4318": "TRACES_URL is wrong. .* is no address such as http://",
     "MODEL=gpt-5-mini": "MODEL cannot be used: .*OPENAI_API_KEY is not set",
 }
 

@@ -17,7 +17,7 @@ from temporalio.worker import Replayer
 
 from course import Lab, LabError
 from course.lab import replay
-from course.lab.running import runtime
+from course.lab.runtime import runtime
 from course.lessons.lesson_09 import (
     GrowingPatchedWorkflow,
     GrowingPerTurnWorkflow,

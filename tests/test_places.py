@@ -54,6 +54,7 @@ def lessons(root: Path) -> dict[str, set[str]]:
     readme = (root / "README.md").read_text()
     notebooks = files(root, "notebooks/{}.ipynb")
     shows_around = {"00"}
+    only_shows = {"14b"} & {name.partition("_")[0] for name in notebooks}  # a page of *Going further*
     with_exercise = {notebook_of(root, one).name.partition("_")[0] for one in exercises(root)[IN_NOTEBOOK]}
     return {
         "notebooks/{}_….ipynb": {name.partition("_")[0] for name in notebooks},
@@ -62,7 +63,7 @@ def lessons(root: Path) -> dict[str, set[str]]:
             for number, name in re.findall(rf"^\| ({ID}) \| .*\(notebooks/(.*)\.ipynb\)", readme, re.M)
             if name in notebooks
         },
-        "exercise": shows_around | with_exercise,
+        "exercise": shows_around | only_shows | with_exercise,
         "promise in README, with the test that proves it": shows_around
         | {
             number

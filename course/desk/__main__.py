@@ -12,6 +12,10 @@ The desk's own settings are variables of the environment, too:
   REPORTS         the folder for reports (default: reports)
   MODEL           a live model's name (default: the offline model, which is simulated);
                   OPENAI_API_KEY is its key, OPENAI_BASE_URL another endpoint than OpenAI's
+  METRICS_ADDRESS host:port where a Prometheus finds this process's metrics, such as 127.0.0.1:9464;
+                  course/desk/alerts.yml has rules for them (default: no metrics)
+  TRACES_URL      where traces are sent, OTLP over HTTP, such as http://127.0.0.1:4318/v1/traces; they hold
+                  what customers write (default: no traces)
 
 A setting that is wrong, or a Temporal server that does not answer, ends it with a sentence and exit code 2.
 A database, a mail server or a webhook that does not answer is waited for: what needs it is tried again,
@@ -39,7 +43,9 @@ def main(arguments: list[str] | None = None) -> int:
     )
     instead = parser.add_mutually_exclusive_group()
     instead.add_argument(
-        "--setup", action="store_true", help="make the tables, fill the shop, and end"
+        "--setup",
+        action="store_true",
+        help="make the tables, fill the shop, make the search attributes known, and end",
     )
     instead.add_argument(
         "--check",

@@ -17,6 +17,7 @@ from temporalio.exceptions import ApplicationError
 from typing_extensions import TypedDict  # pydantic wants this one before Python 3.12
 
 from course.desk.services import Refused, current_services, database
+from course.desk.telemetry import count_turn
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class TurnRecord(TypedDict, total=False):
     outcome: str
     at: str
     """When, in ISO 8601 (UTC): what the weekly report and the cleanup go by."""
+    asked_at: str
+    """When the message came: the customer has waited since then."""
 
 
 @contextmanager
@@ -63,6 +66,8 @@ def save_to_database(task_id: str, data: TurnRecord) -> str:
     row |= {"task_id": task_id, "details": details or None}
     with refusals_are_final():
         new = current_services().database.insert_once(database.turns, row)
+    if new and "asked_at" in data:
+        count_turn(data["outcome"], data["asked_at"])
     return "saved" if new else "already saved"
 
 

@@ -21,6 +21,7 @@ with workflow.unsafe.imports_passed_through():
     from course.desk import activities
     from course.desk.answering import ask
     from course.desk.duties import Duties
+    from course.desk.listing import keep_showing
     from course.desk.memory import Memory
     from course.desk.messages import check_message
     from course.desk.policies import BACKGROUND, RECORD, REPORT, TOOL
@@ -51,6 +52,7 @@ class Turn:
     notes: dict[str, str] = field(default_factory=dict)
     """What the system did, by step: `saved`, `notice`, `batch`."""
     message_id: str = ""
+    asked_at: str = ""
 
 
 @dataclass
@@ -62,6 +64,8 @@ class Carried:
     last: list[Turn] = field(default_factory=list)
     """For the next batch, for the report, and for a message that comes again."""
     memory: Memory = field(default_factory=Memory)
+    listed: bool = False
+    """Whether it shows itself in the server's list. Here, since another parameter of `run` would not fit recorded starts."""
 
 
 @dataclass
@@ -117,6 +121,8 @@ class ConversationWorkflow(Duties):
             duties=self.at_work,
             turns=self._count,
         )
+        if self._before.listed:
+            self._showing = asyncio.create_task(keep_showing(customer, self._stands))
 
     @workflow.run
     async def run(self, customer: str, carried: Carried | None = None) -> Summary:
@@ -194,6 +200,7 @@ class ConversationWorkflow(Duties):
             await workflow.wait_condition(lambda: turn.answer is not None)
             return turn.answer or ""
         turn = Turn(self._count() + 1, text, message_id=message_id)
+        turn.asked_at = workflow.now().isoformat(timespec="milliseconds")
         self._turns.append(turn)
         if message_id:
             self._turn_of[message_id] = turn
@@ -221,6 +228,7 @@ class ConversationWorkflow(Duties):
             message=turn.message,
             answer=answer,
             outcome=outcome,
+            asked_at=turn.asked_at,
             at=workflow.now().isoformat(timespec="seconds"),
         )
         args = [self._key(turn), record]
@@ -284,6 +292,12 @@ class ConversationWorkflow(Duties):
         except ValueError as error:
             raise ApplicationError(str(error)) from None
 
+    def _stands(self) -> tuple[str, str]:
+        """Its state, and who has to act next."""
+        if not self._closing and all(turn.answer is not None for turn in self._turns):
+            return "idle", "customer"
+        return "closing" if self._closing else "answering", "desk"
+
     def _is_over(self) -> bool:
         self.raise_bug()
         return self._closing or self._renewal.is_due()
@@ -304,7 +318,8 @@ class ConversationWorkflow(Duties):
 
     def _carry(self) -> Carried:
         last = newest(self._turns, BATCH, LAST)
-        return Carried(self._count(), self._answered(), last, self._memory)
+        counts, listed = (self._count(), self._answered()), self._before.listed
+        return Carried(*counts, last, self._memory, listed)
 
 
 STEPS = ("saved", "notice", "batch")

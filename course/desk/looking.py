@@ -17,6 +17,7 @@ from temporalio.client import Client
 from temporalio.envconfig import ClientConnectConfig
 from temporalio.service import RPCError, RPCStatusCode
 
+from course.desk.listing import make_known
 from course.desk.services import Database, Mail, Shop, Webhook
 from course.desk.settings import WrongSetting
 
@@ -99,6 +100,19 @@ async def look_at_queue(server: ClientConnectConfig, queue: str) -> str:
     raise Away(
         f"{found}, and no worker serves the task queue {queue!r}: start one with python -m course.desk."
     )
+
+
+async def make_names_known(server: ClientConnectConfig) -> str:
+    """Of search attributes: `listing.py`. Raises `Away` or `WrongSetting`."""
+    client = await connect(server)
+    try:
+        new = await make_known(client)
+    except RPCError as error:
+        cannot = (
+            f"The Temporal server does not take the search attributes ({error.message}): "
+        )
+        raise Away(f"{cannot}make them by hand, each a Keyword.") from None
+    return f"The Temporal server knows the search attributes{': ' + ', '.join(new) if new else ''}."
 
 
 def make_tables(database: Database) -> None:

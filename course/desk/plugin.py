@@ -19,5 +19,7 @@ MODEL_CALLS = ModelActivityParameters(
 )
 
 
-def agents_plugin(provider: ModelProvider) -> OpenAIAgentsPlugin:
-    return OpenAIAgentsPlugin(model_params=MODEL_CALLS, model_provider=provider)
+def agents_plugin(provider: ModelProvider, traced: bool = False) -> OpenAIAgentsPlugin:
+    """`traced` where `trace_to` of `telemetry.py` has said to whom: its plugin adds Temporal's spans, for every step."""
+    spans = {"use_otel_instrumentation": traced, "add_temporal_spans": not traced}
+    return OpenAIAgentsPlugin(model_params=MODEL_CALLS, model_provider=provider, **spans)

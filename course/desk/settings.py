@@ -8,8 +8,10 @@ from urllib.parse import urlsplit
 from agents import ModelProvider
 from sqlalchemy.exc import SQLAlchemyError
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
+from temporalio.runtime import PrometheusConfig
 
 from course.desk.services import Database, Mail, Services, Shop, Webhook
+from course.desk.telemetry import metrics_at, traces_url
 from course.models import ModelError, model_provider
 
 
@@ -83,6 +85,22 @@ def database() -> Database:
             "sqlite:///desk.db."
         )
     return found
+
+
+def metrics() -> PrometheusConfig | None:
+    """Where to serve metrics, if anywhere. Raises `WrongSetting`."""
+    if address := setting("METRICS_ADDRESS", ""):
+        return metrics_at("{}:{}".format(*_host_and_port("METRICS_ADDRESS", address)))
+    return None
+
+
+def traces() -> str | None:
+    """Where to send traces, if anywhere. Raises `WrongSetting`."""
+    url = setting("TRACES_URL", "")
+    try:
+        return traces_url(url) if url else None
+    except ValueError as error:
+        raise WrongSetting(f"TRACES_URL is wrong. {error}") from None
 
 
 def _host_and_port(name: str, address: str) -> tuple[str, int]:

@@ -5,16 +5,17 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
 
 from agents import ModelProvider
-from temporalio.envconfig import ClientConnectConfig
+from temporalio.client import Client
+from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.worker import Worker
 
-from course.desk import activities, looking, settings
+from course.desk import activities, looking, settings, telemetry
 from course.desk.answering import why
 from course.desk.conversation import ConversationWorkflow
 from course.desk.heartbeats import Heartbeats
@@ -49,14 +50,16 @@ SECONDS_BETWEEN_LOOKS = 2
 
 
 def set_up() -> int:
-    """Makes the desk's tables and fills the shop."""
+    """Makes the desk's tables, fills the shop, and makes its search attributes known."""
+    done = "Nothing was set up."
     try:
-        database = settings.database()
+        database, server = settings.database(), settings.temporal_server()
         looking.make_tables(database)
+        done = f"The tables are there, and the shop is filled: {database.name}."
+        print(done, asyncio.run(looking.make_names_known(server)))
     except (WrongSetting, Away) as error:
-        print(f"Nothing was set up. {error}", file=sys.stderr)
+        print(done, error, file=sys.stderr)
         return 2 if isinstance(error, WrongSetting) else 1
-    print(f"The tables are there, and the shop is filled: {database.name}.")
     return 0
 
 
@@ -95,17 +98,33 @@ def serve(grace: float) -> int:
     logging.getLogger("temporalio.activity").addFilter(_one_line)
     try:
         found, server = settings.services(), settings.temporal_server()
-        asyncio.run(_serve(found, server, settings.model(), timedelta(seconds=grace)))
+        model, url = settings.model(), settings.traces()
+        traces = [telemetry.trace_to(url)] if url else []
+        plugins = [agents_plugin(model, traced=bool(url)), *traces]
+        runtime = _runtime(settings.metrics())
+        connecting = looking.connect(server, plugins=plugins, runtime=runtime)
+        asyncio.run(_serve(found, model, connecting, timedelta(seconds=grace)))
+        if url:
+            telemetry.send_the_rest()
         return 0
-    except (WrongSetting, Away) as error:
-        print(f"The desk did not start. {error}", file=sys.stderr)
+    except (WrongSetting, Away, ModuleNotFoundError) as error:
+        more = ' (pip install ".[traces]")' if isinstance(error, ImportError) else ""
+        print(f"The desk did not start. {error}{more}", file=sys.stderr)
         return 2
 
 
+def _runtime(metrics: PrometheusConfig | None) -> Runtime:
+    try:
+        return Runtime(telemetry=TelemetryConfig(metrics=metrics))
+    except (RuntimeError, ValueError) as error:
+        at = f"METRICS_ADDRESS names no free port of this machine: {error}"
+        raise WrongSetting(at) from None
+
+
 async def _serve(
-    found: Services, server: ClientConnectConfig, model: ModelProvider, grace: timedelta
+    found: Services, model: ModelProvider, connecting: Awaitable[Client], grace: timedelta
 ) -> None:
-    client = await looking.connect(server, plugins=[agents_plugin(model)])
+    client = await connecting
     worker = Worker(
         client,
         task_queue=settings.task_queue(),
@@ -127,7 +146,9 @@ async def _serve(
                 later.add(asyncio.create_task(_make_tables_later(found.database)))
     asked_to_end = _signals()
     async with worker:
-        print(f"Serving {worker.task_queue!r} at {server['target_host']}. Ctrl+C ends it.")
+        print(
+            f"Serving {worker.task_queue!r} at {client.service_client.config.target_host}. Ctrl+C ends it."
+        )
         await asked_to_end.wait()
         print(
             f"Stopping: running activities have {grace.total_seconds():g} s to finish. A second signal stops at once."

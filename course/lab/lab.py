@@ -30,7 +30,8 @@ from course.lab.live_model import chosen_model
 from course.lab.outages import Failures, OutageProvider, OutageUnderWay
 from course.lab.processes import WorkerProcess
 from course.lab.receivers import WebhookReceiver
-from course.lab.running import WorkerSettings, beside_the_cells, lab_plugin, runtime
+from course.lab.running import WorkerSettings, beside_the_cells, lab_plugin
+from course.lab.runtime import Measured, choose, runtime
 from course.lab.temporal import Temporal
 from course.lab.workers import Workers
 from course.lab.world import World
@@ -47,7 +48,7 @@ def prepare_python() -> None:
         pd.set_option("display.max_colwidth", 150)
 
 
-class Lab(AbstractAsyncContextManager["Lab"]):
+class Lab(Measured, AbstractAsyncContextManager["Lab"]):
     """Everything that a lesson needs, started with `await Lab.start()` and ended with `await lab.stop()`.
 
     Attributes:
@@ -99,6 +100,8 @@ class Lab(AbstractAsyncContextManager["Lab"]):
         address: str | None = None,
         namespace: str = "default",
         task_queue: str | None = None,
+        metrics: bool | int = False,
+        tracing: str | None = None,
     ) -> "Lab":
         """Starts all of it.
 
@@ -109,8 +112,7 @@ class Lab(AbstractAsyncContextManager["Lab"]):
                 asked for at OPENAI_BASE_URL with OPENAI_API_KEY, and costs what that endpoint charges.
             model_calls: Timeouts and retries of a model call. Default: `course.desk.plugin.MODEL_CALLS`. They
                 are the process's: with two labs in one kernel, those of the lab that was started last hold.
-            mcp_servers: As `OpenAIAgentsPlugin` takes them.
-            sandbox_clients: As `OpenAIAgentsPlugin` takes them.
+            mcp_servers, sandbox_clients: As `OpenAIAgentsPlugin` takes them.
             database_url: Any SQLAlchemy URL. Default: SQLite in the lab's own folder. Labs may share a database:
                 no two conversations get the same id there. Orders, stock and refunds are then everybody's.
             ui: Whether the server brings its Web UI.
@@ -121,6 +123,8 @@ class Lab(AbstractAsyncContextManager["Lab"]):
             task_queue: The queue of the lab's worker. Default: `juniper`, or at `address=` one that no other lab
                 has. Name one to go on with the conversations of a lab that has ended; labs that live at the same time
                 on one server must not share it, or each does a part of the other's work.
+            metrics: Serves metrics of the kernel's worker, on loopback: True for a free port, or the port.
+            tracing: Where to send traces (OTLP over HTTP), which hold what customers write. Default: nowhere. Both are the process's.
 
         Raises:
             LabError: Something could not be started. The message says what to do; nothing is left running.
@@ -129,6 +133,7 @@ class Lab(AbstractAsyncContextManager["Lab"]):
             # Not an Exception: nothing of the script may go on. What to do, its parent says.
             raise SystemExit("A script that is only being read must not start a lab.")
         _must_make_sense(address, persist, namespace, task_queue)
+        choose(metrics, tracing)
         prepare_python()
         lab = cls(life := Life())
         try:
@@ -166,6 +171,7 @@ class Lab(AbstractAsyncContextManager["Lab"]):
                 webhook_url=lab.webhooks.url,
                 reports=lab.reports,
                 outages=lab.failures.file,
+                tracing=tracing,
             )
             lab.workers = Workers(settings, lab.temporal, lab.world, lab.failures)
             lab.world.owner = f"{lab.temporal.namespace_id}/{lab.task_queue}"
@@ -282,10 +288,7 @@ class Lab(AbstractAsyncContextManager["Lab"]):
         return self.conversation(id)
 
     async def _begin(self, workflow: str, customer: str) -> str:
-        """Starts a workflow under the first id that is free: `ada-1`, `ada-2`, …
-
-        The server gives an id to one of those who ask for it at once, and so does a database that labs share.
-        """
+        """Starts a workflow under the first id that is free: `ada-1`, `ada-2`, … Server and database give it to one alone."""
         slug = re.sub(r"[^a-z0-9]+", "-", customer.lower()).strip("-") or "customer"
         for number in count(self._numbers[slug] + 1):
             id = f"{slug}-{number}"

@@ -24,7 +24,8 @@ from course.desk.services import Database
 from course.lab.errors import LabError
 from course.lab.moments import DyingRunner, KillAt, Moment
 from course.lab.outages import OutageInterceptor, OutageProvider, Outages
-from course.lab.running import RunningWorker, Sandbox, WorkerSettings, lab_plugin, runtime
+from course.lab.running import RunningWorker, Sandbox, WorkerSettings, lab_plugin
+from course.lab.runtime import choose, runtime, tracing
 from course.lab.server import until
 from course.lab.world import services_at
 from course.models import model_provider
@@ -125,6 +126,7 @@ def _main(kernel: Connection) -> None:
 
 async def _work(settings: WorkerSettings, kill: Sequence[Moment], kernel: Connection) -> None:
     try:
+        choose(False, settings.tracing)
         database = Database(settings.database_url)
         services = services_at(database, settings.mail_port, settings.webhook_url, settings.reports)
         outages = Outages(settings.outages)
@@ -132,7 +134,7 @@ async def _work(settings: WorkerSettings, kill: Sequence[Moment], kernel: Connec
         refusable = OutageProvider(provider, outages)
         plugin = lab_plugin(refusable, settings.model_calls, **settings.plugin_options)
         client = await Client.connect(
-            settings.address, namespace=settings.namespace, plugins=[plugin], runtime=runtime()
+            settings.address, namespace=settings.namespace, plugins=[plugin, *tracing()], runtime=runtime()
         )
         interceptors, runner = [OutageInterceptor(services, outages)], Sandbox()
         if kill:

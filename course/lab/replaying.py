@@ -15,7 +15,7 @@ from course.history import event_table
 from course.history.reading import History, Run, runs_of
 from course.lab.compat import workflow_definition
 from course.lab.errors import LabError
-from course.lab.running import runtime
+from course.lab.runtime import runtime
 
 
 async def replay(history: History, *workflows: type) -> str:

@@ -6,7 +6,6 @@ say that it lives, and would be taken for dead. What it was doing would be done 
 """
 
 import asyncio
-import ctypes
 import functools
 import gc
 import logging
@@ -27,7 +26,6 @@ from temporalio.bridge.proto.workflow_completion import WorkflowActivationComple
 from temporalio.client import Client, ClientConfig
 from temporalio.converter import DataConverter
 from temporalio.openai_agents import ModelActivityParameters, OpenAIAgentsPlugin, OpenAIPayloadConverter
-from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.worker import Interceptor, Worker, WorkflowInstance, WorkflowInstanceDetails
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from temporalio.workflow import UnfinishedSignalHandlersWarning, UnfinishedUpdateHandlersWarning
@@ -36,6 +34,7 @@ from course.desk.heartbeats import Heartbeats, thread
 from course.desk.plugin import MODEL_CALLS
 from course.desk.worker import OPTIONS
 from course.lab import compat
+from course.lab.runtime import tracing
 
 SILENCED = (
     "temporalio.activity",  # a traceback for every attempt that fails: the tables show the attempts
@@ -64,22 +63,8 @@ class AgentsPlugin(OpenAIAgentsPlugin):
 def lab_plugin(
     provider: ModelProvider, model_calls: ModelActivityParameters | None = None, **options: Any
 ) -> OpenAIAgentsPlugin:
-    return AgentsPlugin(model_params=model_calls or MODEL_CALLS, model_provider=provider, **options)
-
-
-@functools.cache
-def runtime() -> Runtime:
-    """One for the process: it has threads of its own. Its log lines would land in a cell, so only errors.
-
-    And not the one about a payload over its limit: the history says so too, and without a time in it.
-    """
-    errors = TelemetryFilter(core_level="ERROR", other_level="ERROR").formatted()
-    quiet = f"{errors},temporalio_common::payload_limits=off"
-    made = Runtime(telemetry=TelemetryConfig(logging=LoggingConfig(filter=quiet)))
-    # Never freed. At Python's end one of its threads may be waiting for the interpreter, which it will not get
-    # any more; to free the runtime would be to wait for that thread, for ever.
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(made))
-    return made
+    traced = {"use_otel_instrumentation": True, "add_temporal_spans": False} if tracing() else {}
+    return AgentsPlugin(model_params=model_calls or MODEL_CALLS, model_provider=provider, **traced, **options)
 
 
 @dataclass(frozen=True)
@@ -142,6 +127,8 @@ class WorkerSettings:
     webhook_url: str
     reports: Path
     outages: Path
+    tracing: str | None = None
+    """Where traces are sent to, also by a worker in another process. That one serves no metrics."""
 
 
 class RunningWorker:

@@ -19,11 +19,14 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 
 from course.lab.errors import LabError
-from course.lab.life import Life
+
+if TYPE_CHECKING:
+    from course.lab.life import Life
 
 HOST = "127.0.0.1"
 
@@ -79,11 +82,12 @@ class Server:
         Raises `LabError` when there is nothing to start.
         """
         binary = temporal_binary()
-        self.ports = ports = ports or free_ports(2)
+        self.ports = ports = ports or free_ports(3)
         self.address = f"{HOST}:{ports[0]}"
         self.ui_url = f"http://{HOST}:{ports[1]}" if ui else None
+        self.metrics_url = f"http://{HOST}:{ports[2]}/metrics"  # the server has one, asked or not
         self.log = folder / "server.log"
-        options = f"--output none --log-level error --ip {HOST} --port {ports[0]} "
+        options = f"--output none --log-level error --ip {HOST} --port {ports[0]} --metrics-port {ports[2]} "
         options += f"--ui-ip {HOST} --ui-port {ports[1]} --ui-disable-news-fetch" if ui else "--headless"
         command = [str(binary), "server", "start-dev", *options.split()]
         if namespace != "default":
@@ -188,7 +192,7 @@ def free_ports(count: int) -> list[int]:
         return [one.getsockname()[1] for one in sockets]
 
 
-def own_folder(life: Life) -> Path:
+def own_folder(life: "Life") -> Path:
     """Makes a lab's own folder, which goes with its life. It holds a lock as long as the lab's kernel lives.
 
     The operating system lets go of the lock when the kernel ends, however it ends. So a folder that can be

@@ -19,7 +19,7 @@ from course.lab.clock import Clock
 from course.lab.errors import LabError
 from course.lab.life import Life
 from course.lab.persisting import desk_beside, persisted
-from course.lab.running import runtime
+from course.lab.runtime import runtime, tracing
 from course.lab.server import ENVIRONMENT, Server, last_words, temporal_binary
 
 
@@ -90,7 +90,10 @@ class Temporal:
         for attempt in count():
             try:
                 client = await Client.connect(
-                    self.address, namespace=self.namespace, plugins=[self._plugin], runtime=runtime()
+                    self.address,
+                    namespace=self.namespace,
+                    plugins=[self._plugin, *tracing()],
+                    runtime=runtime(),
                 )
                 request = DescribeNamespaceRequest(namespace=self.namespace)
                 described = await client.workflow_service.describe_namespace(request)

@@ -26,6 +26,8 @@ class Request:
     headers: Mapping[str, str]
     body: Any
     """The parsed JSON; None for what is no JSON."""
+    raw: bytes = b""
+    """As it came."""
 
 
 @dataclass(frozen=True)
@@ -61,11 +63,13 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = 60
 
     def do_POST(self) -> None:
+        raw = b""
         try:
-            body = json.loads(self.rfile.read(int(self.headers.get("content-length") or 0)))
+            raw = self.rfile.read(int(self.headers.get("content-length") or 0))
+            body = json.loads(raw)
         except (ValueError, RecursionError):
             body = None
-        answer = self.server.answer(Request(self.path, self.headers, body))
+        answer = self.server.answer(Request(self.path, self.headers, body, raw))
         payload = answer.content
         if not isinstance(payload, bytes):
             payload = b"" if payload is None else json.dumps(payload).encode()

@@ -30,7 +30,7 @@ from course.lab.server import Server
 from course.lessons.lesson_05 import DutiesFirstWorkflow
 from course.models import OfflineModel
 from tests import dev_server
-from tests.benchmarks import plain, slow
+from tests.benchmarks import plain, slow, telling
 from tests.outage_sweep import model_calls_of
 
 TURNS = 18  # from the twentieth turn on our desk takes notes, the plain one does not
@@ -311,6 +311,20 @@ async def bench_clock() -> None:
     report("virtual seconds a real second, 30 days through five retries", 30 * 86400 / real, "(report)")
 
 
+# Being watched
+
+
+def bench_telling() -> None:
+    """Off, with metrics, with traces, in turn; the ratio is that of the medians of the rounds."""
+    kinds = {"off": (False, False), "metrics": (True, False), "tracing": (False, True)}
+    rounds = [{name: telling.median_turn(*kind) for name, kind in kinds.items()} for _ in range(5)]
+    turn = {name: statistics.median(one[name] for one in rounds) for name in kinds}
+    for name in ("metrics", "tracing"):
+        report(f"a turn with {name} on ÷ off", turn[name] / turn["off"], most=1.1)
+    listed = statistics.median(telling.seconds_to_be_listed() for _ in range(3))
+    report("seconds from freezing to being listed (threshold 2, task timeout 3 s)", listed, "(report)")
+
+
 # Dying
 
 
@@ -444,6 +458,7 @@ BENCHES = {
     "imports": bench_imports,
     "start": bench_start,
     "clock": bench_clock,
+    "telling": bench_telling,
     "takeover": bench_takeover,
     "retries": bench_retries,
     "mail": bench_mail_down,

@@ -19,6 +19,8 @@ from typing import Any
 
 from temporalio.client import Schedule, ScheduleActionStartWorkflow, ScheduleSpec, WorkflowHistory
 
+from course.desk.conversation import Carried
+from course.desk.listing import make_known
 from course.lab import Conversation, Lab, everything, runs_of_schedule
 from course.lessons import lesson_09
 from course.models import Mistakes
@@ -333,6 +335,33 @@ talk("BoundedWorkflow", "bounded", ORDER, LIGHT, "Thanks!", "Hello!", "What did 
 talk("UnpackedInRunWorkflow", "no_init", "Hello!", LIGHT, "Thanks!", "Hello!")
 
 
+@scenario("ConversationWorkflow")
+async def desk_listed(stage: Stage) -> Conversation:
+    """A desk whose start input says that it shows itself in the server's list, and is closed."""
+    code, queue = CODE["ConversationWorkflow"], stage.lab.task_queue
+    await stage.lab.client.start_workflow(
+        code.run, args=["bo", Carried(listed=True)], id="bo-1", task_queue=queue
+    )
+    listed = stage.lab.conversation("bo-1")
+    for message in (ORDER, "Thanks!"):
+        await listed.send(message)
+    await listed.activities()
+    await listed.close()
+    return listed
+
+
+@scenario("WatchedWorkflow")
+async def watched(stage: Stage) -> None:
+    """Waits for its customer, for a person, and for its customer again."""
+    await stage.say("Please refund 26 EUR for order 1044.")
+    await stage.decide(1, {"decision": "approve", "by": "Bea", "reason": ""})
+    await stage.say("Thanks!")
+    await stage.chat.close()
+
+
+talk("MonitoringWorkflow", "monitoring", ORDER, "Thanks!")
+
+
 # Recording
 
 
@@ -373,6 +402,7 @@ async def main(names: list[str]) -> None:
             if name in SUGGESTS:
                 address = await stack.enter_async_context(dev_server.that_suggests(SUGGESTS[name]))
             lab = await stack.enter_async_context(await Lab.start(ui=False, address=address))
+            await make_known(lab.client)
             runs = await record(lab, *SCENARIOS[name])
         write(RECORDED / f"{name}.json", runs, workflow=SCENARIOS[name][0])
         print(f"{name}: {sum(len(run.events) for run in runs)} events", flush=True)
