@@ -1,4 +1,4 @@
-"""Beside this file: desk.py and effects.py, the conftest.py of the lesson, and recorded.json, yesterday's conversation."""
+"""Beside this file: desk.py, effects.py, the lesson's conftest.py, and recorded.json, of yesterday."""
 
 from datetime import timedelta
 
