@@ -68,7 +68,7 @@ async def test_the_reply_waits_for_the_record_and_not_for_the_team(talking):
         await ada.execute_update(Desk.send, "Hello?")
         reply = questions(await ada.fetch_history()).set_index("activity").reply
     assert reply["send_mail"].startswith("no")
-    assert reply["save_turn"] == "closed before it"
+    assert reply["save_turn"] == "perhaps: closed before the reply"
 
 
 async def test_an_outage_of_an_hour_costs_no_mail(env, talking):
