@@ -162,9 +162,13 @@ async def _play(seen: dict[str, Any]) -> None:
     async def failures() -> float:
         return (await lab.metrics(name)).value.sum()
 
-    await until(failures, "a failed task")
+    async def grown(since: float) -> bool:
+        return await failures() > since
+
+    so_far = await until(failures, "a failed task")
     await scrape("tasks")
-    await until(lambda: listed(lab.client, "TemporalReportedProblems IS NOT NULL"), "listed as frozen")
+    so_far = max(so_far, await failures())
+    await until(lambda: grown(so_far), "another one", seconds=60)
     await scrape("tasks")
     await lab.deploy(ConversationWorkflow)
     await thanks
