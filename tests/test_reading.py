@@ -10,6 +10,8 @@ from course.history.questions import ASKED
 from tests.tools.reading import LESSONS, ROOT, predictions, read
 
 LESSON = pytest.mark.parametrize("lesson", LESSONS, ids=[path.stem for path in LESSONS])
+ANSWERED = [path for path in LESSONS if path.name < "14b"]
+"""A page after lesson 14 adds no operation, and lesson 15's table names a test for each answer."""
 
 
 @LESSON
@@ -48,7 +50,7 @@ def test_every_prediction_has_an_answer_that_the_question_does_not_hold(lesson: 
         assert one.key.casefold() not in one.question.casefold(), f"gives itself away: {one.question}"
 
 
-@LESSON
+@pytest.mark.parametrize("lesson", ANSWERED, ids=[path.stem for path in ANSWERED])
 def test_the_record_answers_its_four_questions(lesson: Path) -> None:
     """And no table that somebody wrote."""
     cells = nbformat.read(lesson, as_version=4).cells
