@@ -102,6 +102,7 @@ async def _play(seen: dict[str, Any]) -> None:
     await scrape("well")
     await ada.send("Do you have a Ficus?")
     seen["joined"] = joined(await ada.activities(), await receiver.spans(ada.id)).to_dict("list")
+    seen["a tool's span"] = str([span for span in receiver._spans.values() if span.name == "look_up_order"])
     await scrape("well")
 
     # It shows itself: with a name that the server does not know, and with one that it knows
@@ -117,6 +118,10 @@ async def _play(seen: dict[str, Any]) -> None:
     await until(lambda: listed(lab.client, "TemporalReportedProblems IS NOT NULL"), "listed as frozen")
     seen["failed tasks by the metric"] = len(
         await lab.metrics("temporal_workflow_task_execution_failed_total")
+    )
+    refused = await lab.metrics("temporal_request_failure_total")
+    seen["refused tasks by the metric"] = int(
+        refused[refused.operation == "RespondWorkflowTaskCompleted"].value.sum()
     )
     seen["made known"] = [await make_known(lab.client), await make_known(lab.client)]
     await until(lambda: listed(lab.client, "DeskCustomer = 'al'"), "listed", seconds=60)

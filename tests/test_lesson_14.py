@@ -51,6 +51,11 @@ def test_a_trace_has_a_span_for_each_attempt_and_agrees_with_the_record_about_wh
     assert decided["save_to_database"] == "workflow"
 
 
+def test_a_span_of_a_tool_holds_its_arguments_and_its_result() -> None:
+    assert '{\\"order_id\\": \\"1042\\"}' in told()["a tool's span"]
+    assert "Order 1042: 1" in told()["a tool's span"]
+
+
 def test_a_counter_behind_the_row_counts_turns_and_one_in_the_workflow_counts_failed_tasks() -> None:
     counted = told()["counted"]
     assert counted["desk_turns_total"] == told()["rows of the desk"]
@@ -69,7 +74,8 @@ def test_an_attribute_that_the_server_does_not_know_freezes_a_conversation_until
     assert "has no mapping defined for search attribute Desk" in told()["not known"]
     assert (
         told()["failed tasks by the metric"] == 0
-    )  # the server refuses what the worker has done: no worker counts it
+    )  # the server refuses what the worker has done: to the worker, its code did not fail
+    assert told()["refused tasks by the metric"] > 1
     assert "al-1" in told()["shows itself"]
 
 

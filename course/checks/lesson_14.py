@@ -90,8 +90,20 @@ async def check(module: Any) -> str:
         fleet.becomes(closed.id, well="has ended")
         outage = await lab.outage("mail")
         slow = await begun()
-        await slow.fast_forward(timedelta(seconds=4))
-        fleet.becomes(slow.id, well="has a notice that has failed a few times, and less than five")
+        while (await slow.pending()).attempt.max() < 5:
+            await slow.fast_forward(timedelta(seconds=1))
+        fleet.becomes(slow.id, well="has a notice that has failed four times, and not five")
+        later = await lab.client.start_workflow(
+            CleanupWorkflow.run,
+            90,
+            id=f"{calm.id}/later",
+            task_queue=f"later-{dice.randint(10, 99)}",
+            start_delay=timedelta(days=30),
+        )
+        fleet.becomes(
+            later.id,
+            well="starts in 30 days, so none of its tasks is due, and nobody has to poll its queue yet",
+        )
         for chat in (frozen, given_up):
             fleet.becomes(chat.id, well="has answered, and waits for its customer")
         await fleet.judge("In a fleet where all is well")
@@ -122,6 +134,7 @@ async def check(module: Any) -> str:
         await slow.activities()
         fleet.becomes(slow.id, well="was stuck, and its notice has been sent since")
         await fleet.judge("After the mail server has come back")
-    return """In a fleet where all is well you named nobody: not the one that waits for a colleague, and not the one whose
-        mail had failed a few times. Then you named the frozen one, the one whose mail was tried in vain for an
-        hour, and the job on a queue that nobody polls; and no longer the one that got well, or was terminated."""
+    return """In a fleet where all is well you named nobody: not the one that waits for a colleague, not the one whose
+        mail had failed four times, and not the job that starts in a month. Then you named the frozen one, the one whose
+        mail was tried in vain for an hour, and the job on a queue that nobody polls; and no longer the one that got
+        well, or was terminated."""

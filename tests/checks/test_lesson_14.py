@@ -15,7 +15,12 @@ WRONG = {
         (IN_VAIN, "in_vain = False"),
     ),
     "those that have ended, too": ("it was frozen, and has been terminated", (RUNNING + '"', '"')),
-    "every retry": ("which is not stuck: it has a notice that has failed a few times", ("> PATIENCE", "> 1")),
+    "every retry": ("which is not stuck: it has a notice that has failed four times", ("> PATIENCE", "> 1")),
+    "one attempt too early": ("has failed four times, and not five", ("> PATIENCE", ">= PATIENCE")),
+    "a task that is not due": (
+        "it starts in 30 days, so none of its tasks is due",
+        ('raw.HasField("pending_workflow_task")', "bool(raw.pending_workflow_task)"),
+    ),
     "whoever waits for a person": (
         "it waits for a colleague, as it should",
         after(FOUND, "found |= set(await listed(client, \"DeskWaitsFor = 'person'\"))"),
@@ -52,4 +57,4 @@ RIGHT = {
     ),
 }
 
-SAMPLE = ["those that have ended, too", "every retry"]
+SAMPLE = ["those that have ended, too", "one attempt too early"]
