@@ -106,6 +106,13 @@ def test_a_reply_that_has_not_come_is_in_no_number_of_replies() -> None:
     assert not fires(rules()["DeskRepliesSlow"], *during)
 
 
+def test_a_success_in_its_window_keeps_the_rule_on_retries_silent() -> None:
+    scrapes = told()["scrapes"]
+    rule = rules()["DeskActivityRetried"]
+    assert fires(rule, *map(read, scrapes["activities"]))
+    assert not fires(rule, read(scrapes["well"][0]), read(scrapes["activities"][1]))
+
+
 def test_the_metrics_that_rules_name_are_there() -> None:
     """A rule on a name that does not exist never fires, and nobody is told."""
     text = "\n".join(text for texts in told()["scrapes"].values() for text in texts)
