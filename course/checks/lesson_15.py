@@ -47,20 +47,24 @@ async def check(suite: Path) -> str:
         {len(names)} desks that break one."""
 
 
+_SCRIPT = "Has the model's script an answer for every model call?"
+
+
 def _why(outcome: Outcome) -> str:
     """Why a suite did not end."""
     test = outcome.running or "pytest itself"
     if outcome.died:
         return f"{test} ended its process: os._exit(), or a crash in a library."
-    return f"""{test} waits for what never comes. Has the model's script an answer for every model call? A test that waits for
-        ever is never red: give it a limit, `async with asyncio.timeout(…)`."""
+    return f"""{test} waits for what never comes. {_SCRIPT} A test that waits for ever is never red: give it a limit, `async
+        with asyncio.timeout(…)`."""
 
 
 def _is_green(outcome: Outcome) -> None:
     require(outcome.ended, f"Your suite did not come to its end on the right desk: {_why(outcome)}")
     require(
         not outcome.red,
-        f"On the right desk, {outcome.red} is red, and no promise is broken. It says: “{outcome.says}”",
+        f"On the right desk, {outcome.red} is red, and no promise is broken. It says: “{outcome.says}”"
+        + (f" {_SCRIPT}" if "timeout" in outcome.says.lower() else ""),
     )
     require(
         outcome.passed,

@@ -107,6 +107,13 @@ WRONG = {
             "        said = await ada.execute_update(Desk.decide, args=[order, True])\n    assert order == '1055' or said == 'Paid.'\n",
         ),
     ),
+    "a script that is too short": (
+        "On the right desk, test_a is red … Has the model's script an answer for every model call?",
+        whole(
+            "from desk import Desk\n\nasync def test_a(talking):\n    async with talking() as ada:\n"
+            '        await ada.execute_update(Desk.send, "Hello?")\n'
+        ),
+    ),
     "hangs": (
         "did not come to its end on the right desk: test_a waits for what never comes.",
         whole("def test_a():\n    while True:\n        pass\n"),
