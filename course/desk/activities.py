@@ -66,8 +66,8 @@ def save_to_database(task_id: str, data: TurnRecord) -> str:
     row |= {"task_id": task_id, "details": details or None}
     with refusals_are_final():
         new = current_services().database.insert_once(database.turns, row)
-    if new and "asked_at" in data:
-        count_turn(data["outcome"], data["asked_at"])
+    if new:
+        count_turn(data.get("outcome", ""), data.get("asked_at", ""))
     return "saved" if new else "already saved"
 
 

@@ -36,18 +36,25 @@ def metrics_at(address: str) -> PrometheusConfig:
 
 def count_turn(outcome: str, asked_at: str) -> None:
     """Counts a turn whose row is new, and how long its customer waited. For the activity that wrote the row."""
+    try:
+        waited = activity.info().started_time - datetime.fromisoformat(asked_at)
+    except (
+        TypeError,
+        ValueError,
+    ):  # a model wrote this record: what it says is no measurement
+        return
     meter = activity.metric_meter()
     meter.create_counter("desk_turns").add(1, {"outcome": outcome})
-    waited = activity.info().started_time - datetime.fromisoformat(asked_at)
-    reply = meter.create_histogram_float("desk_reply", unit="seconds")
-    reply.record(max(waited.total_seconds(), 0.0))
+    meter.create_histogram_float("desk_reply", unit="seconds").record(
+        max(waited.total_seconds(), 0.0)
+    )
 
 
 def traces_url(text: str) -> str:
     """The address of a receiver of traces, OTLP over HTTP. Raises `ValueError` for what is none."""
-    if re.fullmatch(r"https?://[^/\s:]+(:\d{1,5})?(/\S*)?", text):
-        return text
-    raise ValueError(f"{text!r} is no address such as http://127.0.0.1:4318/v1/traces.")
+    if not re.fullmatch(r"https?://[^/\s:]+(:\d{1,5})?(/\S*)?", text):
+        raise ValueError(f"{text!r} is no address such as http://127.0.0.1:4318/v1/traces.")
+    return text
 
 
 def trace_to(url: str) -> spans.OpenTelemetryPlugin:
