@@ -241,6 +241,11 @@ async def test_a_held_reply_goes_out_after_a_minute_when_another_message_has_no_
     slow = await accepted(TAKE_YOUR_TIME, 3)
     await asyncio.gather(*orders)  # the run is long enough by now, and goes on: the third is under way
     refused = await accepted(TOO_MUCH, 4)
+
+    async def told() -> bool:
+        return (await chat.handle.query("state"))["duties_running"] == 0
+
+    await until(told, "the notices of the first two, for no reply is held back for a duty that goes on")
     lab.model.ready = True
     await until_failed(chat, "invoke_model_activity")
     await until(lambda: len(rows(lab, chat)) == 3, "the record of the one before")
