@@ -12,7 +12,7 @@ IS_A_PROGRAM = True
 """It is run by pytest, beside each desk, and not imported."""
 
 LIMIT_SECONDS = 120.0
-"""Of the whole check, on a quiet machine. A solution takes some twenty."""
+"""Of the whole check, on a quiet machine. A solution takes some thirty."""
 
 EACH = 25.0
 """Seconds for one desk."""
