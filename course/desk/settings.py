@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from agents import ModelProvider
 from sqlalchemy.exc import SQLAlchemyError
+from temporalio.common import WorkerDeploymentVersion
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.runtime import PrometheusConfig
 
@@ -25,6 +26,22 @@ def setting(name: str, default: str) -> str:
 
 def task_queue() -> str:
     return setting("TASK_QUEUE", "juniper")
+
+
+def version() -> WorkerDeploymentVersion | None:
+    """Of which version this worker is, if of any. Temporal's Worker Controller sets these. Raises `WrongSetting`."""
+    names = ("TEMPORAL_DEPLOYMENT_NAME", "TEMPORAL_WORKER_BUILD_ID")
+    name, build_id = (setting(one, "") for one in names)
+    if bool(name) != bool(build_id):
+        one, other = names if name else reversed(names)
+        raise WrongSetting(
+            f"{one} is set, and {other} is not: a version has both. Set both, or neither for a worker without a version."
+        )
+    if "." in name or ":" in name:
+        raise WrongSetting(
+            f"TEMPORAL_DEPLOYMENT_NAME is {name!r}: no dot and no colon may be in it."
+        )
+    return WorkerDeploymentVersion(name, build_id) if name else None
 
 
 def temporal_server() -> ClientConnectConfig:

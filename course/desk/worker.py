@@ -9,11 +9,13 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 from agents import ModelProvider
 from temporalio.client import Client
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
-from temporalio.worker import Worker
+from temporalio.worker import Worker, WorkerDeploymentConfig
 
 from course.desk import activities, looking, settings, telemetry
 from course.desk.answering import why
@@ -45,6 +47,21 @@ OPTIONS = {  # of every worker: this one, and the lab's
     # How long a workflow task waits for the worker that had it last, before any other gets it.
     "sticky_queue_schedule_to_start_timeout": timedelta(seconds=1),
 }
+
+
+def versioned(version: WorkerDeploymentVersion | None) -> dict[str, Any]:
+    """What a worker of a version has in addition to `OPTIONS`; nothing for a worker without one.
+
+    A workflow stays with the version on which it began (it is pinned), so its code may change in any way. A conversation
+    goes over to the current version in its next run: `renewal.py`. The jobs are pinned, too, since each run of a schedule
+    begins on the version that is current then: as `AUTO_UPGRADE` they would gain nothing, and have to fit every later code.
+    """
+    if version is None:
+        return {}
+    pinned = WorkerDeploymentConfig(version, True, VersioningBehavior.PINNED)
+    return {"deployment_config": pinned}
+
+
 SECONDS_BETWEEN_LOOKS = 2
 """At a database that was away when the worker began."""
 
