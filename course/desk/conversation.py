@@ -15,7 +15,7 @@ from agents import Agent
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 from temporalio.openai_agents.workflow import activity_as_tool
-from temporalio.workflow import ActivityConfig
+from temporalio.workflow import ActivityConfig, ContinueAsNewVersioningBehavior
 
 with workflow.unsafe.imports_passed_through():
     from course.desk import activities
@@ -57,7 +57,11 @@ class Turn:
 
 @dataclass
 class Carried:
-    """What a conversation takes along into its next run. All of it is bounded."""
+    """What a conversation takes along into its next run. All of it is bounded.
+
+    The next run may have newer code, and after a rollback older: a new field needs a default, and the older code leaves
+    out what it does not know. A field that goes, or means something else, needs two deployments.
+    """
 
     turns: int = 0
     answered: int = 0
@@ -129,7 +133,10 @@ class ConversationWorkflow(Duties):
         await workflow.wait_condition(self._is_over)
         await self._renewal.until_idle()  # no handler and no duty is at work
         if not self._closing:
-            workflow.continue_as_new(args=[customer, self._carry()])
+            workflow.continue_as_new(
+                args=[customer, self._carry()],
+                initial_versioning_behavior=ContinueAsNewVersioningBehavior.AUTO_UPGRADE,
+            )
         await self._write_report()
         return Summary(self._customer, self._count(), self._answered(), self._report)
 

@@ -4,6 +4,9 @@ A new run begins with an empty history and with what the old one hands over. Wha
 it must finish: a handler or a duty that is still at work would be cut off. So a duty that sleeps for days,
 such as a reminder, would put the new run off for days: hand its deadline over instead, cancel its timer, and
 start it again in the new run. Lesson 12 is about this.
+
+A new run is also where a conversation that is pinned to its worker's version goes over to the version that has
+become current: the old run has ended, so no history has to fit the new code. Lesson 16 is about this.
 """
 
 import contextlib
@@ -54,6 +57,8 @@ class Renewal:
             run.is_continue_as_new_suggested()
             or run.get_current_history_length() >= self.events
             or run.get_current_history_size() >= BYTES
+            # On record with each workflow task, so a replay reads the same. Never without versions.
+            or run.is_target_worker_deployment_version_changed()
         )
 
     async def until_idle(self) -> None:

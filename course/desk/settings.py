@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from agents import ModelProvider
 from sqlalchemy.exc import SQLAlchemyError
+from temporalio.common import WorkerDeploymentVersion
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.runtime import PrometheusConfig
 
@@ -25,6 +26,21 @@ def setting(name: str, default: str) -> str:
 
 def task_queue() -> str:
     return setting("TASK_QUEUE", "juniper")
+
+
+def version() -> WorkerDeploymentVersion | None:
+    """Of which version this worker is, if of any. Raises `WrongSetting`."""
+    name = setting("TEMPORAL_DEPLOYMENT_NAME", "")
+    build_id = setting("TEMPORAL_WORKER_BUILD_ID", "")
+    if bool(name) != bool(build_id):
+        raise WrongSetting(
+            "Of TEMPORAL_DEPLOYMENT_NAME and TEMPORAL_WORKER_BUILD_ID one is set: a version has both. Set both, or neither."
+        )
+    if "." in name or ":" in name:  # the server would refuse each poll, for ever
+        raise WrongSetting(
+            f"TEMPORAL_DEPLOYMENT_NAME is {name!r}: no dot and no colon may be in it."
+        )
+    return WorkerDeploymentVersion(name, build_id) if name else None
 
 
 def temporal_server() -> ClientConnectConfig:

@@ -9,11 +9,13 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 from agents import ModelProvider
 from temporalio.client import Client
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
-from temporalio.worker import Worker
+from temporalio.worker import Worker, WorkerDeploymentConfig
 
 from course.desk import activities, looking, settings, telemetry
 from course.desk.answering import why
@@ -45,6 +47,21 @@ OPTIONS = {  # of every worker: this one, and the lab's
     # How long a workflow task waits for the worker that had it last, before any other gets it.
     "sticky_queue_schedule_to_start_timeout": timedelta(seconds=1),
 }
+
+
+def versioned(version: WorkerDeploymentVersion | None) -> dict[str, Any]:
+    """What a worker of a version has in addition to `OPTIONS`; nothing for a worker without one.
+
+    A workflow stays with the version on which it began (it is pinned), so its code may change in any way. A conversation
+    goes over to the current version in its next run: `renewal.py`. The jobs are pinned, too, since each run of a schedule
+    begins on the version that is current then: as `AUTO_UPGRADE` they would gain nothing, and have to fit every later code.
+    """
+    if version is None:
+        return {}
+    pinned = WorkerDeploymentConfig(version, True, VersioningBehavior.PINNED)
+    return {"deployment_config": pinned}
+
+
 SECONDS_BETWEEN_LOOKS = 2
 """At a database that was away when the worker began."""
 
@@ -67,12 +84,13 @@ def check() -> int:
     """Says whether server, queue, database and mail answer."""
     try:
         found, server, _ = settings.services(), settings.temporal_server(), settings.model()
+        version = settings.version()
     except WrongSetting as error:
         print(error, file=sys.stderr)
         return 2
     code, queue = 0, settings.task_queue()
     for look in (
-        lambda: asyncio.run(looking.look_at_queue(server, queue)),
+        lambda: asyncio.run(looking.look_at_queue(server, queue, version)),
         lambda: looking.look_at_tables(found.database),
         *_looks(found),
     ):
@@ -98,12 +116,12 @@ def serve(grace: float) -> int:
     logging.getLogger("temporalio.activity").addFilter(_one_line)
     try:
         found, server = settings.services(), settings.temporal_server()
-        model, url = settings.model(), settings.traces()
+        model, url, version = settings.model(), settings.traces(), settings.version()
         traces = [telemetry.trace_to(url)] if url else []
         plugins = [agents_plugin(model, traced=bool(url)), *traces]
         runtime = _runtime(settings.metrics())
         connecting = looking.connect(server, plugins=plugins, runtime=runtime)
-        asyncio.run(_serve(found, model, connecting, timedelta(seconds=grace)))
+        asyncio.run(_serve(found, model, connecting, timedelta(seconds=grace), version))
         if url:
             telemetry.send_the_rest()
         return 0
@@ -122,7 +140,11 @@ def _runtime(metrics: PrometheusConfig | None) -> Runtime:
 
 
 async def _serve(
-    found: Services, model: ModelProvider, connecting: Awaitable[Client], grace: timedelta
+    found: Services,
+    model: ModelProvider,
+    connecting: Awaitable[Client],
+    grace: timedelta,
+    version: WorkerDeploymentVersion | None,
 ) -> None:
     client = await connecting
     worker = Worker(
@@ -133,6 +155,7 @@ async def _serve(
         activity_executor=ThreadPoolExecutor(100, thread_name_prefix="activity"),
         interceptors=[Heartbeats(client), ServicesInterceptor(found)],
         graceful_shutdown_timeout=grace,
+        **versioned(version),
         **OPTIONS,
     )
     later = set()

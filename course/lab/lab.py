@@ -33,6 +33,7 @@ from course.lab.receivers import WebhookReceiver
 from course.lab.running import WorkerSettings, beside_the_cells, lab_plugin
 from course.lab.runtime import Measured, choose, runtime
 from course.lab.temporal import Temporal
+from course.lab.versions import Versioned
 from course.lab.workers import Workers
 from course.lab.world import World
 
@@ -48,7 +49,7 @@ def prepare_python() -> None:
         pd.set_option("display.max_colwidth", 150)
 
 
-class Lab(Measured, AbstractAsyncContextManager["Lab"]):
+class Lab(Measured, Versioned, AbstractAsyncContextManager["Lab"]):
     """Everything that a lesson needs, started with `await Lab.start()` and ended with `await lab.stop()`.
 
     Attributes:
@@ -213,22 +214,6 @@ class Lab(Measured, AbstractAsyncContextManager["Lab"]):
         """
         self.temporal.must_run()
         return await self.workers.start_process(kill)
-
-    @awaited("lab.deploy(…)")
-    async def deploy(self, *workflows: type) -> None:
-        """Stops the kernel's worker and starts it again with other workflow code, as a deployment does.
-
-        Conversations go on where their histories stand; the new worker replays each before its next step.
-
-        Args:
-            workflows: Workflow classes. Each takes the place of the one of the same name (`@workflow.defn(name=…)`),
-                or is added.
-
-        Raises:
-            LabError: A class is no workflow, or the worker did not start with it. The code from before then runs on.
-        """
-        self.temporal.must_run()
-        await self.workers.deploy(*workflows)
 
     # Failures on purpose
 

@@ -24,6 +24,7 @@ from agents.tracing import get_trace_provider
 from temporalio.bridge.proto.workflow_activation import WorkflowActivation
 from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
 from temporalio.client import Client, ClientConfig
+from temporalio.common import WorkerDeploymentVersion
 from temporalio.converter import DataConverter
 from temporalio.openai_agents import ModelActivityParameters, OpenAIAgentsPlugin, OpenAIPayloadConverter
 from temporalio.worker import Interceptor, Worker, WorkflowInstance, WorkflowInstanceDetails
@@ -32,7 +33,7 @@ from temporalio.workflow import UnfinishedSignalHandlersWarning, UnfinishedUpdat
 
 from course.desk.heartbeats import Heartbeats, thread
 from course.desk.plugin import MODEL_CALLS
-from course.desk.worker import OPTIONS
+from course.desk.worker import OPTIONS, versioned
 from course.lab import compat
 from course.lab.runtime import tracing
 
@@ -129,6 +130,8 @@ class WorkerSettings:
     outages: Path
     tracing: str | None = None
     """Where traces are sent to, also by a worker in another process. That one serves no metrics."""
+    version: WorkerDeploymentVersion | None = None
+    """Of which version the worker is, if of any."""
 
 
 class RunningWorker:
@@ -160,7 +163,7 @@ class RunningWorker:
             workflow_runner=runner or Sandbox(),
             graceful_shutdown_timeout=timedelta(seconds=2),
             # Forked processes have no script of their own to make a build id from.
-            build_id="course",
+            **(versioned(settings.version) or {"build_id": "course"}),
             **OPTIONS,
         )
         self._task: asyncio.Task[None] | None = None

@@ -41,6 +41,9 @@ SETTINGS = {
     "history.workflowTaskRetryMaxInterval": '"10s"',  # so long after a fix a frozen conversation goes on, not ten minutes
     "history.transferProcessorMaxPollRPS": "1000",  # more than 20 tasks a second
     "history.timerProcessorMaxPollRPS": "1000",
+    # Whether a version of the workers is drained is looked at after a second and then every second, not after three minutes.
+    "matching.wv.VersionDrainageStatusVisibilityGracePeriod": '"1s"',
+    "matching.wv.VersionDrainageStatusRefreshInterval": '"1s"',
     # A workflow is marked as having problems after two failed workflow tasks in a row, and not after five: lesson 06.
     "system.numConsecutiveWorkflowTaskProblemsToTriggerSearchAttribute": "2",
     # Of what an attempt failed with, more than a few KB are cut off, the message first: tracebacks are long.

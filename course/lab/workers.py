@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from temporalio.common import WorkerDeploymentVersion
+
 from course.desk.answering import why
 from course.lab import compat
 from course.lab.errors import LabError
@@ -23,6 +25,7 @@ class Workers:
     Attributes:
         settings: What they serve, and where everything is. `deploy` changes the workflows.
         kernel: The worker in the kernel.
+        versions: The worker processes that have a version, and what each serves.
     """
 
     def __init__(self, settings: WorkerSettings, temporal: Temporal, world: World, outages: Outages) -> None:
@@ -31,6 +34,7 @@ class Workers:
         self._temporal, self._folder = temporal, world.folder
         self._interceptor = OutageInterceptor(world.services, outages)
         self._process: WorkerProcess | None = None
+        self.versions: dict[str, tuple[WorkerProcess, WorkerSettings]] = {}
         self._watch: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -78,6 +82,32 @@ class Workers:
             await self._start_kernels()
             raise LabError(f"Not deployed: {reason} The code from before runs on.") from error
 
+    async def start_version(
+        self, version: str, workflows: Sequence[type], kill: str | Sequence[str] | None
+    ) -> WorkerProcess:
+        """A worker with a version, beside those that are there. Raises `LabError`."""
+        if not (isinstance(version, str) and version.strip()):
+            raise LabError(f"A version has a build id, a text such as 'v1', and not {version!r}.")
+        if version in self.at_work():
+            raise LabError(
+                f"A worker of version {version!r} is at work, and a version is one state of the code. Name this one "
+                "otherwise, or kill that worker first."
+            )
+        newer = {definition_of(one).name: one for one in workflows}
+        settings = replace(
+            self.settings,
+            workflows=list({**self.by_type, **newer}.values()),
+            version=WorkerDeploymentVersion(self.settings.task_queue, version),
+        )
+        process = await WorkerProcess.start(settings, kill)
+        note_process(self._folder, process.pid)
+        self.versions[version] = process, settings
+        return process
+
+    def at_work(self) -> list[str]:
+        """The versions that have a live worker."""
+        return [version for version, (process, _) in self.versions.items() if process.alive]
+
     def _why(self, error: Exception) -> str:
         """Why a worker did not start."""
         for one in self.settings.workflows:
@@ -96,7 +126,8 @@ class Workers:
     def served(self, workflow_class: Any, update: str) -> Any:
         """The definition of a class that is served, with this update. Raises `LabError` for any other."""
         definition = definition_of(workflow_class)
-        if workflow_class not in self.settings.workflows:
+        versions = [settings for _, settings in self.versions.values()]
+        if not any(workflow_class in settings.workflows for settings in [self.settings, *versions]):
             if other := self.by_type.get(definition.name):
                 raise LabError(
                     f"This lab's worker runs {other.__name__} in place of {workflow_class.__name__}: both are {definition.name!r}. "
@@ -117,6 +148,8 @@ class Workers:
     async def stop(self) -> None:
         if self._process:
             self._process.kill()
+        for process, _ in self.versions.values():
+            process.kill()
         if self._watch:
             await asyncio.wait([self._watch])
         await self.stop_kernels()
