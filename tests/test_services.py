@@ -173,7 +173,7 @@ async def test_services_that_are_not_there_raise_what_is_retried(services: Recei
         (activities.save_to_database, ["k", {"message": "a", "turn": 1}], ["k", {"message": "b", "turn": 1}], "turns"),
         (activities.save_to_database, ["k", {"mood": "glad"}], ["k", {"mood": "sad"}], "turns"),
         # As a model may write it, whose tool it is: what is only counted does not fail what was done.
-        (activities.save_to_database, ["k", {"asked_at": "soon"}], ["k", {"asked_at": ""}], "turns"),
+        (activities.save_to_database, ["k", {"asked_at": "soon"}], ["k", {"asked_at": "", "mood": "sad"}], "turns"),
         (records.record_tool_call, ["k", "t", "{}"], ["k", "t", '{"a": 1}'], "tool_calls"),
         (activities.process_batch, ["k", ["order 1042?"], 1], ["k", ["order 1043?"], 1], "batches"),
         (activities.generate_report, ["k", {"turns": []}], ["k", {"turns": [{"turn": 1}]}], "reports"),
