@@ -64,5 +64,12 @@ def _growth(by: str | None, name: str, labels: str | None, before: Scrape, after
 
 
 def _selected(name: str, labels: str | None, scrape: Scrape) -> list[tuple[str, frozenset[tuple[str, str]]]]:
-    wanted = set(re.findall(r'(\w+)="(.*?)"', labels or ""))
-    return [series for series in scrape if series[0] == name and wanted <= series[1]]
+    wanted = re.findall(r'(\w+)(=~?)"(.*?)"', labels or "")
+
+    def fits(has: dict[str, str]) -> bool:
+        return all(
+            re.fullmatch(value if sign == "=~" else re.escape(value), has.get(label, ""))
+            for label, sign, value in wanted
+        )
+
+    return [series for series in scrape if series[0] == name and fits(dict(series[1]))]

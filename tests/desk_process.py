@@ -5,6 +5,7 @@ import contextlib
 import os
 import sqlite3
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from temporalio.client import WorkflowHandle
 
+from course.desk.__main__ import main
+from course.lab.processes import FORKS
 from course.lab.receivers import Mailbox
 from tests import dev_server
 
@@ -93,6 +96,38 @@ async def running(
         if process.returncode is None:
             process.kill()
         await process.wait()
+
+
+@contextlib.contextmanager
+def forked_desk(environment: dict[str, str], folder: Path, log: Path) -> Iterator[Any]:
+    """The program in a process of its own, forked from one that has imported it all. Yields the process, which serves.
+
+    It ends with the block at the latest; `log` has what it says.
+    """
+    process = FORKS.Process(target=_serve, args=(environment, folder, log), daemon=True)
+    process.start()
+    end = time.monotonic() + 60
+    while not log.exists() or "Serving" not in log.read_text():
+        assert process.is_alive(), log.read_text()
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.join()
+
+
+def _serve(environment: dict[str, str], folder: Path, log: Path) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
+    with log.open("wb", buffering=0) as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
+    sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
+    os._exit(main([]))
 
 
 async def says(process: asyncio.subprocess.Process, sentence: str) -> list[str]:

@@ -115,7 +115,9 @@ async def _play(seen: dict[str, Any]) -> None:
         return task_failures(await al.history())
 
     seen["not known"] = (await until(failed, "a failed task"))[0]
+    await scrape("refused")
     await until(lambda: listed(lab.client, "TemporalReportedProblems IS NOT NULL"), "listed as frozen")
+    await scrape("refused")
     seen["failed tasks by the metric"] = len(
         await lab.metrics("temporal_workflow_task_execution_failed_total")
     )
@@ -152,7 +154,9 @@ async def _play(seen: dict[str, Any]) -> None:
     await scrape("replies")
     with await lab.outage("database"):
         reply = ada.begin("Thanks!")
-        await ada.fast_forward(timedelta(minutes=10))
+        await ada.fast_forward(timedelta(minutes=1))
+        await scrape("no reply")
+        await ada.fast_forward(timedelta(minutes=9))
         await scrape("no reply")
     await ada.fast_forward(timedelta(minutes=10))
     await reply

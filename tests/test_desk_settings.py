@@ -1,72 +1,33 @@
 """The settings of the desk's program: what is wrong ends it with a sentence, before anything is served."""
 
-import contextlib
 import os
 import re
-import socket
-import ssl
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from course.desk.__main__ import main
 from tests.desk_process import ROOT, SETTINGS, here, server
+from tests.tls import Authority, relay
 
 __all__ = ["here", "server"]  # fixtures
 
 
 @pytest.fixture(scope="module")
-def tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str, Path]]:
-    """Two listeners that speak TLS, the second of which asks for a client certificate, and whom to trust."""
-    folder, now = tmp_path_factory.mktemp("tls"), datetime.now(UTC)
-    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = folder / "both.pem"
-    pem.write_bytes(
-        certificate.public_bytes(serialization.Encoding.PEM)
-        + key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    with contextlib.ExitStack() as listeners:
-        ports = []
-        for asks in (False, True):
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(pem)
-            context.set_alpn_protocols(["h2"])
-            if asks:
-                context.verify_mode = ssl.CERT_REQUIRED
-                context.load_verify_locations(pem)
-            listener = listeners.enter_context(socket.create_server(("127.0.0.1", 0)))
-            threading.Thread(target=shake_hands, args=(listener, context), daemon=True).start()
-            ports.append(listener.getsockname()[1])
-        yield f"localhost:{ports[0]}", f"localhost:{ports[1]}", pem
-
-
-def shake_hands(listener: socket.socket, context: ssl.SSLContext) -> None:
-    while True:
-        try:
-            connection, _ = listener.accept()
-        except OSError:  # closed: the tests are over
-            return
-        with contextlib.suppress(OSError), context.wrap_socket(connection, server_side=True) as wrapped:
-            wrapped.recv(1000)
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str | Path]]:
+    """Relays that speak TLS, in front of nothing: none of these settings gets through. And the files that they take."""
+    folder, past = tmp_path_factory.mktemp("tls"), timedelta(days=-1)
+    ca, other = Authority(folder), Authority(folder / "other")
+    server, old = ca.issue("server"), ca.issue("old", past)
+    for authority, name, valid in ((ca, "client", -past), (ca, "late", past), (other, "stranger", -past)):
+        authority.issue(name, valid)
+    nobody = "127.0.0.1:1"
+    with relay(nobody, server) as plain, relay(nobody, server, ca.pem) as asks, relay(nobody, old) as expired:
+        yield {"tls": plain, "mtls": asks, "expired": expired, "ca": ca.pem, "files": folder}
 
 
 def unwritable(folder: Path) -> str:
@@ -77,10 +38,17 @@ def unwritable(folder: Path) -> str:
     return str(folder)
 
 
-NO_TLS_OR_NO_CERTIFICATE = "Either only one side speaks TLS .* or the server wants a client certificate"
+def client_of(name: str) -> str:
+    return f"TEMPORAL_TLS_CLIENT_CERT_PATH={{files}}/{name}.pem TEMPORAL_TLS_CLIENT_KEY_PATH={{files}}/{name}.key"
+
+
+NO_TLS_OR_NO_CERTIFICATE = (
+    "Either only one side speaks TLS .* or the server wants a client certificate that is valid today"
+)
 TABLES = "The desk's tables cannot be made in sqlite:///.*: "
 NO_DRIVER = "DATABASE_URL names no database that can be used: "
-UNTRUSTED = "The certificate of the Temporal server at localhost:.* cannot be trusted"
+UNTRUSTED = "The certificate of the Temporal server at 127.0.0.1:.* cannot be trusted"
+MTLS = "TEMPORAL_ADDRESS={mtls} TEMPORAL_TLS_SERVER_CA_CERT_PATH={ca}"
 WRONG = {
     "TEMPORAL_PROFILE=nope": "Profile 'nope' not found",
     "TEMPORAL_CONFIG_FILE=none.toml": "TEMPORAL_CONFIG_FILE names 'none.toml': no such file",
@@ -94,12 +62,17 @@ WRONG = {
     "TEMPORAL_TLS=true": NO_TLS_OR_NO_CERTIFICATE,
     "TEMPORAL_API_KEY=abc": NO_TLS_OR_NO_CERTIFICATE,
     "TEMPORAL_ADDRESS={tls}": NO_TLS_OR_NO_CERTIFICATE,
-    "TEMPORAL_ADDRESS={mtls} TEMPORAL_TLS_SERVER_CA_CERT_PATH={pem}": NO_TLS_OR_NO_CERTIFICATE,
+    MTLS: NO_TLS_OR_NO_CERTIFICATE,
+    # Nor one that has expired, or that another authority has signed
+    f"{MTLS} {client_of('late')}": NO_TLS_OR_NO_CERTIFICATE,
+    f"{MTLS} {client_of('other/stranger')}": NO_TLS_OR_NO_CERTIFICATE,
     # A certificate of nobody, and of another
-    "TEMPORAL_ADDRESS={tls} TEMPORAL_TLS=true": UNTRUSTED,
-    "TEMPORAL_ADDRESS={tls} TEMPORAL_TLS_SERVER_CA_CERT_PATH={pem} TEMPORAL_TLS_SERVER_NAME=other": UNTRUSTED,
+    "TEMPORAL_ADDRESS={tls} TEMPORAL_TLS=true": rf"{UNTRUSTED} \(UnknownIssuer\)",
+    "TEMPORAL_ADDRESS={tls} TEMPORAL_TLS_SERVER_CA_CERT_PATH={files}/other/ca.pem": UNTRUSTED,
+    "TEMPORAL_ADDRESS={tls} TEMPORAL_TLS_SERVER_CA_CERT_PATH={ca} TEMPORAL_TLS_SERVER_NAME=other": UNTRUSTED,
+    "TEMPORAL_ADDRESS={expired} TEMPORAL_TLS_SERVER_CA_CERT_PATH={ca}": "Temporal server at .* has expired: whoever runs",
     "TEMPORAL_TLS_SERVER_CA_CERT_PATH=none.pem": "configuration cannot be read: .*none.pem",
-    "TEMPORAL_TLS_CLIENT_CERT_PATH={pem}": "private key",
+    "TEMPORAL_TLS_CLIENT_CERT_PATH={ca}": "private key",
     "DATABASE_URL=nodb://x/y": f"{NO_DRIVER}.*nodb",
     "DATABASE_URL=oracle+cx_oracle://x/y": f"{NO_DRIVER}.*cx_Oracle",
     "DATABASE_URL=desk.db": NO_DRIVER,
@@ -129,7 +102,7 @@ WRONG = {
 @pytest.mark.parametrize(("environment", "says"), WRONG.items(), ids=WRONG)
 def test_what_is_wrong_ends_it_before_anything_is_served(
     here: Path,
-    tls: tuple[str, str, Path],
+    tls: dict[str, str | Path],
     environment: str,
     says: str,
     monkeypatch: pytest.MonkeyPatch,
@@ -137,8 +110,7 @@ def test_what_is_wrong_ends_it_before_anything_is_served(
 ) -> None:
     (here / "bad.toml").write_text("[profile.default\n")
     (here / "empty.db").write_bytes(b"")
-    places = {"tls": tls[0], "mtls": tls[1], "pem": tls[2], "unwritable": unwritable(here / "shut")}
-    for setting in environment.format(**places).split(" "):
+    for setting in environment.format(**tls, unwritable=unwritable(here / "shut")).split(" "):
         monkeypatch.setenv(*setting.split("=", 1))
     assert main([]) == 2
     said = capsys.readouterr()

@@ -63,13 +63,14 @@ async def test_the_same_key_is_one_row(services: Received) -> None:
 
 async def test_the_same_row_at_another_time_is_the_same_row(services: Received) -> None:
     """What a workflow writes that was reset: it knows neither the row nor the moment."""
-    row = {"task_id": "ada-1/turn-1", "message": "Hello!", "details": {"at": "2026-11-02T10:00:00"}}
+    first = {"at": "2026-11-02T10:00:00", "asked_at": "2026-11-02T09:59:59.000"}
+    row = {"task_id": "ada-1/turn-1", "message": "Hello!", "details": first}
     assert services.database.insert_once(turns, row)
-    later = {"at": "2026-11-02T10:07:00"}
+    later = {"at": "2026-11-02T10:07:00", "asked_at": "2026-11-02T10:06:59.000"}
     assert not services.database.insert_once(turns, {**row, "details": later})
     with pytest.raises(KeyReused, match="with another details"):
         services.database.insert_once(turns, {**row, "details": {**later, "by": "mail"}})
-    assert services.database.rows("turns")[0]["details"] == {"at": "2026-11-02T10:00:00"}
+    assert services.database.rows("turns")[0]["details"] == first
 
 
 async def test_nul_is_kept_as_every_database_can(services: Received) -> None:
@@ -172,7 +173,7 @@ async def test_services_that_are_not_there_raise_what_is_retried(services: Recei
         (activities.save_to_database, ["k", {"message": "a", "turn": 1}], ["k", {"message": "b", "turn": 1}], "turns"),
         (activities.save_to_database, ["k", {"mood": "glad"}], ["k", {"mood": "sad"}], "turns"),
         # As a model may write it, whose tool it is: what is only counted does not fail what was done.
-        (activities.save_to_database, ["k", {"asked_at": "soon"}], ["k", {"asked_at": ""}], "turns"),
+        (activities.save_to_database, ["k", {"asked_at": "soon"}], ["k", {"asked_at": "", "mood": "sad"}], "turns"),
         (records.record_tool_call, ["k", "t", "{}"], ["k", "t", '{"a": 1}'], "tool_calls"),
         (activities.process_batch, ["k", ["order 1042?"], 1], ["k", ["order 1043?"], 1], "batches"),
         (activities.generate_report, ["k", {"turns": []}], ["k", {"turns": [{"turn": 1}]}], "reports"),

@@ -60,10 +60,13 @@ def _no_connection(error: Exception, address: str, namespace: str) -> Away | Wro
             f"The Temporal server at {address} does not let this worker in: {said}. See TEMPORAL_API_KEY, or the "
             "client certificate that TEMPORAL_TLS_CLIENT_CERT_PATH names."
         )
-    if "InvalidCertificate" in whole:
+    if wrong := re.search(r"InvalidCertificate\((\w+)", whole):
+        its = f"The certificate of the Temporal server at {address}"
+        if wrong[1].startswith("Expired"):
+            return WrongSetting(f"{its} has expired: whoever runs the server renews it.")
         return WrongSetting(
-            f"The certificate of the Temporal server at {address} cannot be trusted: {said}. Set "
-            "TEMPORAL_TLS_SERVER_CA_CERT_PATH to the authority that signed it, and TEMPORAL_TLS_SERVER_NAME to the name in it."
+            f"{its} cannot be trusted ({wrong[1]}). Set TEMPORAL_TLS_SERVER_CA_CERT_PATH to the authority that signed it, "
+            "and TEMPORAL_TLS_SERVER_NAME to the name in it."
         )
     if status in NO_ANSWER or "tcp connect error" in whole or "dns error" in whole:
         return Away(
@@ -77,11 +80,12 @@ def _no_connection(error: Exception, address: str, namespace: str) -> Away | Wro
         return Away(
             f"Something accepts connections at {address}, and says nothing: is the Temporal server there at work?"
         )
-    # TLS on one side only and a missing client certificate end in the same error.
+    # TLS on one side only and a client certificate that is missing, or not taken, end in the same error.
     return WrongSetting(
         f"Something answers at {address}, but no connection could be made ({said}). Either only one side speaks TLS "
         "(TEMPORAL_TLS=true turns it on, and so does TEMPORAL_API_KEY), or the server wants a client certificate "
-        "(TEMPORAL_TLS_CLIENT_CERT_PATH, TEMPORAL_TLS_CLIENT_KEY_PATH), or it is not a Temporal server."
+        "that is valid today and signed by its authority (TEMPORAL_TLS_CLIENT_CERT_PATH, TEMPORAL_TLS_CLIENT_KEY_PATH), or "
+        "it is not a Temporal server."
     )
 
 

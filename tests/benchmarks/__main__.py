@@ -30,7 +30,7 @@ from course.lab.server import Server
 from course.lessons.lesson_05 import DutiesFirstWorkflow
 from course.models import OfflineModel
 from tests import dev_server
-from tests.benchmarks import plain, slow, telling
+from tests.benchmarks import load, plain, slow, telling
 from tests.outage_sweep import model_calls_of
 
 TURNS = 18  # from the twentieth turn on our desk takes notes, the plain one does not
@@ -311,6 +311,32 @@ async def bench_clock() -> None:
     report("virtual seconds a real second, 30 days through five retries", 30 * 86400 / real, "(report)")
 
 
+# Load
+
+
+async def bench_load() -> None:
+    """One customer's flood, with 4 slots and a model that takes 0.2 s. Keys and no keys in turn; the ratio is of medians."""
+    waited = {keyed: [] for keyed in (False, True)}
+    for _ in range(ROUNDS):
+        for keyed, seconds in waited.items():
+            seconds.append(await load.seconds_of_others(keyed))
+    without, fair = (statistics.median(seconds) for seconds in waited.values())
+    report(
+        "a flood from one customer: seconds that others wait, with fairness ÷ without",
+        fair / without,
+        most=0.5,
+    )
+    report("seconds that others wait without it", without, "(for orientation)")
+    rounds = [
+        {name: await load.turns_a_second(options) for name, options in load.TUNED.items()}
+        for _ in range(ROUNDS)
+    ]
+    desks, *others = load.TUNED
+    for name in others:
+        ratio = statistics.median(one[name] / one[desks] for one in rounds)
+        report(f"turns a second, 60 conversations at once: {name} ÷ {desks}", ratio, "(report)")
+
+
 # Being watched
 
 
@@ -458,6 +484,7 @@ BENCHES = {
     "imports": bench_imports,
     "start": bench_start,
     "clock": bench_clock,
+    "load": bench_load,
     "telling": bench_telling,
     "takeover": bench_takeover,
     "retries": bench_retries,

@@ -1,4 +1,4 @@
-"""Where the lessons' claims about Temporal, the SDKs and protocols are proven: `NN.toml`, read and judged.
+"""Where the claims of lessons and pages about Temporal, the SDKs and protocols are proven: `NN.toml`, read and judged.
 
 An entry has the sentence, word for word from the lesson's text, and its proof: `test` (a test by its node id),
 `measured` (a benchmark, written the same way), or `source` (lines of an installed package, with its version).
@@ -38,6 +38,10 @@ class Claim:
     source: tuple[Source, ...] = ()
 
 
+PAGES = {"operations": "OPERATIONS.md"}
+"""Pages that are no lessons, and have a register all the same."""
+
+
 def lessons() -> list[str]:
     return [file.name.split("_")[0] for file in sorted((ROOT / "notebooks").glob("[0-9][0-9]*_*.ipynb"))]
 
@@ -54,7 +58,9 @@ def claims() -> list[Claim]:
 
 @cache
 def text(lesson: str) -> str:
-    """A lesson's markdown, each run of white space as one space."""
+    """A lesson's markdown, or a page's, each run of white space as one space."""
+    if lesson in PAGES:
+        return " ".join((ROOT / PAGES[lesson]).read_text().split())
     [file] = (ROOT / "notebooks").glob(f"{lesson}_*.ipynb")
     cells = json.loads(file.read_text())["cells"]
     words = " ".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")

@@ -38,6 +38,7 @@ OWN_TABLES = tuple(metadata.tables)
 """The desk's. Whoever imports this module may add tables of their own."""
 
 said_at = turns.c.details["at"].as_string()
+MOMENTS = {"at", "asked_at"}  # of a workflow that was reset: another time, and the same turn
 """When a turn was: ISO 8601, so that text compares as time does. A desk that does not record it has rows that no
 weekly report counts and no cleanup ever takes."""
 
@@ -50,7 +51,7 @@ def order_of(customer: str, order_id: str) -> sql.ColumnElement[bool]:
 def timeless(value: Any) -> Any:
     """A value without the time at which it was written: a workflow that was reset writes the same row later."""
     if isinstance(value, dict):
-        return {name: part for name, part in value.items() if name != "at"} or None
+        return {name: part for name, part in value.items() if name not in MOMENTS} or None
     return value
 
 
