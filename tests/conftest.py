@@ -1,6 +1,7 @@
 """The lab of a test file, started with what the file has as `LAB`, and what several files do with theirs."""
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,3 +20,24 @@ def own_rules(lab: Any) -> Iterator[None]:
     """A script that a test has given the lab's model is gone after it."""
     yield
     lab.model.script = []
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Any]:
+    """This process's PostgreSQL server."""
+    from tests import engines
+
+    with engines.server() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """An empty database of the test's own, on one engine and on the other."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'desk.db'}"
+    else:
+        from tests import engines
+
+        with engines.database_on(request.getfixturevalue("postgresql")) as url:
+            yield url

@@ -34,8 +34,8 @@ class Received(Services):
 
 
 @pytest.fixture
-async def services(tmp_path: Path) -> AsyncIterator[Received]:
-    kept, mailbox, receiver = Database(f"sqlite:///{tmp_path / 'desk.db'}"), Mailbox(), WebhookReceiver()
+async def services(database_url: str, tmp_path: Path) -> AsyncIterator[Received]:
+    kept, mailbox, receiver = Database(database_url), Mailbox(), WebhookReceiver()
     kept.create()
     shop = Shop(kept)
     shop.open()

@@ -12,9 +12,13 @@ from course.desk.services import Database, KeyReused, Mail, Services, Shop, Webh
 from course.desk.services.database import metadata
 from course.lab.errors import LabError
 from course.lab.life import Life
+from course.lab.postgresql import PostgreSQL
 from course.lab.receivers import Mailbox, WebhookReceiver
 from course.lab.running import beside_the_cells
 from course.lab.server import own_folder
+
+OWN_POSTGRESQL = "postgresql"
+"""In place of a URL: a PostgreSQL server of the lab's own."""
 
 claims = sql.Table(
     "conversations_of_labs",
@@ -53,9 +57,18 @@ class World:
 
         With `kept`, a folder, all that a lab on the same persist file should find again is in there.
         """
-        self._shared = database_url is not None
         folder = kept or self.folder
-        database = self.open(database_url if self._shared else f"sqlite:///{folder / 'desk.db'}")
+        if database_url == OWN_POSTGRESQL:
+            if kept:
+                raise LabError(
+                    f"database_url={OWN_POSTGRESQL!r} starts a server for this lab alone, whose rows go with it: they cannot be "
+                    "kept beside a persist file. Leave database_url= away (SQLite then keeps them there), or name a "
+                    "PostgreSQL that stays, by its URL."
+                )
+            database = self.open(await PostgreSQL(self.folder, self._life.must_end).start())
+        else:
+            self._shared = database_url is not None
+            database = self.open(database_url if self._shared else f"sqlite:///{folder / 'desk.db'}")
         reports = folder / "reports"
         reports.mkdir(exist_ok=True)
         self.mailbox = Mailbox(kept and kept / "mails.jsonl")
@@ -73,7 +86,7 @@ class World:
             raise LabError(
                 f"database_url is not one that SQLAlchemy can open here: {error}. An example is "
                 "'sqlite:///desk.db'; PostgreSQL needs `pip install \"psycopg[binary]\"` and "
-                "'postgresql+psycopg://user:password@host/name'."
+                "'postgresql+psycopg://user:password@host/name', or 'postgresql' alone for a server of the lab's own."
             ) from None
         if database.in_memory:
             raise LabError(
