@@ -159,7 +159,9 @@ ANOTHER = "Set DATABASE_URL to a database that lets this user in, and in which i
 def _trouble(database: Database, error: SQLAlchemyError) -> Away | WrongSetting:
     if database.is_away(error):
         return Away(f"The database {database.name} does not answer ({_reason(error)}).")
-    return WrongSetting(f"The database {database.name} refuses: {_reason(error)}. {ANOTHER}")
+    return WrongSetting(
+        f"The database {database.name} refuses: {_reason(error)}. {ANOTHER}"
+    )
 
 
 def _reason(error: SQLAlchemyError) -> str:

@@ -25,10 +25,15 @@ from course.lab.server import HOST, free_ports, labs_folder, note_process, until
 
 USER = "desk"
 
-CLUSTER = (
-    "--auth=scram-sha-256 --no-sync --no-instructions --encoding=UTF8 --locale=C --locale-provider=builtin "
-    "--builtin-locale=C.UTF-8 --wal-segsize=1"
-).split()
+CLUSTER = {
+    "auth": "scram-sha-256",
+    "username": USER,
+    "encoding": "UTF8",
+    "locale": "C",
+    "locale-provider": "builtin",
+    "builtin-locale": "C.UTF-8",
+    "wal-segsize": "1",  # MB
+}
 
 SETTINGS = {
     "listen_addresses": HOST,
@@ -120,7 +125,7 @@ class PostgreSQL:
         )
         inside.symlink_to(self.folder)
         self._give(self.folder)
-        if not _anybody_can_reach(self._programs / "bin" / "postgres"):  # in root's home, say
+        if not _anybody_can_reach(self._programs / "bin"):  # in root's home, say
             copy = self.folder / "programs"
             shutil.copytree(self._programs, copy, ignore=shutil.ignore_patterns("include"))
             for path in (copy, *copy.rglob("*")):
@@ -136,10 +141,9 @@ class PostgreSQL:
         password.write_text(self._password)
         if self._as_whom:
             self._give(password)
-        made = await asyncio.to_thread(
-            self._run, "initdb", "--pgdata", self._data, "--username", USER, "--pwfile", password, *CLUSTER
-        )
-        if made.wait():
+        options = [f"--{name}={value}" for name, value in CLUSTER.items()]
+        initdb = self._run("initdb", "-D", self._data, "--no-sync", "--pwfile", password, *options)
+        if await asyncio.to_thread(initdb.wait):
             raise self._failure("PostgreSQL's files could not be made (initdb)")
         password.unlink()
 
@@ -149,12 +153,12 @@ class PostgreSQL:
         note_process(self._lab_folder, self.process.pid, signal.SIGQUIT)
 
     def _run(self, program: str, *arguments: "str | Path") -> subprocess.Popen[bytes]:
-        """Starts one of the programs; `initdb` is waited for. What it says goes to the log."""
+        """Starts one of the programs. What it says goes to the log."""
         binary = self._programs / "bin" / program
         rest = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
         try:
             with self.log.open("wb") as output:
-                process = subprocess.Popen(
+                return subprocess.Popen(
                     [binary, *arguments],
                     stdin=subprocess.DEVNULL,
                     stdout=output,
@@ -170,9 +174,6 @@ class PostgreSQL:
                 f"{binary} cannot run on this machine: {error.strerror or error}. Run `make clean setup` to install "
                 f"it again. {ANOTHER}"
             ) from None
-        if program == "initdb":
-            process.wait()
-        return process
 
     def _is_ready(self) -> bool:
         """Whether it says so itself: whoever answers on its port may be somebody else, or one that was killed."""

@@ -251,7 +251,7 @@ def end_what_dead_labs_left(parent: Path) -> None:
                 note = json.loads(line)
                 process = psutil.Process(note["pid"])
                 if process.create_time() == note["began"]:
-                    process.send_signal(note["ends_by"])
+                    process.send_signal(note.get("ends_by", signal.SIGKILL))
                     process.wait(5)
         # Where the lab was root's, this is a link to a folder that another user can reach.
         shutil.rmtree((folder / "postgresql").resolve(), ignore_errors=True)

@@ -82,7 +82,7 @@ class World:
         """Opens a database, with the tables in it. Raises `LabError`."""
         try:
             database = Database(url)
-        except (SQLAlchemyError, ImportError) as error:
+        except (SQLAlchemyError, ImportError, ValueError) as error:
             raise LabError(
                 f"database_url is not one that SQLAlchemy can open here: {error}. An example is "
                 "'sqlite:///desk.db'; PostgreSQL needs `pip install \"psycopg[binary]\"` and "

@@ -42,7 +42,13 @@ said_at = turns.c.details["at"].as_string()
 weekly report counts and no cleanup ever takes."""
 
 
-SHUT_OUT = ("authentication failed", "no password supplied", "does not exist", "no pg_hba.conf entry", "permission denied")
+SHUT_OUT = (
+    "authentication failed",
+    "no password supplied",
+    "does not exist",
+    "no pg_hba.conf entry",
+    "permission denied",
+)
 """Of what PostgreSQL says when it lets nobody in, what no waiting changes. Its client passes on no code, only words."""
 
 
