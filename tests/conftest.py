@@ -1,10 +1,26 @@
 """The lab of a test file, started with what the file has as `LAB`, and what several files do with theirs."""
 
+import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+
+@pytest.fixture(scope="session", autouse=os.environ.get("ENGINE") == "postgresql")
+def every_lab_on_postgresql() -> Iterator[None]:
+    """With ENGINE=postgresql, each lab that names no database and keeps nothing has a PostgreSQL server of its own."""
+    from course.lab.world import OWN_POSTGRESQL, World
+
+    start = World.start
+
+    async def on_postgresql(self: World, database_url: str | None, kept: Path | None) -> None:
+        await start(self, database_url or (None if kept else OWN_POSTGRESQL), kept)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(World, "start", on_postgresql)
+        yield
 
 
 @pytest.fixture(scope="module")
