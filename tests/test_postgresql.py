@@ -409,3 +409,14 @@ async def test_a_connection_that_was_ended_is_replaced_and_nobody_notices(lab: L
     record = await chat.activities()
     assert record.attempts.max() == 1
     assert record.status.eq("completed").all()
+
+
+async def test_a_worker_that_is_killed_after_the_record_writes_it_once(lab: Lab) -> None:
+    """The rest of the crash sweep's points: `python -m tests.crash desk postgresql`."""
+    process = await lab.worker_process(kill="after save_to_database")
+    chat = await lab.converse(ConversationWorkflow, "cleo")
+    assert "Welcome" in await chat.send("Hello!", timeout=60)
+    assert await process.died() == -9
+    assert [row["turn"] for row in rows(lab, chat)] == [1]
+    record = await chat.activities()
+    assert record.set_index("activity").attempts["save_to_database"] == 2
