@@ -100,6 +100,11 @@ def test_a_port_that_was_lost_is_replaced_and_the_server_of_a_killed_lab_is_ende
             asked.append(count)
             return [taken.getsockname()[1]] if len(asked) == 1 else free_ports(count)
 
+        # In a root's home no other user could run the programs: then they are copied.
+        reach, package = course.lab.postgresql._anybody_can_reach, course.lab.postgresql._package()
+        monkeypatch.setattr(
+            course.lab.postgresql, "_anybody_can_reach", lambda path: path != package and reach(path)
+        )
         monkeypatch.setattr(course.lab.postgresql, "free_ports", offer)
         server = begun(tmp_path)
     assert asked == [1, 1]
@@ -113,11 +118,12 @@ def test_a_port_that_was_lost_is_replaced_and_the_server_of_a_killed_lab_is_ende
 
 def programs(monkeypatch: pytest.MonkeyPatch, folder: Path, **scripts: str) -> None:
     """Other programs in place of PostgreSQL's."""
-    (folder / "bin").mkdir()
+    place = folder / "pginstall" / "bin"
+    place.mkdir(parents=True)
     for name, script in scripts.items():
-        (folder / "bin" / name).write_text(script)
-        (folder / "bin" / name).chmod(0o755)
-    monkeypatch.setattr(course.lab.postgresql, "_programs", lambda: folder)
+        (place / name).write_text(script)
+        (place / name).chmod(0o755)
+    monkeypatch.setattr(course.lab.postgresql, "_package", lambda: folder)
 
 
 INITDB = '#!/bin/sh\nmkdir "$2"\n'
@@ -141,7 +147,6 @@ BROKEN: dict[str, dict[str, str]] = {
 def test_a_server_that_cannot_start_says_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str
 ) -> None:
-    (tmp_path / "programs").mkdir()
     programs(monkeypatch, tmp_path / "programs", **BROKEN[says])
     with pytest.raises(LabError, match=says) as refused:
         begun(tmp_path)

