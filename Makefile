@@ -48,7 +48,9 @@ soak: setup  ## the tests of which `make test` runs a sample, all of them
 		tests/test_server_sweep.py tests/test_misbehaviour.py tests/test_lesson_11.py tests/soak_long_run.py \
 		tests/soak_claims.py tests/test_lab_processes.py
 	$(BIN)/pytest -n 6 --dist load tests/soak_pauses.py
+	ENGINE=postgresql $(BIN)/pytest tests/test_lesson_07.py tests/test_lesson_13.py tests/test_outages.py tests/test_desk.py
 	$(BIN)/python -m tests.crash
+	$(BIN)/python -m tests.crash desk postgresql
 
 lint: setup
 	$(BIN)/ruff check

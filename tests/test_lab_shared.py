@@ -71,10 +71,13 @@ async def test_thirty_learners_on_two_servers_and_one_database_see_their_own(tmp
 
 
 async def test_an_id_is_claimed_against_rows_from_before_and_given_back_when_nothing_began(
-    tmp_path: Path,
+    database_url: str,
 ) -> None:
-    url = f"sqlite:///{tmp_path / 'desk.db'}"
-    shared: dict[str, Any] = {"workflows": [HelloWorkflow, NotedWorkflow], "database_url": url, "ui": False}
+    shared: dict[str, Any] = {
+        "workflows": [HelloWorkflow, NotedWorkflow],
+        "database_url": database_url,
+        "ui": False,
+    }
     async with await Lab.start(**shared) as lab:
         row = {"task_id": "tw-1/turn-1", "conversation": "tw-1", "turn": 1, "message": "Hello from outside!"}
         lab.world.services.database.insert_once(database.turns, row)
@@ -167,12 +170,12 @@ def test_a_lab_of_a_fresh_process_makes_the_lessons_tables_too() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "True\n"
 
 
-async def test_labs_that_open_a_new_database_at_the_same_moment(tmp_path: Path) -> None:
+async def test_labs_that_open_a_new_database_at_the_same_moment(database_url: str) -> None:
     life, together = Life(), threading.Barrier(4, timeout=20)
 
     def open_it(world: World) -> int:
         together.wait()
-        return len(world.open(f"sqlite:///{tmp_path / 'new.db'}").rows("orders"))
+        return len(world.open(database_url).rows("orders"))
 
     try:
         worlds = [World(life) for _ in range(4)]
@@ -182,9 +185,8 @@ async def test_labs_that_open_a_new_database_at_the_same_moment(tmp_path: Path) 
     assert opened == [30] * 4
 
 
-async def test_a_database_of_an_earlier_version_is_named_and_left_alone(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'old.db'}"
-    old = database.Database(url)
+async def test_a_database_of_an_earlier_version_is_named_and_left_alone(database_url: str) -> None:
+    old = database.Database(database_url)
     old.create()
     with old.engine.begin() as connection:
         connection.exec_driver_sql("ALTER TABLE orders DROP COLUMN customer")
@@ -192,7 +194,7 @@ async def test_a_database_of_an_earlier_version_is_named_and_left_alone(tmp_path
     with pytest.raises(
         LabError, match=r"made by an earlier version of the course, and has no orders\.customer"
     ):
-        await Lab.start(database_url=url, ui=False)
+        await Lab.start(database_url=database_url, ui=False)
 
 
 class WantsLengths(SQLiteDialect_pysqlite):

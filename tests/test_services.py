@@ -34,8 +34,8 @@ class Received(Services):
 
 
 @pytest.fixture
-async def services(tmp_path: Path) -> AsyncIterator[Received]:
-    kept, mailbox, receiver = Database(f"sqlite:///{tmp_path / 'desk.db'}"), Mailbox(), WebhookReceiver()
+async def services(database_url: str, tmp_path: Path) -> AsyncIterator[Received]:
+    kept, mailbox, receiver = Database(database_url), Mailbox(), WebhookReceiver()
     kept.create()
     shop = Shop(kept)
     shop.open()
@@ -275,6 +275,41 @@ async def test_a_batch_says_something_worth_having(services: Received) -> None:
     [row] = services.database.rows("batches")
     assert (row["batch_num"], row["topics"], row["orders"]) == (4, "order, care", "1042, 1043")
     assert learn_from([]) == {"messages": 0, "questions": 0, "topics": [], "orders": []}
+
+
+async def test_a_weeks_report_and_the_cleanup(services: Received) -> None:
+    for day, conversation, outcome in (
+        (2, "ada-1", "answered"),
+        (8, "ada-1", "failed"),
+        (9, "ben-1", "answered"),
+    ):
+        at = {"at": f"2026-11-{day:02}T10:00:00+00:00"}
+        key = f"{conversation}/turn-{day}"
+        row = {"conversation": conversation, "turn": day, "message": "Hello!", "outcome": outcome, **at}
+        await run(activities.save_to_database, key, row)
+    await run(activities.generate_report, "ada-1", {"turns": []})
+    for _ in range(2):
+        file = await run(activities.write_weekly_report, "2026-11-02")
+        counted = [row for row in services.database.rows("reports") if row["task_id"] == "week-2026-11-02"]
+        assert [(row["turns"], row["answered"]) for row in counted] == [(2, 1)]
+        assert "<td>ada-1</td><td>2</td><td>1</td>" in (services.reports / file).read_text()
+    await run(
+        activities.save_to_database, "cleo-1/turn-1", {"conversation": "cleo-1", **at, "at": "2026-11-03"}
+    )
+    await run(activities.write_weekly_report, "2026-11-02")
+    counted = [row for row in services.database.rows("reports") if row["task_id"] == "week-2026-11-02"]
+    assert [(row["turns"], row["answered"]) for row in counted] == [(3, 1)]
+    for _ in range(2):
+        assert await run(activities.forget_words, "2026-11-08") == 2
+        assert await run(activities.delete_reports, "2026-11-08") == 1
+    words = {row["task_id"]: row["message"] for row in services.database.rows("turns")}
+    assert words == {
+        "ada-1/turn-2": None,
+        "ada-1/turn-8": "Hello!",
+        "ben-1/turn-9": "Hello!",
+        "cleo-1/turn-1": None,
+    }
+    assert [path.name for path in services.reports.glob("ada*.html")] == []
 
 
 def test_a_report_is_escaped_and_opens(tmp_path: Path) -> None:

@@ -166,11 +166,10 @@ def make_tables(database: Database) -> None:
             return Shop(database).open()
         except SQLAlchemyError as error:
             if database.is_away(error):
-                raise _no_database(database, error) from None
+                raise _trouble(database, error) from None
             if last:  # not the first time: another worker may be making the same table
                 raise WrongSetting(
-                    f"The desk's tables cannot be made in {database.name}: {_reason(error)}. Set DATABASE_URL to a "
-                    "database where this user may make tables."
+                    f"The desk's tables cannot be made in {database.name}: {_reason(error)}. {ANOTHER}"
                 ) from None
 
 
@@ -179,7 +178,7 @@ def look_at_tables(database: Database) -> str:
         missing = ", ".join(database.missing_tables())
         _check_columns(database)
     except SQLAlchemyError as error:
-        raise _no_database(database, error) from None
+        raise _trouble(database, error) from None
     if missing:
         raise Away(
             f"The database {database.name} answers, and has no table {missing}: "
@@ -196,13 +195,20 @@ def _check_columns(database: Database) -> None:
         )
 
 
-def _no_database(database: Database, error: SQLAlchemyError) -> Away:
-    return Away(f"The database {database.name} does not answer ({_reason(error)}).")
+ANOTHER = "Set DATABASE_URL to a database that lets this user in, and in which it may make tables."
+
+
+def _trouble(database: Database, error: SQLAlchemyError) -> Away | WrongSetting:
+    if database.is_away(error):
+        return Away(f"The database {database.name} does not answer ({_reason(error)}).")
+    return WrongSetting(
+        f"The database {database.name} refuses: {_reason(error)}. {ANOTHER}"
+    )
 
 
 def _reason(error: SQLAlchemyError) -> str:
     """What the driver says, in one line and without the statement."""
-    return str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+    return str(getattr(error, "orig", None) or error).strip().splitlines()[0].rstrip(".")
 
 
 def look_at_mail(mail: Mail) -> str:

@@ -12,6 +12,7 @@ import itertools
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sysconfig
@@ -232,11 +233,11 @@ def lock_file(path: Path) -> int:
     return descriptor
 
 
-def note_process(folder: Path, pid: int) -> None:
+def note_process(folder: Path, pid: int, ends_by: int = signal.SIGKILL) -> None:
     """Writes down which process is the lab's: its number and when it began, since numbers come again."""
     began = psutil.Process(pid).create_time()
     with (folder / "processes").open("a") as notes:
-        notes.write(json.dumps({"pid": pid, "began": began}) + "\n")
+        notes.write(json.dumps({"pid": pid, "began": began, "ends_by": ends_by}) + "\n")
 
 
 def end_what_dead_labs_left(parent: Path) -> None:
@@ -253,7 +254,9 @@ def end_what_dead_labs_left(parent: Path) -> None:
                 note = json.loads(line)
                 process = psutil.Process(note["pid"])
                 if process.create_time() == note["began"]:
-                    process.kill()
+                    process.send_signal(note.get("ends_by", signal.SIGKILL))
                     process.wait(5)
+        # Where the lab was root's, this is a link to a folder that another user can reach.
+        shutil.rmtree((folder / "postgresql").resolve(), ignore_errors=True)
         shutil.rmtree(folder, ignore_errors=True)
         os.close(lock)

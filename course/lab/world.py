@@ -12,9 +12,13 @@ from course.desk.services import Database, KeyReused, Mail, Services, Shop, Webh
 from course.desk.services.database import metadata
 from course.lab.errors import LabError
 from course.lab.life import Life
+from course.lab.postgresql import PostgreSQL
 from course.lab.receivers import Mailbox, WebhookReceiver
 from course.lab.running import beside_the_cells
 from course.lab.server import own_folder
+
+OWN_POSTGRESQL = "postgresql"
+"""In place of a URL: a PostgreSQL server of the lab's own."""
 
 claims = sql.Table(
     "conversations_of_labs",
@@ -36,6 +40,7 @@ class World:
     nothing of the others' ids. So a lab claims the id of each conversation there before it begins it.
 
     Attributes:
+        postgresql: The lab's own server, where `database_url="postgresql"` asked for one.
         owner: Under which name ids are claimed: a lab that is started on the same persist file has the same.
     """
 
@@ -46,6 +51,7 @@ class World:
         self.mailbox: Mailbox
         self.webhooks: WebhookReceiver
         self.services: Services
+        self.postgresql: PostgreSQL | None = None
         self._shared = False
 
     async def start(self, database_url: str | None, kept: Path | None) -> None:
@@ -53,9 +59,19 @@ class World:
 
         With `kept`, a folder, all that a lab on the same persist file should find again is in there.
         """
-        self._shared = database_url is not None
         folder = kept or self.folder
-        database = self.open(database_url if self._shared else f"sqlite:///{folder / 'desk.db'}")
+        if database_url == OWN_POSTGRESQL:
+            if kept:
+                raise LabError(
+                    f"database_url={OWN_POSTGRESQL!r} starts a server for this lab alone, whose rows go with it: they cannot be "
+                    "kept beside a persist file. Leave database_url= away (SQLite then keeps them there), or name a "
+                    "PostgreSQL that stays, by its URL."
+                )
+            self.postgresql = PostgreSQL(self.folder, self._life.must_end)
+            database = self.open(await self.postgresql.start())
+        else:
+            self._shared = database_url is not None
+            database = self.open(database_url if self._shared else f"sqlite:///{folder / 'desk.db'}")
         reports = folder / "reports"
         reports.mkdir(exist_ok=True)
         self.mailbox = Mailbox(kept and kept / "mails.jsonl")
@@ -69,11 +85,11 @@ class World:
         """Opens a database, with the tables in it. Raises `LabError`."""
         try:
             database = Database(url)
-        except (SQLAlchemyError, ImportError) as error:
+        except (SQLAlchemyError, ImportError, ValueError) as error:
             raise LabError(
                 f"database_url is not one that SQLAlchemy can open here: {error}. An example is "
                 "'sqlite:///desk.db'; PostgreSQL needs `pip install \"psycopg[binary]\"` and "
-                "'postgresql+psycopg://user:password@host/name'."
+                "'postgresql+psycopg://user:password@host/name', or 'postgresql' alone for a server of the lab's own."
             ) from None
         if database.in_memory:
             raise LabError(

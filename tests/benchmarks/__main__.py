@@ -27,6 +27,7 @@ from course import Lab
 from course.desk import ConversationWorkflow, policies
 from course.lab.receivers import Mailbox
 from course.lab.server import Server
+from course.lab.world import OWN_POSTGRESQL
 from course.lessons.lesson_05 import DutiesFirstWorkflow
 from course.models import OfflineModel
 from tests import dev_server
@@ -475,8 +476,27 @@ def machine() -> str:
     return f"{os.cpu_count()} cores ({model or platform.machine()}), {platform.system()}, Python {platform.python_version()}"
 
 
+# Engines
+
+
+async def bench_engines() -> None:
+    """A turn of one desk on SQLite, and on a PostgreSQL server of the lab's own: by turns, so that both meet the same machine."""
+    ratios, ms = [], []
+    for _ in range(ROUNDS):
+        medians = []
+        for url in (None, OWN_POSTGRESQL):
+            async with await Lab.start(database_url=url) as lab:
+                await warm((await lab.converse(ConversationWorkflow, "ada")).send)
+                medians.append(await median_turn((await lab.converse(ConversationWorkflow, "ada")).send))
+        ratios.append(medians[0] / medians[1])
+        ms.append(medians[1] * 1000)
+    note = f"a turn on PostgreSQL took {statistics.median(ms):.0f} ms"
+    report("a turn on SQLite ÷ on PostgreSQL", statistics.median(ratios), note)
+
+
 BENCHES = {
     "turns": bench_turns,
+    "engines": bench_engines,
     "throughput": bench_throughput,
     "tables": bench_tables,
     "histories": bench_histories,

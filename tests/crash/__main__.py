@@ -1,4 +1,7 @@
-"""`python -m tests.crash [scenario …]`: every point of every scenario, and the desk at 200 random ones (SEED=1)."""
+"""`python -m tests.crash [scenario …] [postgresql]`: every point of every scenario, and the desk at 200 random ones (SEED=1).
+
+On SQLite, or with that word on a PostgreSQL server.
+"""
 
 import asyncio
 import os
@@ -6,6 +9,7 @@ import sys
 import time
 from collections.abc import Sequence
 
+from course.lab.world import OWN_POSTGRESQL
 from tests.crash.approval import Approval
 from tests.crash.desk import Desk
 from tests.crash.jobs import Jobs
@@ -17,14 +21,14 @@ SCENARIOS = (Desk(), Approval(), Ticket(), LongRun(), Jobs())
 RANDOM = {"desk": 200}
 
 
-async def soak(scenario: Scenario, seed: int) -> int:
+async def soak(scenario: Scenario, seed: int, database_url: str | None) -> int:
     """Prints what was found; returns how many plays were not whole."""
     points = scenario.every_point()
     cuts: list[Sequence[Kill]] = [(point,) for point in points]
     cuts += scenario.random_cuts(RANDOM.get(scenario.name, 0), seed)
     outcomes = []
     began = time.monotonic()
-    async with CrashSweep(scenario, at_once=6) as sweep:
+    async with CrashSweep(scenario, at_once=6, database_url=database_url) as sweep:
         async for outcome in sweep.plays(cuts):
             outcomes.append(outcome)
             if outcome.lost or outcome.twice:
@@ -33,7 +37,7 @@ async def soak(scenario: Scenario, seed: int) -> int:
     deaths = sum(len(o.at_death) for o in outcomes)
     again, slow = sum(o.asked_again for o in outcomes), sum(o.taken_for_dead for o in outcomes)
     print(
-        f"{scenario.name}: points {len(points)}, random cuts {len(cuts) - len(points)} (seed {seed}), deaths {deaths}; "
+        f"{scenario.name} on {database_url or 'sqlite'}: points {len(points)}, random cuts {len(cuts) - len(points)} (seed {seed}), deaths {deaths}; "
         f"lost {lost}, duplicated {twice}; model asked again for {again} calls that were cut, "
         f"and for {slow} of a process taken for dead; {time.monotonic() - began:.0f} s",
         flush=True,
@@ -43,7 +47,9 @@ async def soak(scenario: Scenario, seed: int) -> int:
 
 async def main(names: Sequence[str]) -> int:
     seed = int(os.environ.get("SEED", "1"))
-    return sum([await soak(one, seed) for one in SCENARIOS if not names or one.name in names])
+    url = OWN_POSTGRESQL if OWN_POSTGRESQL in names else None
+    chosen = {*names} - {OWN_POSTGRESQL}
+    return sum([await soak(one, seed, url) for one in SCENARIOS if not chosen or one.name in chosen])
 
 
 if __name__ == "__main__":

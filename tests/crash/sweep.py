@@ -130,8 +130,8 @@ class Outcome:
 class CrashSweep:
     """One lab in which each play has a task queue of its own. Use it as `async with`."""
 
-    def __init__(self, scenario: Scenario, at_once: int) -> None:
-        self.scenario = scenario
+    def __init__(self, scenario: Scenario, at_once: int, database_url: str | None = None) -> None:
+        self.scenario, self._database_url = scenario, database_url
         self._places = asyncio.Semaphore(at_once)
         self._number = 0
         self._stack = AsyncExitStack()
@@ -140,7 +140,9 @@ class CrashSweep:
     async def __aenter__(self) -> "CrashSweep":
         folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
         self.model = CountedModel(folder / "asked")
-        self.lab = await Lab.start(workflows=self.scenario.workflows, model=self.model, ui=False)
+        self.lab = await Lab.start(
+            workflows=self.scenario.workflows, model=self.model, database_url=self._database_url, ui=False
+        )
         self._stack.push_async_callback(self.lab.stop)
         uncut = await self.play()
         assert (uncut.lost, uncut.twice, uncut.asked_again) == ([], [], 0), uncut

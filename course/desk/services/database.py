@@ -43,6 +43,16 @@ MOMENTS = {"at", "asked_at"}  # of a workflow that was reset: another time, and 
 weekly report counts and no cleanup ever takes."""
 
 
+SHUT_OUT = (
+    "authentication failed",
+    "no password supplied",
+    "does not exist",
+    "no pg_hba.conf entry",
+    "permission denied",
+)
+"""Of what PostgreSQL says when it lets nobody in, what no waiting changes. Its client passes on no code, only words."""
+
+
 def order_of(customer: str, order_id: str) -> sql.ColumnElement[bool]:
     """The one condition under which an order is told of, refunded or moved: it is there, and it is this customer's."""
     return (orders.c.order_id == storable(order_id)) & (orders.c.customer == storable(customer))
@@ -70,8 +80,16 @@ class Database:
     def __init__(self, url: str, patience: float = 2) -> None:
         self.url = url
         options: dict[str, Any] = {"hide_parameters": True}  # what a customer wrote stays out of error texts
-        if make_url(url).get_backend_name() == "sqlite":
+        parsed = make_url(url)
+        if parsed.get_backend_name() == "sqlite":
             options["connect_args"] = {"timeout": patience}
+        else:
+            # A connection that the server has ended is replaced before it is used, and none is waited for longer than
+            # an attempt of an activity may take.
+            options |= {"pool_pre_ping": True, "pool_timeout": 5}
+            if parsed.get_driver_name().startswith("psycopg"):
+                waits = {"connect_timeout": 5, "tcp_user_timeout": 5000}  # seconds, milliseconds
+                options["connect_args"] = {name: waits[name] for name in waits if name not in parsed.query}
         self.engine = sql.create_engine(url, **options)
 
     @property
@@ -86,12 +104,14 @@ class Database:
         return self.engine.dialect.name == "sqlite" and file == ":memory:"
 
     def is_away(self, error: sql.exc.SQLAlchemyError) -> bool:
-        """Whether an error is one that passes: nobody answers, or another process holds the file."""
+        """Whether an error is one that passes: nobody answers, it is full, or another process holds the file."""
+        if isinstance(error, sql.exc.TimeoutError):  # every connection of the pool is in use
+            return True
         passes = isinstance(error, sql.exc.OperationalError | sql.exc.InterfaceError)
         if passes and self.engine.dialect.name == "sqlite":
             name = getattr(error.orig, "sqlite_errorname", "")
             return name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL", "SQLITE_IOERR"))
-        return passes
+        return passes and not any(words in str(error.orig) for words in SHUT_OUT)
 
     def missing_tables(self) -> list[str]:
         """Which of the desk's own tables are not there."""
