@@ -136,7 +136,9 @@ async def test_an_idle_conversation_needs_its_old_worker_or_an_operator(lab: Lab
     with pytest.raises(RPCError, match="Workflow Task in failed state"):
         await waiting
     assert any("TMPRL1100" in failure for failure in task_failures(await told.history()))
-    await move(lab, told, "unspecified")  # and moves it back
+    await move(
+        lab, told, "pinned", "v1"
+    )  # and moves it back: the move that failed is not undone by `unspecified`
     # With the old worker there again both go on: the one's message, which nobody gave up, and the other's, sent again.
     await lab.deploy(version="v1")
     assert "welcome" in (await told.send("Thanks!")).lower()
@@ -146,8 +148,11 @@ async def test_an_idle_conversation_needs_its_old_worker_or_an_operator(lab: Lab
         each_turn_once(lab, chat, 2)
 
 
-async def move(lab: Lab, chat: Conversation, behaviour: str) -> None:
+async def move(lab: Lab, chat: Conversation, behaviour: str, version: str | None = None) -> None:
     options = ["--workflow-id", chat.id, "--versioning-override-behavior", behaviour]
+    if version:
+        options += ["--versioning-override-deployment-name", lab.task_queue]
+        options += ["--versioning-override-build-id", version]
     assert "succeeded" in await lab.cli("workflow", "update-options", *options)
 
 
