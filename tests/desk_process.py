@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import signal
 import sqlite3
 import sys
 import time
@@ -14,6 +15,7 @@ import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from temporalio.client import WorkflowHandle
 
+from course.desk import messages
 from course.desk.__main__ import main
 from course.lab.processes import FORKS
 from course.lab.receivers import Mailbox
@@ -98,36 +100,72 @@ async def running(
         await process.wait()
 
 
-@contextlib.contextmanager
-def forked_desk(environment: dict[str, str], folder: Path, log: Path) -> Iterator[Any]:
-    """The program in a process of its own, forked from one that has imported it all. Yields the process, which serves.
+class ForkedDesk:
+    """The program again, forked from what has imported it already: `with ForkedDesk(file) as process`.
 
-    It ends with the block at the latest; `log` has what it says.
+    What it says goes to a file. With `interrupted=True` it gets SIGTERM in the middle of a workflow task: while it checks
+    the first message.
     """
-    process = FORKS.Process(target=_serve, args=(environment, folder, log), daemon=True)
-    process.start()
-    end = time.monotonic() + 60
-    while not log.exists() or "Serving" not in log.read_text():
-        assert process.is_alive(), log.read_text()
-        assert time.monotonic() < end
-        time.sleep(0.02)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.join()
+
+    def __init__(
+        self,
+        said: Path,
+        interrupted: bool = False,
+        environment: dict[str, str] | None = None,
+        folder: Path | None = None,
+    ) -> None:
+        place = environment or dict(os.environ), folder or Path.cwd()
+        self.said = said
+        self.process = FORKS.Process(target=_desk, args=(*place, said, interrupted))
+
+    def __enter__(self) -> "ForkedDesk":
+        self.process.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.join()
+
+    def says(self, sentence: str) -> bool:
+        return self.said.exists() and sentence in self.said.read_text()
+
+    @property
+    def code(self) -> int | None:
+        """Its exit code, when it has ended."""
+        return self.process.exitcode
 
 
-def _serve(environment: dict[str, str], folder: Path, log: Path) -> None:
+def _desk(environment: dict[str, str], folder: Path, said: Path, interrupted: bool) -> None:
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
-    with log.open("wb", buffering=0) as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
-    sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
-    sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
-    os._exit(main([]))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    sys.stdout = sys.stderr = said.open("w", buffering=1)
+    if interrupted:
+        check = messages.check_message
+
+        def check_message(text: object) -> str:
+            messages.check_message = check
+            os.kill(os.getpid(), signal.SIGTERM)
+            return check(text)
+
+        messages.check_message = check_message
+    code = main([])
+    sys.stdout.flush()
+    os._exit(code)
+
+
+@contextlib.contextmanager
+def forked_desk(environment: dict[str, str], folder: Path, log: Path) -> Iterator[Any]:
+    """A `ForkedDesk` with an environment and a folder of its own. Yields the process, which serves."""
+    with ForkedDesk(log, environment=environment, folder=folder) as desk:
+        end = time.monotonic() + 60
+        while not desk.says("Serving"):
+            assert desk.process.is_alive(), log.read_text()
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        yield desk.process
 
 
 async def says(process: asyncio.subprocess.Process, sentence: str) -> list[str]:
