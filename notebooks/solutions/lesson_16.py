@@ -26,8 +26,9 @@ class NextDesk(ShippedDesk):
 
     async def turn(self, text: str) -> str:
         answer = await self.answer(text)
-        self.tell_the_team(text)
         await self.save(text, answer)
+        self.tell_the_team(text)
+        self.learn_from(text)
         return answer.text
 
 
