@@ -119,6 +119,9 @@ WRONG = {
     "METRICS_ADDRESS=9464": "METRICS_ADDRESS is '9464': write it as host:port",
     "METRICS_ADDRESS=nowhere:9464": "METRICS_ADDRESS names no free port of this machine: ",
     "TRACES_URL=127.0.0.1:4318": "TRACES_URL is wrong. .* is no address such as http://",
+    "TEMPORAL_DEPLOYMENT_NAME=juniper": "Of TEMPORAL_DEPLOYMENT_NAME and TEMPORAL_WORKER_BUILD_ID one is set: a version has",
+    "TEMPORAL_WORKER_BUILD_ID=v1": "Of TEMPORAL_DEPLOYMENT_NAME and TEMPORAL_WORKER_BUILD_ID one is set: a version has",
+    "TEMPORAL_DEPLOYMENT_NAME=a.b TEMPORAL_WORKER_BUILD_ID=v1": "TEMPORAL_DEPLOYMENT_NAME is 'a.b': no dot and no colon",
     "MODEL=gpt-5-mini": "MODEL cannot be used: .*OPENAI_API_KEY is not set",
 }
 

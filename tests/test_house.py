@@ -117,8 +117,9 @@ def test_a_file_and_a_class_are_short_enough_to_read(file: Path) -> None:
 
 
 def test_the_desk_can_be_read_in_an_evening() -> None:
-    """2,400 lines, and 200 more since lesson 14 for what the desk tells of itself: metrics, traces, the server's list."""
-    assert sum(len(file.read_text().splitlines()) for file in (COURSE / "desk").rglob("*.py")) <= 2_600
+    """2,400 lines, 200 more since lesson 14 for what the desk tells of itself (metrics, traces, the server's list), and 100
+    since lesson 16 for the versions of its worker: two settings, what they make of it, and what `--check` says of it."""
+    assert sum(len(file.read_text().splitlines()) for file in (COURSE / "desk").rglob("*.py")) <= 2_700
 
 
 def test_the_desks_worker_serves_what_the_desk_asks_for() -> None:

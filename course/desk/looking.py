@@ -7,13 +7,16 @@ from typing import Any
 
 import httpx2
 from sqlalchemy.exc import SQLAlchemyError
-from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.deployment.v1 import WorkerDeploymentOptions
+from temporalio.api.enums.v1 import TaskQueueType, WorkerVersioningMode
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import (
     DescribeNamespaceRequest,
     DescribeTaskQueueRequest,
+    DescribeWorkerDeploymentRequest,
 )
 from temporalio.client import Client
+from temporalio.common import WorkerDeploymentVersion
 from temporalio.envconfig import ClientConnectConfig
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -86,8 +89,10 @@ REFUSALS = (RPCStatusCode.UNAUTHENTICATED, RPCStatusCode.PERMISSION_DENIED)
 NO_ANSWER = (RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED)
 
 
-async def look_at_queue(server: ClientConnectConfig, queue: str) -> str:
-    """Says that the server answers, and that a worker asks it for the queue's tasks."""
+async def look_at_queue(
+    server: ClientConnectConfig, queue: str, version: WorkerDeploymentVersion | None
+) -> str:
+    """Says that the server answers, and that a worker (of the version, if one is given) asks it for the queue's tasks."""
     client = await connect(server)
     asked = DescribeTaskQueueRequest(
         namespace=client.namespace,
@@ -95,10 +100,43 @@ async def look_at_queue(server: ClientConnectConfig, queue: str) -> str:
         task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
     )
     found = f"The Temporal server answers at {server['target_host']}, namespace {client.namespace!r}"
-    if (await client.workflow_service.describe_task_queue(asked)).pollers:
-        return f"{found}, and a worker serves the task queue {queue!r}."
+    pollers = (await client.workflow_service.describe_task_queue(asked)).pollers
+    workers = {_version(poller.deployment_options) for poller in pollers}
+    kind = f"worker of version {version.to_canonical_string()}" if version else "worker"
+    if not workers or (version and version not in workers):
+        raise Away(
+            f"{found}, and no {kind} serves the task queue {queue!r}: start one with python -m course.desk."
+        )
+    for one in [version] if version else workers:
+        if not one or await _was_current(client, one):
+            return f"{found}, and a {kind} serves the task queue {queue!r}."
     raise Away(
-        f"{found}, and no worker serves the task queue {queue!r}: start one with python -m course.desk."
+        f"{found}, and a worker of version {one.to_canonical_string()} asks for the tasks of {queue!r} and gets none: it has "
+        "never been current. Make it so: temporal worker deployment set-current-version --deployment-name "
+        f"{one.deployment_name} --build-id {one.build_id}"
+    )
+
+
+def _version(worker: WorkerDeploymentOptions) -> WorkerDeploymentVersion | None:
+    """Each names a build. That makes it a version only if it says so."""
+    if (
+        worker.worker_versioning_mode
+        == WorkerVersioningMode.WORKER_VERSIONING_MODE_VERSIONED
+    ):
+        return WorkerDeploymentVersion(worker.deployment_name, worker.build_id)
+    return None
+
+
+async def _was_current(client: Client, version: WorkerDeploymentVersion) -> bool:
+    """Or is, wholly or for a part of what begins: else no conversation can be on this version."""
+    asked = DescribeWorkerDeploymentRequest(
+        namespace=client.namespace, deployment_name=version.deployment_name
+    )
+    found = await client.workflow_service.describe_worker_deployment(asked)
+    return any(
+        one.deployment_version.build_id == version.build_id
+        and one.HasField("first_activation_time")
+        for one in found.worker_deployment_info.version_summaries
     )
 
 

@@ -29,15 +29,14 @@ def task_queue() -> str:
 
 
 def version() -> WorkerDeploymentVersion | None:
-    """Of which version this worker is, if of any. Temporal's Worker Controller sets these. Raises `WrongSetting`."""
-    names = ("TEMPORAL_DEPLOYMENT_NAME", "TEMPORAL_WORKER_BUILD_ID")
-    name, build_id = (setting(one, "") for one in names)
+    """Of which version this worker is, if of any. Raises `WrongSetting`."""
+    name = setting("TEMPORAL_DEPLOYMENT_NAME", "")
+    build_id = setting("TEMPORAL_WORKER_BUILD_ID", "")
     if bool(name) != bool(build_id):
-        one, other = names if name else reversed(names)
         raise WrongSetting(
-            f"{one} is set, and {other} is not: a version has both. Set both, or neither for a worker without a version."
+            "Of TEMPORAL_DEPLOYMENT_NAME and TEMPORAL_WORKER_BUILD_ID one is set: a version has both. Set both, or neither."
         )
-    if "." in name or ":" in name:
+    if "." in name or ":" in name:  # the server would refuse each poll, for ever
         raise WrongSetting(
             f"TEMPORAL_DEPLOYMENT_NAME is {name!r}: no dot and no colon may be in it."
         )

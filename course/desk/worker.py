@@ -84,12 +84,13 @@ def check() -> int:
     """Says whether server, queue, database and mail answer."""
     try:
         found, server, _ = settings.services(), settings.temporal_server(), settings.model()
+        version = settings.version()
     except WrongSetting as error:
         print(error, file=sys.stderr)
         return 2
     code, queue = 0, settings.task_queue()
     for look in (
-        lambda: asyncio.run(looking.look_at_queue(server, queue)),
+        lambda: asyncio.run(looking.look_at_queue(server, queue, version)),
         lambda: looking.look_at_tables(found.database),
         *_looks(found),
     ):
@@ -115,12 +116,12 @@ def serve(grace: float) -> int:
     logging.getLogger("temporalio.activity").addFilter(_one_line)
     try:
         found, server = settings.services(), settings.temporal_server()
-        model, url = settings.model(), settings.traces()
+        model, url, version = settings.model(), settings.traces(), settings.version()
         traces = [telemetry.trace_to(url)] if url else []
         plugins = [agents_plugin(model, traced=bool(url)), *traces]
         runtime = _runtime(settings.metrics())
         connecting = looking.connect(server, plugins=plugins, runtime=runtime)
-        asyncio.run(_serve(found, model, connecting, timedelta(seconds=grace)))
+        asyncio.run(_serve(found, model, connecting, timedelta(seconds=grace), version))
         if url:
             telemetry.send_the_rest()
         return 0
@@ -139,7 +140,11 @@ def _runtime(metrics: PrometheusConfig | None) -> Runtime:
 
 
 async def _serve(
-    found: Services, model: ModelProvider, connecting: Awaitable[Client], grace: timedelta
+    found: Services,
+    model: ModelProvider,
+    connecting: Awaitable[Client],
+    grace: timedelta,
+    version: WorkerDeploymentVersion | None,
 ) -> None:
     client = await connecting
     worker = Worker(
@@ -150,6 +155,7 @@ async def _serve(
         activity_executor=ThreadPoolExecutor(100, thread_name_prefix="activity"),
         interceptors=[Heartbeats(client), ServicesInterceptor(found)],
         graceful_shutdown_timeout=grace,
+        **versioned(version),
         **OPTIONS,
     )
     later = set()

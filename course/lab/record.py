@@ -1,10 +1,16 @@
 """One conversation on record: what the server has of it, what goes on, and what to say when nothing does."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from temporalio.api.enums.v1 import EventType, PendingActivityState, WorkflowTaskFailedCause
+from temporalio.api.enums.v1 import (
+    EventType,
+    PendingActivityState,
+    VersioningBehavior,
+    WorkflowTaskFailedCause,
+)
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle, WorkflowHistory
 from temporalio.service import RPCError, RPCStatusCode
@@ -155,6 +161,8 @@ class Record:
         if (kernel := self._workers.kernel) and kernel.failure:
             return LabError(f"{happened} The lab's worker has ended: {why(kernel.failure)} Start a new lab.")
         raw = (await self.describe()).raw_description
+        if alone := _without_worker(raw, self._workers.at_work()):
+            return LabError(f"{happened} {alone}")
         task = raw.pending_workflow_task
         failed = (
             f"Its workflow task has failed {'once' if task.attempt == 2 else f'{task.attempt - 1} times'}"
@@ -221,6 +229,21 @@ class Record:
             return ""
         ending = result.get("ending") if isinstance(result, dict) else None
         return f"{ending} " if isinstance(ending, str) and ending else ""
+
+
+def _without_worker(raw: Any, at_work: Sequence[str]) -> str | None:
+    """What to say of a workflow that is pinned to a version of which no worker is at work; None for any other."""
+    info = raw.workflow_execution_info.versioning_info
+    version = info.versioning_override.pinned.version.build_id or info.deployment_version.build_id
+    behaviour = info.versioning_override.behavior or info.behavior
+    if behaviour != VersioningBehavior.VERSIONING_BEHAVIOR_PINNED or version in at_work:
+        return None
+    return (
+        f"It is pinned to version {version!r}, and this lab has no worker of it at work. Nothing that was accepted is lost. "
+        f"Bring that worker back, `await lab.deploy(…, version={version!r})`, or move the conversation to the version that is "
+        f"current, if its code fits: `temporal workflow update-options --workflow-id {raw.workflow_execution_info.execution.workflow_id} "
+        "--versioning-override-behavior auto_upgrade`."
+    )
 
 
 def in_flight(activity: Any) -> bool:
