@@ -12,7 +12,17 @@ from temporalio.api.enums.v1 import WorkflowTaskFailedCause
 from temporalio.client import WorkflowExecutionStatus, WorkflowHandle, WorkflowUpdateStage
 from temporalio.service import RPCError
 
-from course.checks.talking import NoReply, OwnLab, Stuck, Talk, lab_for, own, own_fault, own_part, workflow_class
+from course.checks.talking import (
+    NoReply,
+    OwnLab,
+    Stuck,
+    Talk,
+    lab_for,
+    own,
+    own_fault,
+    own_part,
+    workflow_class,
+)
 from course.checks.verdict import NotYet, quoted, require, shortened
 from course.checks.waiting import on_this_machine
 from course.lab import LabError
@@ -78,7 +88,9 @@ class Shop:
         try:
             worker = await self._lab.deploy(workflow, version=build)
         except LabError as error:
-            raise own_fault(error, self._lab.module) if error.__cause__ else NotYet(own_part(str(error))) from None
+            raise (
+                own_fault(error, self._lab.module) if error.__cause__ else NotYet(own_part(str(error)))
+            ) from None
         self.stopped.discard(build)
         self._workers.setdefault(build, []).append(worker)
 
@@ -87,7 +99,11 @@ class Shop:
         try:
             await self._lab.make_current(build)
         except LabError as error:
-            raise NotYet(f"make_current({build!r}) was refused: no worker of this version is there yet.") from error
+            if "was not made current" not in str(error):
+                raise
+            raise NotYet(
+                f"make_current({build!r}) was refused: no worker of this version has been started."
+            ) from None
         if build != "1":
             self.switched.set()
 
@@ -155,15 +171,18 @@ async def check(module: Any) -> str:
             await asyncio.sleep(0.02)
 
         await _rolled_out(shop, roll_out, chats, model.folder)
+        for customer, what in (
+            (CALLING, "whose model call was under way"),
+            (WAITING, "who waited for a person"),
+        ):
+            await _has_reply(shop, replies[customer], chats[customer], what)
         await _is_over(shop, lab)
-        for customer, what in ((CALLING, "whose model call was under way"), (WAITING, "who waited for a person")):
-            await _has_reply(replies[customer], chats[customer], what)
         chats[NEW] = await lab.converse(ShippedWorkflow, NEW)
         for chat in chats.values():
-            await _says(chat, AFTER)
+            await _says(shop, chat, AFTER)
         for chat in chats.values():
             await _has_the_step(chat)
-            await _remembers(chat)
+            await _remembers(shop, chat)
         await _goes_on_to_3(shop, desk, chats[IDLE])
         for chat in chats.values():
             await _never_failed(chat)
@@ -207,28 +226,39 @@ async def _is_over(shop: Shop, lab: OwnLab) -> None:
     if states["1"] == "current":
         raise NotYet("""roll_out has returned, and version 1 is still the current one: new conversations begin on it. A worker
             of version 2 that nobody makes current is given nothing.""")
+    require(
+        not shop.works("1"),
+        """roll_out has returned, and a worker of version 1 still runs. Who stops it, and when? Nobody needs it once version 1 is
+        drained.""",
+    )
 
 
-async def _has_reply(reply: Any, chat: Talk, what: str) -> None:
-    done = asyncio.ensure_future(asyncio.wait_for(_awaited(reply), on_this_machine(SECONDS)))
-    while not done.done():
-        await asyncio.wait([done], timeout=0.2)
-        if not done.done():
-            await _is_not_frozen(chat)
-    if isinstance(done.exception(), (TimeoutError, LabError)):
-        raise NotYet(f"{_name(chat)}, {what}, got no reply. {await _why(chat)}")
-    done.result()
+async def _has_reply(shop: Shop, reply: Any, chat: Talk, what: str) -> None:
+    waiting = asyncio.ensure_future(_awaited(reply))
+    end = asyncio.get_running_loop().time() + on_this_machine(SECONDS)
+    while not waiting.done() and asyncio.get_running_loop().time() < end:
+        await asyncio.wait([waiting], timeout=0.2)
+        if not waiting.done():
+            await _may_be_answered(shop, chat, what)
+    if not waiting.done() or isinstance(waiting.exception(), LabError):
+        raise NotYet(f"{_name(chat)}, {what}, got no reply.")
+    waiting.result()
 
 
 async def _awaited(reply: Any) -> Any:
     return await reply
 
 
-async def _why(chat: Talk) -> str:
-    if await _version(chat) == "1":
-        return """The run is pinned to version 1, and no worker of version 1 is there any more. It is needed until version 1 is
-            drained."""
-    return "Does a worker of the version that it is on run?"
+async def _may_be_answered(shop: Shop, chat: Talk, what: str) -> None:
+    """Raises `NotYet` where nobody can: the run is frozen, or no worker of its version is left."""
+    try:
+        await chat.stop_if_stuck()
+    except Stuck as error:
+        raise _frozen(chat, error) from None
+    version = await _version(chat)
+    if version and not shop.works(version):
+        raise NotYet(f"""{_name(chat)}, {what}, got no reply. The run is pinned to version {version}, and no worker of that version is
+            there any more. It is needed until the version is drained.""")
 
 
 async def _version(chat: Talk) -> str:
@@ -236,27 +266,23 @@ async def _version(chat: Talk) -> str:
     return info.deployment_version.build_id
 
 
-async def _says(chat: Talk, text: str) -> str:
+async def _says(shop: Shop, chat: Talk, text: str) -> str:
     if (status := await chat.status()) != WorkflowExecutionStatus.RUNNING:
         raise NotYet(f"""{_name(chat)}'s conversation has ended ({str(status and status.name).lower()}), and with it what the customer
             had said. A rollout ends no conversation.""")
+    what = "who wrote after roll_out"
+    await _may_be_answered(shop, chat, what)
     try:
         return await chat.says(text)
     except Stuck as error:
-        raise await _frozen(chat, error) from None
+        raise _frozen(chat, error) from None
     except NoReply:
-        raise NotYet(f"After roll_out, {_name(chat)} wrote and got no reply. {await _why(chat)}") from None
+        await _may_be_answered(shop, chat, what)
+        raise NotYet(f"{_name(chat)}, {what}, got no reply.") from None
 
 
-async def _is_not_frozen(chat: Talk) -> None:
-    try:
-        await chat.stop_if_stuck()
-    except Stuck as error:
-        raise await _frozen(chat, error) from None
-
-
-async def _frozen(chat: Talk, error: Stuck) -> NotYet:
-    if "TMPRL1100" not in str(error) and "ondeterminism" not in str(error):
+def _frozen(chat: Talk, error: Stuck) -> NotYet:
+    if "ondeterminism" not in str(error):
         return error
     return NotYet(f"""{_name(chat)}'s conversation is frozen: your new code was handed a run that version 1 had begun, in the middle of
         it, and its history does not fit. A run stays with the code that began it (pinned, under a build id of its own), and the
@@ -271,11 +297,11 @@ async def _has_the_step(chat: Talk) -> None:
             turn: self.learn_from(text).""")
 
 
-async def _remembers(chat: Talk) -> None:
+async def _remembers(shop: Shop, chat: Talk) -> None:
     first = AFTER if _name(chat) == "Dan" else FIRST
-    answer = await _says(chat, MEMORY)
+    answer = await _says(shop, chat, MEMORY)
     if first not in answer:
-        raise NotYet(f"""After roll_out, {_name(chat)} asked “{MEMORY}”, and was told {quoted(answer)}: the memory is lost.
+        raise NotYet(f"""{_name(chat)} asked “{MEMORY}”, and was told {quoted(answer)}: the memory is lost.
             `carry()` returns what goes along.""")
 
 
@@ -285,9 +311,9 @@ async def _goes_on_to_3(shop: Shop, desk: type, chat: Talk) -> None:
     await shop.start("3", desk)
     await shop.make_current("3")
     for text in ("Thank you!", "Goodbye!"):
-        await _says(chat, text)
+        await _says(shop, chat, text)
     if await _version(chat) == "3":
-        return
+        return await _remembers(shop, chat)
     new = len(await chat.record.histories()) > runs
     raise NotYet(
         f"""You have brought everybody to version 2. Then version 3 came and was made current, and {_name(chat)} wrote twice: the

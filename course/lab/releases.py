@@ -120,6 +120,10 @@ class Releases:
         log = self._folder / f"{self._logs}.log"
         log.touch()
         environment = {**os.environ, "TEMPORAL_ADDRESS": self._lab.address, **settings}
+        environment |= {
+            "PYTHON_COLORS": "0",
+            "PY_COLORS": "0",
+        }  # a kernel asks for colours, and this is a file
         environment.pop("OPENAI_AGENTS_DISABLE_TRACING", None)  # the worker has to do that itself
         arguments = (list(command), str(folder), str(log), environment)
         process: Any = FORKS.Process(target=_become, args=arguments, daemon=True)

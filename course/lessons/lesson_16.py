@@ -2,7 +2,6 @@
 
 from temporalio import workflow
 
-
 from course.lessons.lesson_09 import Carried, GrowingDesk
 
 
@@ -34,7 +33,6 @@ class ShippedDesk(GrowingDesk):
     def carry(self) -> Carried:
         """What goes along into the next run."""
         return Carried(self.turns, self._memory)
-
 
 
 @workflow.defn
