@@ -10,6 +10,7 @@ import pytest
 
 from tests.crash.desk import Desk
 from tests.crash.sweep import CrashSweep, Kill, Outcome
+from tests.crash.versions import Versions
 
 SAMPLE: list[Sequence[Kill]] = [
     ("after invoke_model_activity #2",),
@@ -62,3 +63,18 @@ def test_the_points_and_the_random_cuts_are_the_same_every_time() -> None:
     every_point, random_cuts = Desk().every_point, Desk().random_cuts
     assert len(every_point()) == len(set(every_point())) == 59
     assert random_cuts(200, seed=1) == random_cuts(200, seed=1) != random_cuts(200, seed=2)
+
+
+async def test_a_rollout_survives_the_workers_of_both_versions() -> None:
+    """The old one's death in the turn that ends its run; the new one's before it has done anything, and in its duties."""
+    cuts: list[Sequence[Kill]] = [
+        ("after save_to_database #2 of v1", "after process_batch of v2"),
+        ("before workflow task of v2",),
+    ]
+    async with CrashSweep(Versions(), at_once=2) as sweep:
+        found = {tuple(outcome.kills): outcome async for outcome in sweep.plays(cuts)}
+    for kills, outcome in found.items():
+        assert (len(outcome.at_death), outcome.lost, outcome.twice) == (len(kills), [], [])
+    both, half_way = (found[tuple(cut)].at_death for cut in cuts)
+    assert [(there["turn"], there["batch"]) for there in both] == [(2, 0), (3, 1)]
+    assert [(there["turn"], there["batch"]) for there in half_way] == [(2, 0)]

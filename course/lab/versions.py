@@ -10,9 +10,11 @@ from typing import Any
 
 import pandas as pd
 from temporalio.api.deployment.v1 import WorkerDeploymentVersion
-from temporalio.api.enums.v1 import RoutingConfigUpdateState, TaskQueueType, WorkerDeploymentVersionStatus
+from temporalio.api.enums.v1 import TaskQueueType, WorkerDeploymentVersionStatus
 from temporalio.api.enums.v1 import VersioningBehavior as Behaviour
+from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import (
+    DescribeTaskQueueRequest,
     DescribeWorkerDeploymentRequest,
     DescribeWorkerDeploymentVersionRequest,
     SetWorkerDeploymentCurrentVersionRequest,
@@ -120,13 +122,20 @@ class Versioned:
                 f"{version!r} was not made current: {error.message}. A worker of it has to be there: "
                 f"await lab.deploy(…, version={version!r})"
             ) from None
-        await self._until(lambda: self._is_current(version), f"{version!r} is not current everywhere")
+        await self._until(lambda: self._is_current(version), f"{version!r} is not current for every task")
 
     async def _is_current(self, version: str) -> bool:
-        deployment = await self._deployment()
-        done = RoutingConfigUpdateState.ROUTING_CONFIG_UPDATE_STATE_COMPLETED
-        current = deployment.routing_config.current_deployment_version.build_id
-        return (current, deployment.routing_config_update_state) == (version, done)
+        """Whether the lab's queue has heard of it: only then do its tasks go there."""
+        for kind in QUEUES:
+            asked = DescribeTaskQueueRequest(
+                namespace=self.temporal.namespace,
+                task_queue=TaskQueue(name=self.task_queue),
+                task_queue_type=kind,
+            )
+            queue = await self.temporal.client.workflow_service.describe_task_queue(asked)
+            if queue.versioning_info.current_deployment_version.build_id != version:
+                return False
+        return True
 
     @awaited("lab.versions()")
     async def versions(self) -> pd.DataFrame:

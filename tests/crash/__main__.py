@@ -12,8 +12,9 @@ from tests.crash.jobs import Jobs
 from tests.crash.long_run import LongRun
 from tests.crash.sweep import CrashSweep, Kill, Scenario
 from tests.crash.ticket import Ticket
+from tests.crash.versions import Versions
 
-SCENARIOS = (Desk(), Approval(), Ticket(), LongRun(), Jobs())
+SCENARIOS = (Desk(), Approval(), Ticket(), LongRun(), Jobs(), Versions())
 RANDOM = {"desk": 200}
 
 

@@ -15,11 +15,13 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from temporalio import activity
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHistory
+from temporalio.common import WorkerDeploymentVersion
 
 from course import Lab
 from course.lab import Conversation
@@ -29,7 +31,7 @@ from course.models import OfflineModel
 from tests.lab_helpers import attempts
 
 Kill = str | float
-"""A moment (`after save_to_database #2`), or seconds after the process has begun to work."""
+"""A moment (`after save_to_database #2`, of a version: `… #2 of v1`), or seconds after the process has begun to work."""
 
 Found = Mapping[str, Sequence[Any]]
 """Effects by what they are: `{"turn": ["ada/turn-1", …], "mail": […]}`."""
@@ -40,6 +42,8 @@ class Scenario:
 
     name: str
     workflows: Sequence[type]
+    versions: Mapping[str, Sequence[type]] = MappingProxyType({})
+    """By build id, the workflows of each version: each has a worker of its own. Default: one worker, without a version."""
     activities: Mapping[str, int]
     """What one play does, and how often, its child workflows included."""
     workflow_tasks: int
@@ -186,9 +190,16 @@ class CrashSweep:
         return outcome
 
     async def _work(self, id: str, outcome: Outcome) -> None:
-        """Worker processes, one after the other, the last of which is not killed."""
         settings: WorkerSettings = replace(self.lab.workers.settings, task_queue=id)
-        for kill in [*outcome.kills, None]:
+        workers = [
+            replace(settings, workflows=workflows, version=WorkerDeploymentVersion(id, build_id))
+            for build_id, workflows in self.scenario.versions.items()
+        ]
+        await asyncio.gather(*(self._serve(one, id, outcome) for one in workers or [settings]))
+
+    async def _serve(self, settings: WorkerSettings, id: str, outcome: Outcome) -> None:
+        """Worker processes, one after the other, the last of which is not killed."""
+        for kill in [*_kills_of(settings, outcome.kills), None]:
             process = await WorkerProcess.start(settings, kill if isinstance(kill, str) else ())
             try:
                 if isinstance(kill, float):
@@ -227,6 +238,15 @@ class CrashSweep:
             outcome.twice.append(
                 f"model: {len(asked)} answers for {on_record} attempts on record, by {asked}"
             )
+
+
+def _kills_of(settings: WorkerSettings, kills: Sequence[Kill]) -> list[Kill]:
+    """Those of one version's worker; seconds are for each."""
+    if not settings.version:
+        return list(kills)
+    of = f" of {settings.version.build_id}"
+    mine = [kill.removesuffix(of) for kill in kills if isinstance(kill, str) and kill.endswith(of)]
+    return mine or [kill for kill in kills if isinstance(kill, float)]
 
 
 def _model_calls(history: WorkflowHistory) -> list[str]:
