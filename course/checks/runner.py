@@ -6,6 +6,7 @@ beforehand and forks a fresh process for every check.
 """
 
 import asyncio
+import atexit
 import contextlib
 import multiprocessing
 import os
@@ -107,9 +108,12 @@ async def _in_a_process(exercise: str, file: Path, limit: float) -> Verdict:
     patience = on_this_machine(limit)
     receiver, sender = _processes.Pipe(duplex=False)
     arguments = (exercise, str(file), patience, sender, dict(os.environ))
-    process = _processes.Process(target=child.main, args=arguments, daemon=True)
+    # A daemon may have no processes of its own. Without one, Python's end would wait for it: it is killed before.
+    daemon = not exercises.starts_processes(exercise)
+    process = _processes.Process(target=child.main, args=arguments, daemon=daemon)
     try:
         await asyncio.to_thread(process.start)  # waits until the helper has imported everything
+        atexit.register(process.kill)
         sender.close()
         return await asyncio.wait_for(asyncio.to_thread(_received, receiver), patience)
     except TimeoutError:
@@ -119,6 +123,7 @@ async def _in_a_process(exercise: str, file: Path, limit: float) -> Verdict:
             "blocks, or something that waits for what never comes?",
         )
     finally:
+        atexit.unregister(process.kill)
         await asyncio.shield(asyncio.to_thread(_end, process))
 
 

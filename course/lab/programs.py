@@ -52,6 +52,11 @@ class Program:
         """Sends SIGTERM, as an operator does."""
         self._process.terminate()
 
+    async def stopped(self) -> int:
+        """Sends SIGTERM and waits for the end; returns the exit code. Raises `LabError` if it does not end within a minute."""
+        self.stop()
+        return await self.ends()
+
 
 class Programs:
     """The programs of one folder, with the lab's server in their environment.

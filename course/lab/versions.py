@@ -76,8 +76,12 @@ class Versioned:
             await self.workers.deploy(*workflows)
             return None
         process = await self.workers.start_version(version, workflows, kill)
-        await self._until(lambda: self._serves(version), f"The server has not heard of {version!r}")
+        await self.known(version)
         return process
+
+    async def known(self, version: str) -> None:
+        """Waits until the server knows that a version has a worker. Raises `LabError` if it takes too long."""
+        await self._until(lambda: self._serves(version), f"The server has not heard of {version!r}")
 
     async def _serves(self, version: str) -> bool:
         """Whether the server knows that the version has a worker for this lab's queue."""

@@ -17,7 +17,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from temporalio.client import Schedule, ScheduleActionStartWorkflow, ScheduleSpec, WorkflowHistory
+from temporalio.client import (
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleSpec,
+    WorkflowHistory,
+    WorkflowUpdateStage,
+)
 
 from course.desk.conversation import Carried
 from course.desk.listing import make_known
@@ -240,6 +246,16 @@ async def growing_per_turn(stage: Stage) -> None:
     await stage.say(ORDER)
     await stage.lab.deploy(lesson_09.GrowingPerTurnWorkflow)
     await stage.say(LIGHT)
+
+
+@scenario("ShippedWorkflow")
+async def shipped(stage: Stage) -> None:
+    """A turn, a question to a person, and a signal that does nothing."""
+    await stage.say(ORDER)
+    asked = await stage.chat.handle.start_update("ask_a_person", wait_for_stage=WorkflowUpdateStage.ACCEPTED)
+    await stage.chat.handle.signal("decide", "Yes.")
+    await asked.result()
+    await stage.chat.handle.signal("wake")
 
 
 @scenario("TicketWorkflow")

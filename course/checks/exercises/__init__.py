@@ -71,6 +71,11 @@ def is_a_program(exercise: str) -> bool:
     return getattr(import_module(f"course.checks.lesson_{exercise}"), "IS_A_PROGRAM", False)
 
 
+def starts_processes(exercise: str) -> bool:
+    """Whether the check starts processes of its own: its module says so, `STARTS_PROCESSES = True`."""
+    return getattr(import_module(f"course.checks.lesson_{exercise}"), "STARTS_PROCESSES", False)
+
+
 def limit_of(exercise: str) -> float:
     """Seconds for the reader's code on a quiet machine. A check takes two or three; whose takes more says so."""
     return getattr(import_module(f"course.checks.lesson_{exercise}"), "LIMIT_SECONDS", 30.0)
