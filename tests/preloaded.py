@@ -7,7 +7,9 @@ import ipykernel.kernelapp
 import matplotlib_inline.backend_inline
 import pandas
 
-__all__ = ["ipykernel", "matplotlib_inline", "pandas"]
+from course.checks.under_test import trials  # and pytest, for lesson 15's suites
+
+__all__ = ["ipykernel", "matplotlib_inline", "pandas", "trials"]
 
 gc.collect()
 gc.freeze()

@@ -18,7 +18,7 @@ from temporalio.client import Client
 import course.lab.server
 from course import Lab, LabError
 from course.lab import Conversation
-from course.lab.server import SERVICES, Server
+from course.lab.server import SERVICES, Server, link_to, temporal_binary
 from course.lab.temporal import Temporal
 from course.lessons.lesson_01 import HelloWorkflow
 from tests.desk_process import server
@@ -43,7 +43,7 @@ async def works(lab: Lab) -> Conversation:
     return chat
 
 
-async def test_labs_side_by_side_stop_in_any_order() -> None:
+async def test_labs_side_by_side_stop_in_any_order(tmp_path: Path) -> None:
     original = get_default_agent_runner()
     assert type(original) is AgentRunner
     first, second = await Lab.start(ui=False), await Lab.start(ui=False)
@@ -52,8 +52,23 @@ async def test_labs_side_by_side_stop_in_any_order() -> None:
         await stopped.stop()
         for lab in survivors:
             await works(lab)
+    # A server is started under a name of its own, which is an empty file's by now: it takes no MD5 of its program.
+    if link_to(temporal_binary(), tmp_path / "temporal"):  # both are on one disk
+        [left] = servers()
+        started = Path(psutil.Process(left).cmdline()[0])
+        assert started == second.world.folder / "temporal"
+        assert started.stat().st_size == 0
     await second.stop()
     assert get_default_agent_runner() is original
+
+
+def test_a_program_that_can_have_no_second_name_is_started_by_its_own(tmp_path: Path) -> None:
+    program, link = tmp_path / "program", tmp_path / "link"
+    assert link_to(program, link) is None
+    program.write_text("It is there.")
+    for _start in range(2):
+        assert link_to(program, link) == link
+        assert link.samefile(program)
 
 
 async def test_what_is_no_workflow_or_no_model_does_not_start() -> None:

@@ -13,7 +13,7 @@ from temporalio import activity, workflow
 from temporalio.client import WorkflowHandle
 from temporalio.openai_agents._invoke_model_activity import ActivityModelInput
 from temporalio.testing import TimeSkipper, TimeSkippingConfig
-from temporalio.worker._worker import load_default_build_id
+from temporalio.worker import _worker
 
 NAMES = {
     "temporalio.workflow:_Definition.from_class": "the public API has no way to ask a class for its handlers",
@@ -21,7 +21,7 @@ NAMES = {
     "temporalio.openai_agents._invoke_model_activity:ActivityModelInput": "what takes long to read for the first time",
     "temporalio.testing:TimeSkipper._update_time_skipping_config": "to hold a clock whose move was withdrawn",
     "temporalio.worker._workflow_instance:logger.name": "the logger whose tracebacks would fill a cell",
-    "temporalio.worker._worker:load_default_build_id": "a hash of all code, which each forked process would make again",
+    "temporalio.worker._worker:_default_build_id": "a hash of all code, which every process would make, for a second",
     "threading:_register_atexit": "atexit itself comes too late: executors take no more work by then",
     "multiprocessing.spawn:_main._inheriting": "whether a process reads its parent's script again",
 }
@@ -49,9 +49,9 @@ async def hold_clock(
     await skipper._update_time_skipping_config(handle, config)
 
 
-def remember_build_id() -> None:
-    """Makes the hash of all code by which workers are told apart, for this process and those that it forks."""
-    load_default_build_id()
+def name_all_code(build_id: str) -> None:
+    """Gives workers without a build id this one, in this process and those that it forks."""
+    _worker._default_build_id = build_id
 
 
 def before_threads_end(callback: Callable[[], None]) -> None:

@@ -24,6 +24,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from temporalio.client import ClientConfig
+from temporalio.openai_agents import OpenAIAgentsPlugin
 from temporalio.openai_agents.testing import AgentEnvironment, ResponseBuilders, TestModel
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
@@ -32,7 +34,8 @@ from course.checks.under_test import mutants
 from course.checks.verdict import shortened
 from course.history import record
 from course.lab import compat
-from course.lab.server import temporal_binary
+from course.lab.running import PAYLOADS
+from course.lab.server import ENVIRONMENT, temporal_binary
 
 AT_ONCE = 3
 """Runs at a time: most of one is waiting."""
@@ -102,7 +105,6 @@ def run(
         first: So many desks are tried, and told of, before any other is.
         tests: Which of the suite's files pytest runs.
     """
-    compat.remember_build_id()
     running: dict[str, _Fork] = {}
     with tempfile.TemporaryDirectory() as name:
         folder, told = Path(name), 0
@@ -165,7 +167,8 @@ class _Fork:
             os.write(sender, json.dumps(news).encode() + b"\n")
 
         try:
-            os.environ["OPENAI_AGENTS_DISABLE_TRACING"] = "1"
+            os.environ.update(ENVIRONMENT, OPENAI_AGENTS_DISABLE_TRACING="1")
+            _made_once()
             os.chdir(place)
             sys.path.insert(0, str(place))
             work(place, tell)
@@ -204,6 +207,17 @@ class _Fork:
                 self.outcome.passed += news.pop("passed", 0)
                 for name, value in news.items():
                     setattr(self.outcome, name, value)
+
+
+def _made_once() -> None:
+    """What each test would make again, for its worker and its client, with every run of a suite."""
+    compat.name_all_code("tried")
+    configured = OpenAIAgentsPlugin.configure_client
+
+    def configure(plugin: OpenAIAgentsPlugin, config: ClientConfig) -> ClientConfig:
+        return ClientConfig(**configured(plugin, config) | {"data_converter": PAYLOADS})
+
+    OpenAIAgentsPlugin.configure_client = configure  # type: ignore[method-assign]
 
 
 def _end_with(lifeline: int) -> None:
