@@ -235,9 +235,9 @@ async def test_a_records_permanent_failure_costs_the_others_nothing(lab: Lab) ->
     told = await chat.transcript()
     [failed] = [text for text in told["text"] if text.startswith("saved failed")]
     assert "turns already holds 'taken-1/turn-1' with another" in failed
-    assert [row["message"] for row in rows(lab, chat)] == [
+    assert {row["message"] for row in rows(lab, chat)} == {
         "somebody else's", "Do you have a Ficus?", "Thanks",
-    ]  # fmt: skip
+    }  # fmt: skip
     assert len(mails(lab, "taken")) == 3
     assert [row["batch_num"] for row in rows(lab, chat, "batches")] == [1]
     assert len(rows(lab, chat, "reports")) == 1

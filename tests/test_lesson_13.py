@@ -306,12 +306,12 @@ async def test_a_cleanup_takes_the_words_and_leaves_the_audit_and_twice_is_once(
     await old.close()
     old_file = lab.table("reports").set_index("task_id").file[old.id]
     cleanup = await schedule(lab, "cleanup", CleanupWorkflow.run, 90)
-    before = lab.table("turns").set_index("task_id")
+    before = lab.table("turns").set_index("task_id").sort_index()  # an engine has an order of its own
     today = midnight()
     nothing = await as_of(lab, cleanup, today + 90 * DAY)
     assert nothing == {"turns_without_words": 0, "reports_deleted": 0}
     first = await as_of(lab, cleanup, today + 92 * DAY)
-    rows = lab.table("turns").set_index("task_id")
+    rows = lab.table("turns").set_index("task_id").sort_index()
     assert rows.loc[f"{old.id}/turn-1", ["customer", "message", "answer"]].isna().all()
     assert rows.loc[f"{young2.id}/turn-1", "message"] == ASK
     audit = ["conversation", "turn", "outcome", "details"]
@@ -322,7 +322,7 @@ async def test_a_cleanup_takes_the_words_and_leaves_the_audit_and_twice_is_once(
     assert first["reports_deleted"] == len(lab.table("reports").query("not task_id.str.startswith('week')"))
     again = await as_of(lab, cleanup, today + 92 * DAY)
     assert again == first
-    assert lab.table("turns").set_index("task_id").equals(rows)
+    assert lab.table("turns").set_index("task_id").sort_index().equals(rows)
 
     # Temporal's own record still has the words, whatever the database forgot.
     [said] = (await old.activities(times=True)).query("activity == 'save_to_database'").input

@@ -210,7 +210,7 @@ class Database:
             return connection.execute(sql.select(table).where(which)).one_or_none()
 
     def rows(self, table: sql.Table | str) -> list[dict[str, Any]]:
-        """All rows of a table, in the order they were written. Raises `KeyError` for an unknown name."""
+        """All rows of a table: on SQLite as they were written, elsewhere in any order. Raises `KeyError` for an unknown name."""
         if isinstance(table, str):
             table = metadata.tables[table]
         with self.engine.connect() as connection:
