@@ -1,5 +1,6 @@
 """What every test and every lesson under test shares: one event loop, no key, and nobody's work overwritten."""
 
+import gc
 import os
 import tempfile
 from typing import Any
@@ -14,6 +15,8 @@ os.environ["OPENAI_AGENTS_DISABLE_TRACING"] = "1"
 os.environ.pop("OPENAI_API_KEY", None)
 os.environ.pop("OPENAI_BASE_URL", None)
 
+gc.disable()  # until all is collected: what a process imports, and its tests, stay to its end
+
 MY_WORK = tempfile.TemporaryDirectory()
 """For the lessons' exercise cells. A reader's own answers are in my_course/my_work."""
 
@@ -21,6 +24,7 @@ MY_WORK = tempfile.TemporaryDirectory()
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """In pytest-xdist's controller, for each of its workers: all use one fork server."""
+    gc.enable()  # a controller collects nothing
     if not hasattr(node.config, "forks"):
         node.config.forks = forks.start()
     node.workerinput["forks"] = node.config.forks
@@ -29,6 +33,11 @@ def pytest_configure_node(node: Any) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):
         forks.join(config.workerinput["forks"])
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -256,9 +256,9 @@ class Outside(Talk):
         super().__init__(chat, lab)
         self._worker = worker
 
-    async def _stop_if_in_vain(self, text: str, before: set[str]) -> None:
+    async def _stop_if_in_vain(self, text: str, before: set[str], activities: Sequence[Any]) -> None:
         self._worker.must_run(f"Your program ended while {quoted(text)} waited for its reply")
-        for pending in await self._activities_pending():
+        for pending in activities:
             name, failure = pending.activity_type.name, pending.last_failure
             if pending.attempt < 2 or not pending.HasField("last_failure"):
                 continue

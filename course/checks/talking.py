@@ -237,8 +237,8 @@ class Talk(Conversation):
         while not reply.done():
             await asyncio.wait([reply], timeout=0.2)
             if not reply.done():
-                await self.stop_if_stuck()
-                await self._stop_if_in_vain(text, before)
+                pending = await self.stop_if_stuck()
+                await self._stop_if_in_vain(text, before, pending)
         try:
             answer = reply.result()
         except LabError as error:
@@ -279,11 +279,14 @@ class Talk(Conversation):
         task.cancel()
         return in_time
 
-    async def stop_if_stuck(self) -> None:
-        """Raises `Stuck` with the first failure of the workflow's task that its history records."""
-        description = await self.handle.describe()
-        if description.raw_description.pending_workflow_task.attempt < 2:
-            return
+    async def stop_if_stuck(self) -> Sequence[Any]:
+        """Raises `Stuck` with the first failure of the workflow's task that its history records.
+
+        Returns the activities that are pending.
+        """
+        raw = (await self.handle.describe()).raw_description
+        if raw.pending_workflow_task.attempt < 2:
+            return raw.pending_activities
         for event in (await self.history()).events:
             if event.HasField("workflow_task_failed_event_attributes"):
                 failure = event.workflow_task_failed_event_attributes.failure
@@ -292,13 +295,14 @@ class Talk(Conversation):
                 kind = failure.application_failure_info.type
                 message = f"{kind}: {failure.message}" if kind else failure.message
                 raise Stuck(message, failure.stack_trace, file_of(self.lab.module))
+        return raw.pending_activities
 
-    async def _stop_if_in_vain(self, text: str, before: set[str]) -> None:
+    async def _stop_if_in_vain(self, text: str, before: set[str], activities: Sequence[Any]) -> None:
         """Raises `NoReply` when one of the workflow's activities has failed twice: nobody here is going to fix it.
 
         Not one that was there `before` the message: a duty of an earlier turn may be held up by an outage.
         """
-        for pending in await self._activities_pending():
+        for pending in activities:
             name = pending.activity_type.name
             if pending.activity_id in before or name == MODEL_CALL:
                 continue

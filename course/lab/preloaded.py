@@ -3,6 +3,7 @@
 import gc
 import signal
 
+gc.disable()  # what is imported here stays
 signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt of the kernel is not for its helper
 
 import asyncio
@@ -57,3 +58,4 @@ read_a_model_call()
 asyncio.run(try_workflows())
 gc.collect()
 gc.freeze()  # what is here by now, no process that is forked from here looks through, or copies, again
+gc.enable()

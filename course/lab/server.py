@@ -148,11 +148,12 @@ class Server:
         Who listens is read from the process. To connect would not do: another process may have been faster, and a
         connection from a port of the system's choice to one on which nobody listens may be with itself.
         """
-        await until(lambda: not self.running or self.ports[0] in self._listening(), 20)
+        await until(lambda: not self.running or self.ports[0] in self._listening(), 20, every=0.02)
         if self._link:
             self._link.with_suffix(".empty").touch()
             self._link.with_suffix(".empty").replace(self._link)  # at no moment is there none
-        await until(lambda: not self.running or len(self._listening()) >= SERVICES + bool(self.ui_url), 2)
+        services = SERVICES + bool(self.ui_url)
+        await until(lambda: not self.running or len(self._listening()) >= services, 2, every=0.02)
         return self.running and self.ports[0] in self._listening()
 
     def _listening(self) -> set[int]:
@@ -198,11 +199,11 @@ def last_words(log: Path) -> str:
     return f"{last if len(last) <= 300 else '… ' + last[-300:]}."
 
 
-async def until(it_is_so: Callable[[], bool], seconds: float) -> bool:
-    """Waits for something; False when the time is over before."""
+async def until(it_is_so: Callable[[], bool], seconds: float, every: float = 0.005) -> bool:
+    """Waits for something; False when the time is over before. What takes longer to see is looked at less often."""
     deadline = time.monotonic() + seconds
     while not (so := it_is_so()) and time.monotonic() < deadline:
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(every)
     return so
 
 
