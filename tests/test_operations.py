@@ -207,6 +207,8 @@ def play(page: Played, mailbox: Mailbox, serve: Callable[[str], None]) -> None:
             )
         waits = (is_so for part, is_so in IS_SO.items() if part in command)
         page.said[command] = page.until(command, next(waits, lambda said: True))
+        if "--report-task-queue-stats" in command:
+            page.said["the queue"] = page.run("temporal task-queue describe --task-queue juniper")
         if "activity reset" in command:
             page.said["describe, after the activity's reset"] = page.run(describe)
             beside(mailbox.start())
@@ -250,8 +252,19 @@ def test_a_version_serves_nobody_until_it_is_current() -> None:
     assert "has never been current. Make it so: temporal worker deployment set-current-version" in said
 
 
+def test_who_serves_a_version_is_shown_by_the_version_and_not_by_the_queue() -> None:
+    shown = played()("temporal worker deployment describe-version --report-task-queue-stats")
+    assert re.search(r"juniper +workflow +\d", shown)
+    code, said = played().said["the queue"]
+    assert code == 0
+    assert re.search(r"UNVERSIONED +workflow +0", said)
+    assert not said.partition("RatePerSecond")[2].strip()  # no poller
+
+
 def test_an_old_version_is_said_to_be_draining() -> None:
-    assert re.search(r"DrainageStatus +drain", played()("temporal worker deployment describe-version"))
+    assert re.search(
+        r"DrainageStatus +drain", played()("temporal worker deployment describe-version --deployment-name")
+    )
 
 
 def test_what_is_stuck_is_listed_and_what_it_waits_for_is_described() -> None:
@@ -299,6 +312,23 @@ def test_a_backup_can_be_worked_with() -> None:
     code, said = played().said["setup, on the backup"]
     assert code == 0
     assert "backup.db" in said
+
+
+def test_a_wal_that_is_left_behind_is_played_into_the_restored_file(tmp_path: Path) -> None:
+    file, backup, wal = (tmp_path / name for name in ("desk.db", "backup.db", "desk.db-wal"))
+    with contextlib.closing(sqlite3.connect(file)) as database:  # it does not end in order: its wal stays
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute("CREATE TABLE turns (task_id, outcome)")
+        database.execute(f"VACUUM INTO '{backup}'")
+        with pytest.raises(sqlite3.OperationalError, match="output file already exists"):
+            database.execute(f"VACUUM INTO '{backup}'")
+        with database:
+            database.execute("INSERT INTO turns VALUES ('ada/turn-1', 'answered')")
+        left = wal.read_bytes()
+    file.write_bytes(backup.read_bytes())
+    assert rows_of(file) == []
+    wal.write_bytes(left)
+    assert rows_of(file) == [("ada/turn-1", "answered")]
 
 
 # What the page shows
