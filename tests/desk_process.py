@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import sqlite3
 import sys
 import time
@@ -98,6 +99,16 @@ async def running(
         if process.returncode is None:
             process.kill()
         await process.wait()
+
+
+def port_to_serve_at() -> int:
+    """A free port that no client of this machine gets meanwhile: those of connections lie above 32,767."""
+    first = 20_000 + os.getpid() * 10 % 10_000
+    for port in range(first, first + 10):
+        with socket.socket() as one, contextlib.suppress(OSError):
+            one.bind(("127.0.0.1", port))
+            return port
+    raise OSError(f"The ports from {first} to {first + 9} are taken.")
 
 
 class ForkedDesk:

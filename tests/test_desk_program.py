@@ -21,10 +21,21 @@ from temporalio.client import Client
 from course.desk.__main__ import main
 from course.lab.receivers import Mailbox, WebhookReceiver
 from course.lab.runtime import samples
-from course.lab.server import free_ports, temporal_binary
+from course.lab.server import temporal_binary
 from course.lab.spans import TraceReceiver
 from course.models import ModelEndpoint, OfflineModel
-from tests.desk_process import ROOT, ForkedDesk, SlowMailbox, desk, here, locked, retried, says, server
+from tests.desk_process import (
+    ROOT,
+    ForkedDesk,
+    SlowMailbox,
+    desk,
+    here,
+    locked,
+    port_to_serve_at,
+    retried,
+    says,
+    server,
+)
 from tests.lab_helpers import attempts, attributes, until
 
 __all__ = ["here", "server"]  # fixtures
@@ -105,7 +116,7 @@ async def test_what_is_away_is_waited_for(here: Path, server: str, monkeypatch: 
     monkeypatch.setenv("SMTP_ADDRESS", f"127.0.0.1:{mailbox.port}")
     monkeypatch.setenv("WEBHOOK_URL", "http://127.0.0.1:1/")
     monkeypatch.setenv("TASK_QUEUE", "waiting")
-    [port] = free_ports(1)
+    port = port_to_serve_at()
     monkeypatch.setenv("METRICS_ADDRESS", f"127.0.0.1:{port}")
     monkeypatch.setenv("TRACES_URL", "http://127.0.0.1:1/v1/traces")  # away, which costs nothing
     client = await Client.connect(server)

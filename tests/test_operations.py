@@ -38,9 +38,9 @@ from course.desk.__main__ import main
 from course.desk.settings import temporal_server
 from course.history.__main__ import main as history
 from course.lab.receivers import Mailbox
-from course.lab.server import ENVIRONMENT, free_ports, temporal_binary
+from course.lab.server import ENVIRONMENT, temporal_binary
 from tests import dev_server
-from tests.desk_process import ROOT, SETTINGS, forked_desk
+from tests.desk_process import ROOT, SETTINGS, forked_desk, port_to_serve_at
 from tests.lab_helpers import until as eventually
 from tests.tls import Authority, beside, relay
 
@@ -126,7 +126,7 @@ def played() -> Played:
         at = {CLUSTER: address, FILES: str(folder / "etc"), DATA: str(folder / "srv")}
         at |= {
             "127.0.0.1:25\n": f"127.0.0.1:{mailbox.port}\n",
-            "127.0.0.1:9464": f"127.0.0.1:{free_ports(1)[0]}",
+            "127.0.0.1:9464": f"127.0.0.1:{port_to_serve_at()}",
         }
         (folder / "etc" / "temporal.toml").write_text(replaced(PROFILES, at))
         environment = dict(line.split("=", 1) for line in replaced(SETTINGS_FILE, at).splitlines())
