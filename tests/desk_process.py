@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import signal
 import sqlite3
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -13,6 +14,9 @@ import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from temporalio.client import WorkflowHandle
 
+from course.desk import messages
+from course.desk.__main__ import main
+from course.lab.processes import FORKS
 from course.lab.receivers import Mailbox
 from tests import dev_server
 
@@ -93,6 +97,55 @@ async def running(
         if process.returncode is None:
             process.kill()
         await process.wait()
+
+
+class ForkedDesk:
+    """The program again, forked from what has imported it already: `with ForkedDesk(file) as process`.
+
+    What it says goes to a file. With `interrupted=True` it gets SIGTERM in the middle of a workflow task: while it checks
+    the first message.
+    """
+
+    def __init__(self, said: Path, interrupted: bool = False) -> None:
+        self.said = said
+        self.process = FORKS.Process(target=_desk, args=(dict(os.environ), os.getcwd(), said, interrupted))
+
+    def __enter__(self) -> "ForkedDesk":
+        self.process.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.join()
+
+    def says(self, sentence: str) -> bool:
+        return self.said.exists() and sentence in self.said.read_text()
+
+    @property
+    def code(self) -> int | None:
+        """Its exit code, when it has ended."""
+        return self.process.exitcode
+
+
+def _desk(environment: dict[str, str], folder: str, said: Path, interrupted: bool) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    sys.stdout = sys.stderr = said.open("w")
+    if interrupted:
+        check = messages.check_message
+
+        def check_message(text: object) -> str:
+            messages.check_message = check
+            os.kill(os.getpid(), signal.SIGTERM)
+            return check(text)
+
+        messages.check_message = check_message
+    code = main([])
+    sys.stdout.flush()
+    os._exit(code)
 
 
 async def says(process: asyncio.subprocess.Process, sentence: str) -> list[str]:

@@ -10,10 +10,12 @@ import sqlite3
 import subprocess
 import sys
 import sysconfig
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+from temporalio.api.enums.v1 import TimeoutType
 from temporalio.client import Client
 
 from course.desk.__main__ import main
@@ -21,8 +23,9 @@ from course.lab.receivers import Mailbox, WebhookReceiver
 from course.lab.runtime import samples
 from course.lab.server import free_ports, temporal_binary
 from course.lab.spans import TraceReceiver
-from tests.desk_process import ROOT, SlowMailbox, desk, here, locked, retried, says, server
-from tests.lab_helpers import attempts, until
+from course.models import ModelEndpoint, OfflineModel
+from tests.desk_process import ROOT, ForkedDesk, SlowMailbox, desk, here, locked, retried, says, server
+from tests.lab_helpers import attempts, attributes, until
 
 __all__ = ["here", "server"]  # fixtures
 
@@ -164,6 +167,83 @@ async def test_a_second_signal_ends_it_at_once(
         assert await asyncio.wait_for(process.wait(), 10) == 128 + signal.SIGTERM
     mailbox.go_on.set()
     await mailbox.stop()
+
+
+class HeldModel(OfflineModel):
+    """Answers when it may. It is asked by a thread of an endpoint."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.may_answer = threading.Event(), threading.Event()
+
+    async def get_response(self, *args: Any, **kwargs: Any) -> Any:
+        self.asked.set()
+        await asyncio.to_thread(self.may_answer.wait, 60)
+        return await super().get_response(*args, **kwargs)
+
+
+async def test_a_signal_in_a_workflow_task_and_in_a_model_call_repeats_nothing(
+    here: Path, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three workers, one after the other, of one version: each but the last is asked to end in the middle of a turn."""
+    mailbox = Mailbox()
+    await mailbox.start()
+    monkeypatch.setenv("SMTP_ADDRESS", f"127.0.0.1:{mailbox.port}")
+    monkeypatch.setenv("TASK_QUEUE", "interrupted")
+    monkeypatch.setenv("TEMPORAL_DEPLOYMENT_NAME", "interrupted")
+    monkeypatch.setenv("TEMPORAL_WORKER_BUILD_ID", "v1")
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    monkeypatch.setenv("MODEL", "held")
+    client = await Client.connect(server)
+    with ModelEndpoint(HeldModel()) as endpoint:
+        monkeypatch.setenv("OPENAI_BASE_URL", endpoint.url)
+        with ForkedDesk(here / "first.txt", interrupted=True) as first:
+            await until(lambda: first.says("Serving 'interrupted' at"), "it serves", 60)
+            await until(is_current, "its version is current", 60)
+            chat = await client.start_workflow(
+                "ConversationWorkflow", "ada", id="eve", task_queue="interrupted"
+            )
+            reply = asyncio.create_task(chat.execute_update("send", "Thanks!"))
+            await until(lambda: first.code is not None, "it ends", 60)
+            assert (first.code, endpoint.requests) == (0, 0)
+        with ForkedDesk(here / "second.txt") as second:
+            assert await asyncio.to_thread(endpoint.model.asked.wait, 60)
+            second.process.terminate()
+            await until(lambda: second.says("Stopping: running activities have 30 s"), "it is asked to end")
+            endpoint.model.may_answer.set()
+            await until(lambda: second.code is not None, "it ends", 60)
+            assert second.code == 0
+        with ForkedDesk(here / "third.txt") as third:
+            assert "welcome" in await reply
+            await chat.signal("close")
+            assert (await chat.result())["turns"] == 1
+            third.process.terminate()
+            await until(lambda: third.code is not None, "it ends", 60)
+            assert third.code == 0
+        assert endpoint.requests == 1
+    await mailbox.stop()
+    assert [mail["subject"] for mail in mailbox.mails] == ["ada wrote, and was answered: Thanks!"]
+    history = await chat.fetch_history()
+    assert set(dict(attempts(history)).values()) == {1}
+    # None was in the hands of a worker that went: at most, one waited for the worker that had had the last one.
+    timeouts = {one.timeout_type for one in attributes(history, "workflow_task_timed_out")}
+    assert timeouts <= {TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_START}
+    assert attributes(history, "workflow_task_failed") == []
+    assert {one.deployment_version.build_id for one in attributes(history, "workflow_task_completed")} == {
+        "v1"
+    }
+    with contextlib.closing(sqlite3.connect("desk.db")) as database:
+        assert database.execute("SELECT task_id FROM turns").fetchall() == [("eve/turn-1",)]
+
+
+async def is_current() -> bool:
+    """Makes the worker's version current, by hand; False as long as the server has not heard of it."""
+    version = ["--deployment-name", "interrupted", "--build-id", "v1", "--yes"]
+    command = [temporal_binary(), "worker", "deployment", "set-current-version", *version]
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    return await process.wait() == 0
 
 
 async def has_spans(traces: TraceReceiver, name: str) -> bool:
