@@ -262,6 +262,8 @@ async def _may_be_answered(shop: Shop, chat: Talk, what: str) -> None:
         await chat.stop_if_stuck()
     except Stuck as error:
         raise _frozen(chat, error) from None
+    if (await _versioning(chat)).HasField("versioning_override"):
+        return  # an operator has moved it by hand
     version = await _version(chat)
     if version and not shop.works(version):
         raise NotYet(f"""{_name(chat)}, {what}, got no reply. The run is pinned to version {version}, and no worker of that version is
@@ -269,9 +271,12 @@ async def _may_be_answered(shop: Shop, chat: Talk, what: str) -> None:
 
 
 async def _version(chat: Talk) -> str:
-    """Of the worker that had its last task; nothing if there was none, or if an operator has moved it by hand."""
-    info = (await chat.handle.describe()).raw_description.workflow_execution_info.versioning_info
-    return "" if info.HasField("versioning_override") else info.deployment_version.build_id
+    """Of the worker that had its last task; nothing if there was none."""
+    return (await _versioning(chat)).deployment_version.build_id
+
+
+async def _versioning(chat: Talk) -> Any:
+    return (await chat.handle.describe()).raw_description.workflow_execution_info.versioning_info
 
 
 async def _says(shop: Shop, chat: Talk, text: str) -> str:

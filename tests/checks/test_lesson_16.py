@@ -147,4 +147,4 @@ RIGHT = {
     ),
 }
 
-SAMPLE = {"continues as new and stays", "new code under the old build id"}
+SAMPLE = {"another workflow", "new code under the old build id"}
