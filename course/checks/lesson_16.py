@@ -82,17 +82,19 @@ class Shop:
         self.switched = asyncio.Event()
         self.stopped: set[str] = set()
         self._lab, self._workers = lab, dict[str, list[WorkerProcess]]()
+        self._code: dict[str, type] = {}
 
     async def start(self, build: str, workflow: type) -> None:
         """A worker with this code, under this build id, beside those that are there."""
+        self.stopped.discard(build)
         try:
             worker = await self._lab.deploy(workflow, version=build)
         except LabError as error:
             raise (
                 own_fault(error, self._lab.module) if error.__cause__ else NotYet(own_part(str(error)))
             ) from None
-        self.stopped.discard(build)
         self._workers.setdefault(build, []).append(worker)
+        self._code[build] = workflow
 
     async def make_current(self, build: str) -> None:
         """New conversations begin on this version from now on."""
@@ -129,6 +131,9 @@ class Shop:
     async def stop(self, build: str) -> None:
         """Ends the workers of this version."""
         self.stopped.add(build)
+        await self._end(build)
+
+    async def _end(self, build: str) -> None:
         for worker in self._workers.get(build, []):
             worker.kill()
             await worker.died()
@@ -137,12 +142,14 @@ class Shop:
         return any(worker.alive for worker in self._workers.get(build, []))
 
     async def kill(self, build: str) -> None:
-        """SIGKILL; and then its supervisor starts it again, unless somebody has stopped it."""
-        for worker in self._workers.get(build, []):
-            worker.kill()
-            await worker.died()
-        if build not in self.stopped:
-            await self.start(build, ShippedWorkflow)
+        """SIGKILL; and then its supervisor starts the same code again, unless somebody stops it."""
+        await self._end(build)
+        if build in self.stopped:
+            return
+        worker = await self._lab.deploy(self._code[build], version=build)
+        self._workers[build].append(worker)
+        if build in self.stopped:  # meanwhile
+            await self._end(build)
 
 
 async def check(module: Any) -> str:
@@ -262,8 +269,9 @@ async def _may_be_answered(shop: Shop, chat: Talk, what: str) -> None:
 
 
 async def _version(chat: Talk) -> str:
+    """Of the worker that had its last task; nothing if there was none, or if an operator has moved it by hand."""
     info = (await chat.handle.describe()).raw_description.workflow_execution_info.versioning_info
-    return info.deployment_version.build_id
+    return "" if info.HasField("versioning_override") else info.deployment_version.build_id
 
 
 async def _says(shop: Shop, chat: Talk, text: str) -> str:
@@ -282,7 +290,7 @@ async def _says(shop: Shop, chat: Talk, text: str) -> str:
 
 
 def _frozen(chat: Talk, error: Stuck) -> NotYet:
-    if "ondeterminism" not in str(error):
+    if "not deterministic" not in str(error):
         return error
     return NotYet(f"""{_name(chat)}'s conversation is frozen: your new code was handed a run that version 1 had begun, in the middle of
         it, and its history does not fit. A run stays with the code that began it (pinned, under a build id of its own), and the

@@ -84,7 +84,11 @@ class Versioned:
         await self._until(lambda: self._serves(version), f"The server has not heard of {version!r}")
 
     async def _serves(self, version: str) -> bool:
-        """Whether the server knows that the version has a worker for this lab's queue."""
+        """Whether the server knows that the version has a worker for workflows and for activities."""
+        return {kind for _, kind in await self._queues(version)} >= QUEUES
+
+    async def _queues(self, version: str) -> list[tuple[str, Any]]:
+        """Names and kinds of the queues that the version's workers have polled. A reader's own worker has one of its own."""
         one = WorkerDeploymentVersion(deployment_name=self.task_queue, build_id=version)
         asked = DescribeWorkerDeploymentVersionRequest(
             namespace=self.temporal.namespace, deployment_version=one
@@ -93,9 +97,9 @@ class Versioned:
             found = await self.temporal.client.workflow_service.describe_worker_deployment_version(asked)
         except RPCError as error:
             if error.status == RPCStatusCode.NOT_FOUND:
-                return False
+                return []
             raise
-        return {queue.type for queue in found.version_task_queues} >= QUEUES
+        return [(queue.name, queue.type) for queue in found.version_task_queues]
 
     @awaited("lab.make_current(…)")
     async def make_current(self, version: str) -> None:
@@ -125,12 +129,10 @@ class Versioned:
         await self._until(lambda: self._is_current(version), f"{version!r} is not current for every task")
 
     async def _is_current(self, version: str) -> bool:
-        """Whether the lab's queue has heard of it: only then do its tasks go there."""
-        for kind in QUEUES:
+        """Whether the version's queues have heard of it: only then do their tasks go there."""
+        for name, kind in await self._queues(version):
             asked = DescribeTaskQueueRequest(
-                namespace=self.temporal.namespace,
-                task_queue=TaskQueue(name=self.task_queue),
-                task_queue_type=kind,
+                namespace=self.temporal.namespace, task_queue=TaskQueue(name=name), task_queue_type=kind
             )
             queue = await self.temporal.client.workflow_service.describe_task_queue(asked)
             if queue.versioning_info.current_deployment_version.build_id != version:

@@ -103,7 +103,7 @@ WRONG = {
     ),
     "without a memory": (
         "the memory is lost",
-        ("args = [self.customer, self.carry()]", "args = [self.customer]"),
+        ("self.carry()]", "Carried(self.turns, [])]"),
     ),
     "another workflow": (
         "To Temporal your class is called NextDesk",
