@@ -58,7 +58,8 @@ async def ask(
     config = RunConfig(call_model_input_filter=check_size)
     try:
         result = await Runner.run(agent, given, run_config=config, **options)
-        _check_size(result.to_input_list(), largest)
+        items = result.to_input_list()  # once: it copies all of the memory
+        _check_size(items, largest)
     except (
         AgentsException,
         AgentsWorkflowError,
@@ -75,7 +76,7 @@ async def ask(
         wordless = "The model answered without a word."
         return Answer(APOLOGY, memory, outcome="apologised", reason=wordless)
     said = result.final_output
-    return Answer(str(said), result.to_input_list(), output=said)
+    return Answer(str(said), items, output=said)
 
 
 def _check_size(items: list[TResponseInputItem], largest: int) -> None:

@@ -21,7 +21,8 @@ from typing import Any
 from uuid import uuid4
 
 from temporalio.client import Client, WorkflowHandle, WorkflowHistory
-from temporalio.worker import Worker
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from course import Lab
 from course.desk import ConversationWorkflow, policies
@@ -31,7 +32,7 @@ from course.lab.world import OWN_POSTGRESQL
 from course.lessons.lesson_05 import DutiesFirstWorkflow
 from course.models import OfflineModel
 from tests import dev_server
-from tests.benchmarks import load, plain, slow, telling
+from tests.benchmarks import load, plain, scale, slow, telling, where
 from tests.outage_sweep import model_calls_of
 
 TURNS = 18  # from the twentieth turn on our desk takes notes, the plain one does not
@@ -141,7 +142,7 @@ async def bench_turns() -> None:
         ours_ms.append(ours * 1000)
     ratio, against_default = statistics.median(same), statistics.median(default)
     report("a course turn ÷ a plain turn, same server settings", ratio, most=1.15)
-    report("a course turn ÷ a plain turn, start_local defaults", against_default, most=0.8)
+    report("a course turn ÷ a plain turn, start_local defaults", against_default, most=0.6)
     report("a course turn, milliseconds", statistics.median(ours_ms), "(for orientation)")
 
 
@@ -305,37 +306,80 @@ async def bench_start() -> None:
 
 async def bench_clock() -> None:
     async with await Lab.start(workflows=[slow.SlowWorkflow], activities=[slow.fails_five_times]) as lab:
-        chat = await lab.converse(slow.SlowWorkflow, "ada")
-        real = await seconds(chat.fast_forward(timedelta(days=30)))
-        rows = await chat.activities()
-        assert rows.attempts.tolist() == [6], rows
-    report("virtual seconds a real second, 30 days through five retries", 30 * 86400 / real, "(report)")
+        real = []
+        for _ in range(7):
+            chat = await lab.converse(slow.SlowWorkflow, "ada")
+            real.append(await seconds(chat.fast_forward(timedelta(days=30))))
+            rows = await chat.activities()
+            assert rows.attempts.tolist() == [6], rows
+    report("30 virtual days through five retries: milliseconds", 1000 * statistics.median(real), most=50)
 
 
-# Load
+# Under load
 
 
-async def bench_load() -> None:
-    """One customer's flood, with 4 slots and a model that takes 0.2 s. Keys and no keys in turn; the ratio is of medians."""
-    waited = {keyed: [] for keyed in (False, True)}
-    for _ in range(ROUNDS):
-        for keyed, seconds in waited.items():
-            seconds.append(await load.seconds_of_others(keyed))
-    without, fair = (statistics.median(seconds) for seconds in waited.values())
-    report(
-        "a flood from one customer: seconds that others wait, with fairness ÷ without",
-        fair / without,
-        most=0.5,
+async def bench_scale() -> None:
+    """What many conversations at once meet, and what more processes of the desk gain."""
+    async with scale.place() as place:
+        await place.start_worker()
+        report("memory of a worker process, MB", place.megabytes(), "(for orientation)")
+        for conversations, turns in scale.AT_ONCE.items():
+            megabytes, cached = place.megabytes(), await place.cached()
+            met = await place.load(conversations, turns)
+            say_load(f"{conversations:,} conversations at once", met)
+        more = await place.cached() - cached
+        grown = (place.megabytes() - megabytes) * 1000 / more
+        report("memory a conversation in a worker's cache, kB", grown, f"({more:,.0f} more of them)")
+        alone = None
+        for workers in scale.WORKERS:
+            while len(place.workers) < workers:
+                await place.start_worker()
+            met = await place.load(100, 2)
+            alone = alone or met.turns_a_second
+            say_load(f"{workers} worker processes, 100 conversations", met)
+            report(
+                f"the same: turns a second ÷ by {scale.WORKERS[0]}", met.turns_a_second / alone, "(report)"
+            )
+
+
+def say_load(what: str, met: scale.Load) -> None:
+    report(f"{what}: turns a second", met.turns_a_second, str(met))
+    share = 100 * met.cores["server"] / os.cpu_count()
+    limit = f"{met.ceiling:.0f} turns a second"
+    print(
+        f"      the server took {share:.0f} % of all cores: alone on this machine, its limit would be {limit}"
     )
-    report("seconds that others wait without it", without, "(for orientation)")
-    rounds = [
-        {name: await load.turns_a_second(options) for name, options in load.TUNED.items()}
-        for _ in range(ROUNDS)
-    ]
-    desks, *others = load.TUNED
-    for name in others:
-        ratio = statistics.median(one[name] / one[desks] for one in rounds)
-        report(f"turns a second, 60 conversations at once: {name} ÷ {desks}", ratio, "(report)")
+
+
+async def bench_where() -> None:
+    """Each part's median of the rounds. The sandbox is what a workflow takes in it, less what it takes without."""
+    inside, outside = [], []
+    async with await Lab.start(ui=False, workflows=[], task_queue="nobody's") as lab:
+        for _ in range(ROUNDS):
+            for runner, rounds in ((SandboxedWorkflowRunner, inside), (UnsandboxedWorkflowRunner, outside)):
+                rounds.append(await where.spent_a_turn(lab, runner(), turns=60))
+    spent = {part: statistics.median(one[part] for one in inside) for part in inside[0]}
+    workflow = statistics.median(one["workflow"] for one in outside)
+    sandbox = spent["workflow"] - workflow
+    parts = {
+        "server": spent["server"],
+        "SDK core, native": spent["SDK core"],
+        "sandbox": sandbox,
+        "Python: the workflow, without the sandbox": workflow,
+        "Python: the worker's event loop and the activities' frame": spent["activities"],
+        "Python: the offline model (simulated)": spent["model"],
+        "Python: heartbeats": spent["heartbeats"],
+        "database": spent["database"],
+        "mail": spent["mail"],
+    }
+    for part, milliseconds in parts.items():
+        wall = spent.get(f"{part} (wall)")
+        waited = f", {wall:.1f} ms by the clock" if wall else ""
+        share = f"{100 * milliseconds / sum(parts.values()):.0f} %{waited}"
+        report(f"a turn's CPU milliseconds: {part}", milliseconds, share)
+    largest = max(where.OURS, key=spent.__getitem__)
+    report(f"the largest that is ours: {largest}", spent[largest], "ms a turn")
+    report("a turn's reply, milliseconds", spent["turn"], "(for orientation)")
 
 
 # Being watched
@@ -504,6 +548,8 @@ BENCHES = {
     "imports": bench_imports,
     "start": bench_start,
     "clock": bench_clock,
+    "scale": bench_scale,
+    "where": bench_where,
     "load": bench_load,
     "telling": bench_telling,
     "takeover": bench_takeover,
