@@ -107,10 +107,15 @@ class Releases:
         """Sends the signal `wake` to each open conversation that is pinned to a version; returns their ids."""
         version = f"{self._lab.task_queue}:{build}"
         open_there = f"TemporalWorkerDeploymentVersion = '{version}' AND ExecutionStatus = 'Running'"
-        ids = sorted([found.id async for found in self._lab.client.list_workflows(open_there)])
-        for id in ids:
-            await self._lab.client.get_workflow_handle(id).signal("wake")
-        return ids
+        ids = []
+        async for found in self._lab.client.list_workflows(open_there):
+            handle = self._lab.client.get_workflow_handle(found.id)
+            if (
+                await handle.describe()
+            ).run_id == found.run_id:  # the list is a moment late: it may have gone over
+                await handle.signal("wake")
+                ids.append(found.id)
+        return sorted(ids)
 
     async def _run(self, command: Sequence[str], folder: Path, settings: dict[str, str]) -> Program:
         """What `python` does with this command in this folder."""
