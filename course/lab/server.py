@@ -33,7 +33,7 @@ HOST = "127.0.0.1"
 
 SETTINGS = {
     "frontend.WorkflowTimeSkippingEnabled": "true",  # the virtual clock, one a workflow
-    "history.timerProcessorMaxTimeShift": '"10ms"',  # a skip takes 10 ms and not a second
+    "history.timerProcessorMaxTimeShift": '"1ms"',  # a skip waits for 1 ms and not for a second
     # It lives for a lesson: what looks after a server of years need not begin.
     "worker.executionsScannerEnabled": "false",
     "worker.historyScannerEnabled": "false",

@@ -318,6 +318,29 @@ async def bench_clock() -> None:
 # Under load
 
 
+async def bench_load() -> None:
+    """One customer's flood, with 4 slots and a model that takes 0.2 s. Keys and no keys in turn; the ratio is of medians."""
+    waited = {keyed: [] for keyed in (False, True)}
+    for _ in range(ROUNDS):
+        for keyed, seconds in waited.items():
+            seconds.append(await load.seconds_of_others(keyed))
+    without, fair = (statistics.median(seconds) for seconds in waited.values())
+    report(
+        "a flood from one customer: seconds that others wait, with fairness ÷ without",
+        fair / without,
+        most=0.5,
+    )
+    report("seconds that others wait without it", without, "(for orientation)")
+    rounds = [
+        {name: await load.turns_a_second(options) for name, options in load.TUNED.items()}
+        for _ in range(ROUNDS)
+    ]
+    desks, *others = load.TUNED
+    for name in others:
+        ratio = statistics.median(one[name] / one[desks] for one in rounds)
+        report(f"turns a second, 60 conversations at once: {name} ÷ {desks}", ratio, "(report)")
+
+
 async def bench_scale() -> None:
     """What many conversations at once meet, and what more processes of the desk gain."""
     async with scale.place() as place:
@@ -336,7 +359,7 @@ async def bench_scale() -> None:
                 await place.start_worker()
             met = await place.load(100, 2)
             alone = alone or met.turns_a_second
-            say_load(f"{workers} worker processes, 100 conversations", met)
+            say_load(f"100 conversations at once, worker processes: {workers}", met)
             report(
                 f"the same: turns a second ÷ by {scale.WORKERS[0]}", met.turns_a_second / alone, "(report)"
             )

@@ -31,7 +31,7 @@ from uuid import uuid4
 import psutil
 from agents import RunResult
 from temporalio.client import Client
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
+from temporalio.worker import Worker, WorkflowRunner
 
 from course import Lab
 from course.desk import ConversationWorkflow
