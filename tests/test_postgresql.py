@@ -337,8 +337,10 @@ Trouble = Callable[[Lab, PostgreSQL, str], AbstractAsyncContextManager[None]]
 @asynccontextmanager
 async def died(lab: Lab, server: PostgreSQL, url: str) -> AsyncIterator[None]:
     kill(server)
-    yield
-    await server.start()
+    try:
+        yield
+    finally:
+        await server.start()
 
 
 @asynccontextmanager
@@ -357,10 +359,12 @@ async def full_disk(lab: Lab, server: PostgreSQL, url: str) -> AsyncIterator[Non
     lab.world.services.database.close()  # who has it open would write to the old one
     kept = file.rename(file.with_name("kept"))
     file.symlink_to("/dev/full")
-    yield
-    lab.world.services.database.close()
-    file.unlink()
-    kept.rename(file)
+    try:
+        yield
+    finally:
+        lab.world.services.database.close()
+        file.unlink()
+        kept.rename(file)
 
 
 @asynccontextmanager
@@ -370,12 +374,14 @@ async def other_schema(lab: Lab, server: PostgreSQL, url: str) -> AsyncIterator[
         WrongSetting, match=r"made by an earlier version of the desk, and has no turns\.answer"
     ):
         looking.look_at_tables(lab.world.services.database)
-    yield
-    engines.ask(url, "ALTER TABLE turns RENAME COLUMN reply TO answer")
+    try:
+        yield
+    finally:
+        engines.ask(url, "ALTER TABLE turns RENAME COLUMN reply TO answer")
 
 
 TROUBLES: dict[str, tuple[Trouble, str]] = {
-    "its server died": (died, "[Cc]onnection refused"),
+    "its server died": (died, "[Cc]onnection refused|server closed the connection"),
     "too many connections": (too_many, "too many clients already"),
     "a full disk": (full_disk, "DiskFull.*No space left on device"),
     "another version's table": (other_schema, 'column "answer" of relation "turns" does not exist'),

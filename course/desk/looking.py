@@ -136,7 +136,12 @@ async def _was_current(client: Client, version: WorkerDeploymentVersion) -> bool
     asked = DescribeWorkerDeploymentRequest(
         namespace=client.namespace, deployment_name=version.deployment_name
     )
-    found = await client.workflow_service.describe_worker_deployment(asked)
+    try:
+        found = await client.workflow_service.describe_worker_deployment(asked)
+    except RPCError as error:
+        if error.status == RPCStatusCode.NOT_FOUND:  # its first worker has only just begun
+            return False
+        raise
     return any(
         one.deployment_version.build_id == version.build_id
         and one.HasField("first_activation_time")
