@@ -338,31 +338,30 @@ async def bench_load() -> None:
     desks, *others = load.TUNED
     for name in others:
         ratio = statistics.median(one[name] / one[desks] for one in rounds)
-        report(f"turns a second, 60 conversations at once: {name} ÷ {desks}", ratio, "(report)")
+        report(f"turns a second, 40 conversations at once: {name} ÷ {desks}", ratio, "(report)")
 
 
 async def bench_scale() -> None:
-    """What many conversations at once meet, and what more processes of the desk gain."""
     async with scale.place() as place:
         await place.start_worker()
         report("memory of a worker process, MB", place.megabytes(), "(for orientation)")
-        for conversations, turns in scale.AT_ONCE.items():
-            megabytes, cached = place.megabytes(), await place.cached()
-            met = await place.load(conversations, turns)
-            say_load(f"{conversations:,} conversations at once", met)
+        few, alone = await place.load(scale.FEW, 10), await place.load(scale.SOME, 2)
+        say_load(f"{scale.FEW} conversations at once, one worker process", few)
+        say_load(f"{scale.SOME} conversations at once, one worker process", alone)
+        for workers in (2, 4):
+            while len(place.workers) < workers:
+                await place.start_worker()
+            met = await place.load(scale.SOME, 2)
+            say_load(f"{scale.SOME} conversations at once, {workers} worker processes", met)
+            gained = met.turns_a_second / alone.turns_a_second
+            report(f"turns a second, {workers} worker processes ÷ one", gained, "(report)")
+    async with scale.place() as place:  # a worker whose cache is empty
+        await place.start_worker()
+        megabytes, cached = place.megabytes(), await place.cached()
+        say_load(f"{scale.MANY:,} conversations at once, one worker process", await place.load(scale.MANY, 1))
         more = await place.cached() - cached
         grown = (place.megabytes() - megabytes) * 1000 / more
         report("memory a conversation in a worker's cache, kB", grown, f"({more:,.0f} more of them)")
-        alone = None
-        for workers in scale.WORKERS:
-            while len(place.workers) < workers:
-                await place.start_worker()
-            met = await place.load(100, 2)
-            alone = alone or met.turns_a_second
-            say_load(f"100 conversations at once, worker processes: {workers}", met)
-            report(
-                f"the same: turns a second ÷ by {scale.WORKERS[0]}", met.turns_a_second / alone, "(report)"
-            )
 
 
 def say_load(what: str, met: scale.Load) -> None:

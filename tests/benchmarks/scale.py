@@ -29,10 +29,9 @@ from course.lab.runtime import samples
 
 QUEUE = "desk"
 MOST_SECONDS = 600
-AT_ONCE = {10: 10, 100: 2, 1_000: 1}
-"""Conversations that begin at once, and how many messages each sends. A conversation's first costs more than the next."""
-WORKERS = (1, 2, 4)
 MESSAGES = ["Where is order 1042?", "Hello!", "Thank you."]
+FEW, SOME, MANY = 10, 100, 1_000
+"""Conversations that begin at once. The fewer, the more each says: 10, 2 and 1 messages, the first of which costs most."""
 
 
 @dataclass
