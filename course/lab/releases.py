@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from agents import Model, ModelResponse
+from temporalio.common import VersioningBehavior
 
 from course.lab.errors import LabError
 from course.lab.processes import FORKS
@@ -22,6 +23,7 @@ from course.models import OfflineModel
 if TYPE_CHECKING:
     from course.lab.lab import Lab
 
+PINNED = VersioningBehavior.PINNED.value
 NOT_COPIED = shutil.ignore_patterns("__pycache__", "*.db*")
 # The course's own tests have these; a project of one's own does not know them.
 PYTEST = ("-m", "pytest", "-p", "no:nbval", "-p", "no:hypothesispytest", "-p", "no:xdist")
@@ -107,15 +109,17 @@ class Releases:
         """Sends the signal `wake` to each open conversation that is pinned to a version; returns their ids."""
         version = f"{self._lab.task_queue}:{build}"
         open_there = f"TemporalWorkerDeploymentVersion = '{version}' AND ExecutionStatus = 'Running'"
-        ids = []
-        async for found in self._lab.client.list_workflows(open_there):
-            handle = self._lab.client.get_workflow_handle(found.id)
-            if (
-                await handle.describe()
-            ).run_id == found.run_id:  # the list is a moment late: it may have gone over
-                await handle.signal("wake")
-                ids.append(found.id)
-        return sorted(ids)
+        ids = sorted([found.id async for found in self._lab.client.list_workflows(open_there)])
+        ids = [id for id in ids if await self._is_pinned(id, build)]
+        for id in ids:
+            await self._lab.client.get_workflow_handle(id).signal("wake")
+        return ids
+
+    async def _is_pinned(self, id: str, build: str) -> bool:
+        """The list lags behind: who has just gone over may still be in it."""
+        found = await self._lab.client.get_workflow_handle(id).describe()
+        where = found.raw_description.workflow_execution_info.versioning_info
+        return (where.behavior, where.deployment_version.build_id) == (PINNED, build)
 
     async def _run(self, command: Sequence[str], folder: Path, settings: dict[str, str]) -> Program:
         """What `python` does with this command in this folder."""
