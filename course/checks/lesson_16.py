@@ -325,6 +325,7 @@ async def _goes_on_to_3(shop: Shop, desk: type, chat: Talk) -> None:
     await shop.make_current("3")
     for text in ("Thank you!", "Goodbye!"):
         await _says(shop, chat, text)
+        await chat.activities()  # until its mail is out: a run does not end before
     if await _version(chat) == "3":
         return await _remembers(shop, chat)
     new = len(await chat.record.histories()) > runs
