@@ -10,7 +10,6 @@ import sqlite3
 import subprocess
 import sys
 import sysconfig
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +19,11 @@ from temporalio.client import Client
 
 from course.desk.__main__ import main
 from course.lab.receivers import Mailbox, WebhookReceiver
+from course.lab.releases import HeldModel
 from course.lab.runtime import samples
 from course.lab.server import temporal_binary
 from course.lab.spans import TraceReceiver
-from course.models import ModelEndpoint, OfflineModel
+from course.models import ModelEndpoint
 from tests.desk_process import (
     ROOT,
     ForkedDesk,
@@ -180,19 +180,6 @@ async def test_a_second_signal_ends_it_at_once(
     await mailbox.stop()
 
 
-class HeldModel(OfflineModel):
-    """Answers when it may. It is asked by a thread of an endpoint."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.asked, self.may_answer = threading.Event(), threading.Event()
-
-    async def get_response(self, *args: Any, **kwargs: Any) -> Any:
-        self.asked.set()
-        await asyncio.to_thread(self.may_answer.wait, 60)
-        return await super().get_response(*args, **kwargs)
-
-
 async def test_a_signal_in_a_workflow_task_and_in_a_model_call_repeats_nothing(
     here: Path, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -206,7 +193,9 @@ async def test_a_signal_in_a_workflow_task_and_in_a_model_call_repeats_nothing(
     monkeypatch.setenv("OPENAI_API_KEY", "none")
     monkeypatch.setenv("MODEL", "held")
     client = await Client.connect(server)
-    with ModelEndpoint(HeldModel()) as endpoint:
+    model = HeldModel()
+    model.hold()
+    with ModelEndpoint(model) as endpoint:
         monkeypatch.setenv("OPENAI_BASE_URL", endpoint.url)
         with ForkedDesk(here / "first.txt", interrupted=True) as first:
             await until(lambda: first.says("Serving 'interrupted' at"), "it serves", 60)
@@ -218,10 +207,10 @@ async def test_a_signal_in_a_workflow_task_and_in_a_model_call_repeats_nothing(
             await until(lambda: first.code is not None, "it ends", 60)
             assert (first.code, endpoint.requests) == (0, 0)
         with ForkedDesk(here / "second.txt") as second:
-            assert await asyncio.to_thread(endpoint.model.asked.wait, 60)
+            await asyncio.wait_for(model.asked(), 60)
             second.process.terminate()
             await until(lambda: second.says("Stopping: running activities have 30 s"), "it is asked to end")
-            endpoint.model.may_answer.set()
+            model.release()
             await until(lambda: second.code is not None, "it ends", 60)
             assert second.code == 0
         with ForkedDesk(here / "third.txt") as third:

@@ -1,7 +1,9 @@
 """What a conversation shows of itself in the server's list: whose it is, its state, and who is waited for.
 
-These are search attributes. To show one is a command, and a server that does not know its name fails the workflow's task:
-so only if the start input says so, after `python -m course.desk --setup`. Whoever may list reads them: take a number.
+These are search attributes: `temporal workflow list --query "DeskWaitsFor = 'person'"` finds by them. To show one is
+a command, and a server that does not know its name fails the workflow's task, again and again. So a conversation
+shows nothing unless its start input says so, and `python -m course.desk --setup` makes the names known first.
+Whoever may list reads them, whatever encrypts the payloads: in production, a customer's number and not a name.
 """
 
 from collections.abc import Callable

@@ -47,6 +47,8 @@ OPTIONS = {  # of every worker: this one, and the lab's
     # How long a workflow task waits for the worker that had it last, before any other gets it.
     "sticky_queue_schedule_to_start_timeout": timedelta(seconds=1),
 }
+SECONDS_BETWEEN_LOOKS = 2
+"""At a database that was away when the worker began."""
 
 
 def versioned(version: WorkerDeploymentVersion | None) -> dict[str, Any]:
@@ -60,10 +62,6 @@ def versioned(version: WorkerDeploymentVersion | None) -> dict[str, Any]:
         return {}
     pinned = WorkerDeploymentConfig(version, True, VersioningBehavior.PINNED)
     return {"deployment_config": pinned}
-
-
-SECONDS_BETWEEN_LOOKS = 2
-"""At a database that was away when the worker began."""
 
 
 def set_up() -> int:

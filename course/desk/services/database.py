@@ -38,10 +38,11 @@ OWN_TABLES = tuple(metadata.tables)
 """The desk's. Whoever imports this module may add tables of their own."""
 
 said_at = turns.c.details["at"].as_string()
-MOMENTS = {"at", "asked_at"}  # of a workflow that was reset: another time, and the same turn
 """When a turn was: ISO 8601, so that text compares as time does. A desk that does not record it has rows that no
 weekly report counts and no cleanup ever takes."""
 
+MOMENTS = {"at", "asked_at"}
+"""Of a row's details. A workflow that was reset writes the same turn at another time."""
 
 SHUT_OUT = (
     "authentication failed",
