@@ -309,6 +309,9 @@ async def bench_clock() -> None:
         real = []
         for _ in range(7):
             chat = await lab.converse(slow.SlowWorkflow, "ada")
+            await (
+                chat.record.quiet()
+            )  # its first attempt has failed: the month is measured, not its beginning
             real.append(await seconds(chat.fast_forward(timedelta(days=30))))
             rows = await chat.activities()
             assert rows.attempts.tolist() == [6], rows
@@ -461,9 +464,9 @@ async def bench_retries() -> None:
     """What independent retries are worth: model calls of three turns, ours ÷ a turn that is one activity."""
     often = {"save_to_database": 7, "send_notification": 7}
     for plan in ({"look_up_order": 2}, {"save_to_database": 2}, {"send_notification": 2}, often):
-        ours, naive = await model_calls_of(plan)
+        ours, at_once = await model_calls_of(plan)
         fails = ", ".join(f"{activity} fails {times} times" for activity, times in plan.items())
-        report(f"model calls, {fails}: ours ÷ the turn as one activity", ours / naive, "(report)")
+        report(f"model calls, {fails}: ours ÷ the turn as one activity", ours / at_once, "(report)")
 
 
 async def bench_mail_down() -> None:
@@ -525,14 +528,31 @@ async def bench_growth() -> None:
         theirs, their_runs = await long_conversation(send, send_short), [await handle.fetch_history()]
     for until in (10, 100, 300):
         size, events = per_turn(our_runs, until)
-        naive_size, naive_events = per_turn(their_runs, until)
-        report(f"history a turn, at turn {until}: kB", size / 1000, f"naive {naive_size / 1000:.2f}")
-        report(f"history a turn, at turn {until}: events", events, f"naive {naive_events:.2f}")
+        whole_size, whole_events = per_turn(their_runs, until)
+        report(
+            f"history a turn, at turn {until}: kB",
+            size / 1000,
+            f"all in memory and one run: {whole_size / 1000:.2f}",
+        )
+        report(
+            f"history a turn, at turn {until}: events",
+            events,
+            f"all in memory and one run: {whole_events:.2f}",
+        )
     flat = per_turn(our_runs, 300)[0] / per_turn(our_runs, 100)[0]
     report("history a turn: bytes at turn 300 ÷ at turn 100", flat, most=1.2)
     longest = max(len(history.events) for history in our_runs)
-    report("events of the longest run of 300 turns", longest, f"naive {len(their_runs[0].events)}")
-    report("latency of a turn, at turn 300 ÷ at turn 10", ours, f"(naive {theirs:.2f})", most=1.2)
+    report(
+        "events of the longest run of 300 turns",
+        longest,
+        f"all in memory and one run: {len(their_runs[0].events)}",
+    )
+    report(
+        "latency of a turn, at turn 300 ÷ at turn 10",
+        ours,
+        f"(all in memory and one run: {theirs:.2f})",
+        most=1.2,
+    )
 
 
 def machine() -> str:
