@@ -35,11 +35,6 @@ def pytest_configure(config: pytest.Config) -> None:
         forks.join(config.workerinput["forks"])
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """First what mostly waits: at the end of a run, it would leave the processors idle."""
-    items.sort(key=lambda item: item.path.name != "test_versions.py")
-
-
 def pytest_collection_finish() -> None:
     gc.freeze()
     gc.enable()
