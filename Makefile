@@ -46,11 +46,11 @@ test: setup lint
 soak: setup  ## the tests of which `make test` runs a sample, all of them
 	SOAK=1 $(BIN)/pytest tests/checks tests/test_outage_sweep.py \
 		tests/test_server_sweep.py tests/test_misbehaviour.py tests/test_lesson_11.py tests/soak_long_run.py \
-		tests/soak_claims.py tests/test_lab_processes.py
+		tests/soak_claims.py tests/test_lab_processes.py tests/test_lab_shared.py
 	$(BIN)/pytest -n 6 --dist load tests/soak_pauses.py
 	ENGINE=postgresql $(BIN)/pytest tests/test_lesson_07.py tests/test_lesson_13.py tests/test_outages.py tests/test_desk.py
 	$(BIN)/python -m tests.crash
-	$(BIN)/python -m tests.crash desk postgresql
+	$(BIN)/python -m tests.crash desk versions postgresql
 
 lint: setup
 	$(BIN)/ruff check

@@ -1,6 +1,7 @@
 """Labs that share a server or a database: nobody is mixed up, and who finds a backend away is told so."""
 
 import asyncio
+import os
 import subprocess
 import sys
 import threading
@@ -22,6 +23,7 @@ from course.lab.world import World
 from course.lessons.lesson_01 import HelloWorkflow
 
 LEARNERS = 30
+ENGINES = ["sqlite", "postgresql"] if os.environ.get("SOAK") else ["sqlite"]
 
 
 @workflow.defn(sandboxed=False)  # a test's workflow, in a file that imports the lab
@@ -41,10 +43,11 @@ class NotedWorkflow:
         return record["answer"]
 
 
-async def test_thirty_learners_on_two_servers_and_one_database_see_their_own(tmp_path: Path) -> None:
+@pytest.mark.parametrize("database_url", ENGINES, indirect=True)
+async def test_thirty_learners_on_two_servers_and_one_database_see_their_own(database_url: str) -> None:
     shared: dict[str, Any] = {
         "workflows": [NotedWorkflow],
-        "database_url": f"sqlite:///{tmp_path / 'desk.db'}",
+        "database_url": database_url,
         "ui": False,
     }
     host = await Lab.start(**shared)
