@@ -1,4 +1,4 @@
-"""`record` and `replay`: a history becomes a test in two calls. Lesson 15's own suite uses both on a real server."""
+"""`record` and `replay`: a history becomes a test in two calls. Exercise 15 uses both on a real server."""
 
 import json
 from pathlib import Path

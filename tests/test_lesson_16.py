@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,6 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
-from temporalio.client import Client
 
 from course import desk
 from course.models import ModelEndpoint, OfflineModel
@@ -105,8 +105,8 @@ def test_systemd_can_read_the_unit(project: Path) -> None:
     assert (read.returncode, [line for line in read.stderr.splitlines() if "juniper" in line]) == (0, [])
 
 
-async def test_it_runs_in_another_place_without_the_course(
-    project: Path, here: Path, server: str, monkeypatch: pytest.MonkeyPatch
+async def test_it_runs_in_another_place_without_the_course_and_says_why_a_message_is_refused(
+    project: Path, here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(project)
     monkeypatch.setenv("DATABASE_URL", f"sqlite:///{here}/shop.db")
@@ -115,8 +115,10 @@ async def test_it_runs_in_another_place_without_the_course(
         monkeypatch.setenv("OPENAI_BASE_URL", endpoint.url)
         async with desk_process.running(sys.executable, "-c", WITHOUT_THE_COURSE, here=False) as worker:
             await says(worker, "Serving juniper-desk.")
-            client = await Client.connect(server)
-            ada = await client.start_workflow("Desk", "ada", id="ada", task_queue="juniper-desk")
-            assert "Aloe: full light" in await ada.execute_update("send", "How often do I water an Aloe?")
+            send = runpy.run_path("client.py")["main"]
+            assert await send("ada", "How often do I water an Aloe?") == 0
+            assert "\nAloe: full light" in capsys.readouterr().out
+            assert await send("ada", " ") == 1
+            assert capsys.readouterr().err.startswith("No reply. ValueError: The message is empty.")
             worker.terminate()
             assert await asyncio.wait_for(worker.wait(), 60) == 0

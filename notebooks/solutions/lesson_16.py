@@ -25,6 +25,7 @@ class NextDesk(ShippedDesk):
         return workflow.info().is_target_worker_deployment_version_changed()
 
     async def turn(self, text: str) -> str:
+        """Version 1's turn, and a step more."""
         answer = await self.answer(text)
         await self.save(text, answer)
         self.tell_the_team(text)
