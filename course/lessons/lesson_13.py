@@ -180,9 +180,9 @@ class Owed:
     """A reminder that is still to be sent."""
 
     key: str
-    question: str
+    text: str
     due_at: datetime
-    """The moment, and not the time left: that would begin again with each run."""
+    """The moment, and not the time left: that would stand still while the new run waits for a worker."""
 
 
 @dataclass
@@ -191,6 +191,7 @@ class Carried:
 
     turns: int
     memory: list[dict[str, Any]]
+    """Plain dicts: what comes back of a `list[TResponseInputItem]` cannot be copied, and freezes the next turn."""
     owed: Owed | None
 
 
@@ -198,12 +199,13 @@ class Carried:
 class CarriedReminderWorkflow(QuestioningDesk):
     """Reminds once, a day after its question, in whichever run that is. Its key is the same in each."""
 
+    reminding: asyncio.Task[None] | None = None
+    owed: Owed | None = None
+    _renewing = False
+
     @workflow.init
     def __init__(self, customer: str, carried: Carried | None = None) -> None:
         super().__init__(customer)
-        self.reminding: asyncio.Task[None] | None = None
-        self.owed: Owed | None = None
-        self._renewing = False
         if carried:
             self.turns, self._memory = carried.turns, carried.memory
             self.owe(carried.owed)
@@ -233,7 +235,8 @@ class CarriedReminderWorkflow(QuestioningDesk):
         self.owe(None)
         answer = await self.answer_and_save(text)
         if asks(answer.text) and not self._closing:
-            self.owe(Owed(self.key, answer.text, workflow.now() + REMINDERS[0]))
+            reminder = f"Reminder to {self.customer}: {answer.text}"
+            self.owe(Owed(self.key, reminder, workflow.now() + REMINDERS[0]))
         return answer.text
 
     def owe(self, owed: Owed | None) -> None:
@@ -245,8 +248,7 @@ class CarriedReminderWorkflow(QuestioningDesk):
     async def remind(self, owed: Owed) -> None:
         left = owed.due_at - workflow.now()
         await workflow.sleep(max(left, timedelta(0)))  # a negative one would raise
-        reminder = f"Reminder to {self.customer}: {owed.question}"
-        args = [f"{owed.key}/reminder", reminder, "email"]
+        args = [f"{owed.key}/reminder", owed.text, "email"]
         await self.duty(activities.send_notification, args, BACKGROUND)
         self.owed = None  # sent, or given up
 
