@@ -13,9 +13,9 @@ from course import Lab, LabError
 from course.desk.jobs import CleanupWorkflow, WeeklyReportWorkflow
 from course.lab import Conversation, run_for, runs_of_schedule
 from course.lessons.lesson_10.asking import AskingWorkflow
-from course.lessons.lesson_13 import RemindingWorkflow, erase, every
+from course.lessons.lesson_13 import CarriedReminderWorkflow, RemindingWorkflow, erase, every
 from tests.desks import SlipReminders
-from tests.lab_helpers import accepted, attempts, scheduled, task_failures, until
+from tests.lab_helpers import accepted, attempts, renewed, requests, scheduled, task_failures, until
 
 DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
 ASK, ANSWER = "Where is my order?", "1042"
@@ -135,6 +135,51 @@ async def test_a_turn_under_way_when_it_is_closed_is_not_reminded_of(lab: Lab) -
     assert "Which order" in await reply  # the clock is left alone: the conversation may end at any moment now
     assert (await chat.close(timeout=10)).turns == 1
     assert await timers(chat) == [("canceled", 30)]
+
+
+async def test_a_reminder_is_due_when_it_was_in_whichever_run_that_is(lab: Lab) -> None:
+    chat = await lab.converse(CarriedReminderWorkflow, "hal")
+    await chat.send(ASK)
+    for runs in (2, 3):
+        await chat.fast_forward(DAY / 4)
+        await chat.handle.signal("renew")
+        await renewed(chat, runs)
+    assert await timers(chat) == []  # the third run has fired none yet
+    await chat.fast_forward(DAY / 2 - MINUTE)
+    assert reminders(lab, "hal") == 0
+    await chat.fast_forward(2 * MINUTE)
+    assert reminders(lab, "hal") == 1
+    await chat.handle.signal("renew")
+    await renewed(chat, 4)
+    await chat.fast_forward(10 * DAY)
+    assert reminders(lab, "hal") == 1
+    assert scheduled(await chat.history()) == []  # what is sent is not carried
+    assert "no order '1042'" in await chat.send(ANSWER)  # the memory came along: it knows what it asked
+    assert await chat.close() == 2
+
+
+async def test_a_new_run_sends_what_the_old_one_could_not_and_under_the_same_key(lab: Lab) -> None:
+    chat = await lab.converse(CarriedReminderWorkflow, "ivo")
+    with await lab.outage("mail"):
+        await chat.send(ASK)
+        await chat.fast_forward(DAY + timedelta(hours=1))
+        await chat.handle.signal("renew")
+        histories = await renewed(chat, 2)
+    await chat.fast_forward(timedelta(hours=1))
+    assert reminders(lab, "ivo") == 1
+    first, second = [requests(one)[-1].input for one in (histories[0], await chat.history())]
+    assert first == second
+
+
+async def test_close_cancels_a_reminder_that_an_earlier_run_began(lab: Lab) -> None:
+    chat = await lab.converse(CarriedReminderWorkflow, "jo")
+    await chat.send(ASK)
+    await chat.handle.signal("renew")
+    await renewed(chat, 2)
+    await chat.fast_forward(DAY / 2)  # its timer is on record
+    assert await chat.close(timeout=10) == 1
+    assert await timers(chat) == [("canceled", 1)]
+    assert reminders(lab, "jo") == 0
 
 
 async def test_a_bug_in_a_reminder_shows_when_it_is_due_and_not_at_the_end() -> None:

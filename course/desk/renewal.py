@@ -3,7 +3,7 @@
 A new run begins with an empty history and with what the old one hands over. What the old run has accepted
 it must finish: a handler or a duty that is still at work would be cut off. So a duty that sleeps for days,
 such as a reminder, would put the new run off for days: hand its deadline over instead, cancel its timer, and
-start it again in the new run. Lesson 12 is about this.
+start it again in the new run. Lessons 12 and 13 are about this.
 
 A new run is also where a conversation that is pinned to its worker's version goes over to the version that has
 become current: the old run has ended, so no history has to fit the new code. Lesson 16 is about this.

@@ -1,12 +1,13 @@
-"""Lesson 13: deadlines. Reminders, and an end for a conversation in which nobody writes any more; two other ways to
-remind, a timer in the process and a job that sweeps the table; and what is done from outside: Schedules, an erasure.
+"""Lesson 13: deadlines. Reminders, and an end for a conversation in which nobody writes any more; a reminder that is
+carried into a new workflow run; two other ways to remind, a timer in the process and a job that sweeps the table; and
+what is done from outside: Schedules, an erasure.
 """
 
 import asyncio
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from temporalio import activity, workflow
@@ -169,6 +170,87 @@ class RemindingWorkflow(QuestioningDesk):
         id = workflow.info().workflow_id
         args = [f"{id}/ended", f"Conversation {id}: {ending}", "webhook"]
         await self.duty(activities.send_notification, args, BACKGROUND)
+
+
+# A deadline that outlives its workflow run.
+
+
+@dataclass
+class Owed:
+    """A reminder that is still to be sent."""
+
+    key: str
+    text: str
+    due_at: datetime
+    """The moment, and not the time left: that would stand still while the new run waits for a worker."""
+
+
+@dataclass
+class Carried:
+    """What goes along into a new workflow run."""
+
+    turns: int
+    memory: list[dict[str, Any]]
+    """Plain dicts: what comes back of a `list[TResponseInputItem]` cannot be copied, and freezes the next turn."""
+    owed: Owed | None
+
+
+@workflow.defn
+class CarriedReminderWorkflow(QuestioningDesk):
+    """Reminds once, a day after its question, in whichever run that is. Its key is the same in each."""
+
+    reminding: asyncio.Task[None] | None = None
+    owed: Owed | None = None
+    _renewing = False
+
+    @workflow.init
+    def __init__(self, customer: str, carried: Carried | None = None) -> None:
+        super().__init__(customer)
+        if carried:
+            self.turns, self._memory = carried.turns, carried.memory
+            self.owe(carried.owed)
+
+    @workflow.run
+    async def run(self, customer: str, carried: Carried | None = None) -> int:
+        await workflow.wait_condition(self.is_over)
+        if not self._closing:
+            carried = Carried(self.turns, self._memory, self.owed)
+            workflow.continue_as_new(args=[customer, carried])
+        self.owe(None)
+        return await self.until_closed()
+
+    @workflow.signal
+    def renew(self) -> None:
+        """Goes on in a new run, before the server suggests one."""
+        self._renewing = True
+
+    def is_over(self) -> bool:
+        """Whether `close` has come, or a new run is due and nothing but the reminder is at work."""
+        others = self.at_work() - {self.reminding}
+        due = self._renewing or workflow.info().is_continue_as_new_suggested()
+        idle = not others and workflow.all_handlers_finished()
+        return self._closing or (due and idle)
+
+    async def turn(self, text: str) -> str:
+        self.owe(None)
+        answer = await self.answer_and_save(text)
+        if asks(answer.text) and not self._closing:
+            reminder = f"Reminder to {self.customer}: {answer.text}"
+            self.owe(Owed(self.key, reminder, workflow.now() + REMINDERS[0]))
+        return answer.text
+
+    def owe(self, owed: Owed | None) -> None:
+        if self.reminding:
+            self.reminding.cancel()
+        self.owed = owed
+        self.reminding = self.later(self.remind(owed)) if owed else None
+
+    async def remind(self, owed: Owed) -> None:
+        left = owed.due_at - workflow.now()
+        await workflow.sleep(max(left, timedelta(0)))  # a negative one would raise
+        args = [f"{owed.key}/reminder", owed.text, "email"]
+        await self.duty(activities.send_notification, args, BACKGROUND)
+        self.owed = None  # sent, or given up
 
 
 # Other ways: a deadline that lives in a process, and one that a job reads off the table.

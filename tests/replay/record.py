@@ -207,6 +207,22 @@ async def reminding_closed(stage: Stage) -> None:
     await stage.chat.close()
 
 
+@scenario("CarriedReminderWorkflow")
+async def carried_reminder(stage: Stage) -> None:
+    """A new run with half a day left, and another while the mailbox is away; an answer; closed."""
+    await stage.say("Where is my order?")
+    await stage.chat.fast_forward(0.5 * DAY)
+    await stage.chat.handle.signal("renew")
+    await renewed(stage.chat, 2)
+    with await stage.lab.outage("mail"):
+        await stage.chat.fast_forward(0.6 * DAY)
+        await stage.chat.handle.signal("renew")
+        await renewed(stage.chat, 3)
+    await stage.chat.fast_forward(DAY)
+    await stage.say("Where is my order?", "It is order 1042.")
+    await stage.chat.close()
+
+
 talk("ProcessTimerWorkflow", "timer", "Where is my order?", ORDER)
 talk("SweptWorkflow", "swept", "Where is my order?", ORDER)
 
