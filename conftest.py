@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests import forks
+from tests import forks, quick_jsonschema  # noqa: F401  # the latter before nbval
 from tests.proxy import Proxy
+
+pytest_plugins = ["nbval.plugin"]
 
 # Before anything imports the Agents SDK: a trace must never leave a test run.
 os.environ["OPENAI_AGENTS_DISABLE_TRACING"] = "1"
@@ -22,11 +24,16 @@ MY_WORK = tempfile.TemporaryDirectory()
 
 
 @pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config) -> None:
+    """In pytest-xdist's controller, which collects nothing."""
+    gc.enable()
+    config.forks = forks.start()
+    forks.fork_pytests_workers()
+
+
+@pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """In pytest-xdist's controller, for each of its workers: all use one fork server."""
-    gc.enable()  # a controller collects nothing
-    if not hasattr(node.config, "forks"):
-        node.config.forks = forks.start()
+    """In pytest-xdist's controller, for each of its workers: all use the fork server that they came from."""
     node.workerinput["forks"] = node.config.forks
 
 

@@ -15,6 +15,7 @@ from types import ModuleType
 from course.checks import exercises
 from course.checks.complaints import does_not_take, is_own, own_words
 from course.checks.verdict import NotYet, Verdict, one_line, shortened
+from course.lab import compat
 
 
 def main(lesson: str, file: str, limit: float, sender: Connection, environment: dict[str, str]) -> None:
@@ -23,6 +24,7 @@ def main(lesson: str, file: str, limit: float, sender: Connection, environment: 
     os.environ.update(environment)
     signal.alarm(int(limit) + 5)  # if the kernel dies, nobody else ends an endless loop
     sys.dont_write_bytecode = True
+    compat.share_the_fork_server()
     with _captured() as printed:
         verdict = _judged(lesson, Path(file))
     lines = printed.getvalue().strip().splitlines()

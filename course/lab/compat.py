@@ -7,6 +7,7 @@ and says which version no longer has it; nothing else in the course uses a priva
 import multiprocessing
 import threading
 from collections.abc import Callable
+from multiprocessing import forkserver
 from typing import Any
 
 from temporalio import activity, workflow
@@ -23,6 +24,7 @@ NAMES = {
     "temporalio.worker._workflow_instance:logger.name": "the logger whose tracebacks would fill a cell",
     "temporalio.worker._worker:_default_build_id": "a hash of all code, which every process would make, for a second",
     "threading:_register_atexit": "atexit itself comes too late: executors take no more work by then",
+    "multiprocessing.forkserver:_forkserver.ensure_running": "a forked process that forks would start a second fork server",
     "multiprocessing.spawn:_main._inheriting": "whether a process reads its parent's script again",
 }
 """Module and name, with a colon between. A name behind a function is one that the function sets on its object."""
@@ -57,6 +59,11 @@ def name_all_code(build_id: str) -> None:
 def before_threads_end(callback: Callable[[], None]) -> None:
     """Calls back when Python ends, while threads can still be used."""
     threading._register_atexit(callback)  # type: ignore[attr-defined]
+
+
+def share_the_fork_server() -> None:
+    """In a forked process: what it forks comes from where it came from itself, and need not import everything again."""
+    forkserver._forkserver.ensure_running = lambda: None  # type: ignore[attr-defined]
 
 
 def reads_its_parents_script() -> bool:

@@ -7,20 +7,22 @@ gc.disable()  # what is imported here stays
 signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt of the kernel is not for its helper
 
 import asyncio
+import tempfile
+from pathlib import Path
 
 import httpx2
-import matplotlib.backends.backend_agg  # what a report is drawn with
 import sqlalchemy.dialects.sqlite
 from agents import ModelSettings, ModelTracing, OpenAIProvider
 from openai import AsyncOpenAI
 
+from course.desk.services.report import write_report
 from course.lab import compat
 from course.lab.everything import workflows
 from course.lab.running import PAYLOADS, Sandbox, lab_plugin
 from course.models import OfflineModel
 from course.models.wire import as_response
 
-__all__ = ["matplotlib", "sqlalchemy"]
+__all__ = ["sqlalchemy"]
 
 
 async def ask_once() -> None:
@@ -46,6 +48,12 @@ def read_a_model_call() -> None:
     read.from_payloads(read.to_payloads([call]), [compat.MODEL_CALL])
 
 
+def draw_once() -> None:
+    """A report's figure. The first one of a process imports Matplotlib, and looks for its fonts."""
+    with tempfile.TemporaryDirectory() as folder:
+        write_report(Path(folder), "first", {"turns": [{"message": "Thanks!", "answer": "Bye!"}]})
+
+
 async def try_workflows() -> None:
     """Otherwise every worker that is forked from here tries them all, for half a second."""
     sandbox = lab_plugin(OpenAIProvider(api_key="none")).workflow_runner(Sandbox())
@@ -55,6 +63,7 @@ async def try_workflows() -> None:
 
 asyncio.run(ask_once())
 read_a_model_call()
+draw_once()
 asyncio.run(try_workflows())
 gc.collect()
 gc.freeze()  # what is here by now, no process that is forked from here looks through, or copies, again

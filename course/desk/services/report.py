@@ -119,8 +119,10 @@ def _figure(turns: list[dict[str, Any]]) -> str:
     except ModuleNotFoundError:
         return NO_FIGURE
 
-    figure = Figure(figsize=(7, 2.4), layout="constrained")
-    axes = figure.subplots()
+    figure = Figure(figsize=(7, 2.4))
+    axes = figure.add_axes(
+        (0.1, 0.2, 0.89, 0.77)
+    )  # a layout that Matplotlib finds takes as long as the drawing
     places = range(1, len(turns) + 1)
     customer = {"label": "customer", "color": "#3b6e4f"}
     juniper = {"label": "Juniper", "color": "#c9d8c5", "hatch": "//", "edgecolor": "#3b6e4f"}
