@@ -120,9 +120,8 @@ def _figure(turns: list[dict[str, Any]]) -> str:
         return NO_FIGURE
 
     figure = Figure(figsize=(7, 2.4))
-    axes = figure.add_axes(
-        (0.1, 0.2, 0.89, 0.77)
-    )  # a layout that Matplotlib finds takes as long as the drawing
+    # Placed by hand: a layout that Matplotlib has to find takes as long as the drawing.
+    axes = figure.add_axes((0.1, 0.2, 0.89, 0.77))
     places = range(1, len(turns) + 1)
     customer = {"label": "customer", "color": "#3b6e4f"}
     juniper = {"label": "Juniper", "color": "#c9d8c5", "hatch": "//", "edgecolor": "#3b6e4f"}
