@@ -32,7 +32,7 @@ async def test_an_outage_ends_for_each_conversation_by_its_own_clock(lab: Lab) -
     await ahead.fast_forward(48 * HOURS)
     await lab.outage("database", hours=6)
     late = await lab.converse(ConversationWorkflow, "late")
-    replies = [chat.begin("Hello!") for chat in (ahead, behind, late)]
+    replies = [chat.begin("Hello!", timeout=3600) for chat in (ahead, behind, late)]
     for chat in (ahead, behind, late):
         await until_failed(chat, "save_to_database")
     await ahead.fast_forward(7 * HOURS)
