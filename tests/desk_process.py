@@ -3,14 +3,15 @@
 import asyncio
 import contextlib
 import os
+import runpy
 import signal
 import socket
 import sqlite3
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
@@ -23,6 +24,8 @@ from course.lab.receivers import Mailbox
 from tests import dev_server
 
 ROOT = Path(__file__).parents[1]
+Place = tuple[dict[str, str], Path]
+"""A process's environment and its folder."""
 SETTINGS = (
     "TASK_QUEUE",
     "DATABASE_URL",
@@ -111,25 +114,20 @@ def port_to_serve_at() -> int:
     raise OSError(f"The ports from {first} to {first + 9} are taken.")
 
 
-class ForkedDesk:
-    """The program again, forked from what has imported it already: `with ForkedDesk(file) as process`.
+class Forked:
+    """A program, forked from what has imported everything already: `with ForkedDesk(file) as process`.
 
-    What it says goes to a file. With `interrupted=True` it gets SIGTERM in the middle of a workflow task: while it checks
-    the first message.
+    What it says goes to a file.
     """
 
     def __init__(
-        self,
-        said: Path,
-        interrupted: bool = False,
-        environment: dict[str, str] | None = None,
-        folder: Path | None = None,
+        self, said: Path, work: Callable[..., int], *arguments: Any, place: Place | None = None
     ) -> None:
-        place = environment or dict(os.environ), folder or Path.cwd()
+        place = place or (dict(os.environ), Path.cwd())
         self.said = said
-        self.process = FORKS.Process(target=_desk, args=(*place, said, interrupted))
+        self.process = FORKS.Process(target=_run, args=(*place, said, work, *arguments))
 
-    def __enter__(self) -> "ForkedDesk":
+    def __enter__(self) -> Self:
         self.process.start()
         return self
 
@@ -146,13 +144,37 @@ class ForkedDesk:
         return self.process.exitcode
 
 
-def _desk(environment: dict[str, str], folder: Path, said: Path, interrupted: bool) -> None:
+class ForkedDesk(Forked):
+    """The desk. With `interrupted=True` it gets SIGTERM in the middle of a workflow task: while it checks the first
+    message.
+    """
+
+    def __init__(self, said: Path, interrupted: bool = False, place: Place | None = None) -> None:
+        super().__init__(said, _desk, interrupted, place=place)
+
+
+class ForkedProgram(Forked):
+    """What `python FILE` does, in this folder."""
+
+    def __init__(self, said: Path, file: str) -> None:
+        super().__init__(said, _program, file)
+
+
+def _run(
+    environment: dict[str, str], folder: Path, said: Path, work: Callable[..., int], *arguments: Any
+) -> None:
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
     sys.stdout = sys.stderr = said.open("w", buffering=1)
+    code = work(*arguments)
+    sys.stdout.flush()
+    os._exit(code)
+
+
+def _desk(interrupted: bool) -> int:
     if interrupted:
         check = messages.check_message
 
@@ -162,15 +184,20 @@ def _desk(environment: dict[str, str], folder: Path, said: Path, interrupted: bo
             return check(text)
 
         messages.check_message = check_message
-    code = main([])
-    sys.stdout.flush()
-    os._exit(code)
+    return main([])
+
+
+def _program(file: str) -> int:
+    sys.argv = [file]
+    sys.path.insert(0, str(Path(file).resolve().parent))
+    runpy.run_path(file, run_name="__main__")
+    return 0
 
 
 @contextlib.contextmanager
 def forked_desk(environment: dict[str, str], folder: Path, log: Path) -> Iterator[Any]:
     """A `ForkedDesk` with an environment and a folder of its own. Yields the process, which serves."""
-    with ForkedDesk(log, environment=environment, folder=folder) as desk:
+    with ForkedDesk(log, place=(environment, folder)) as desk:
         end = time.monotonic() + 60
         while not desk.says("Serving"):
             assert desk.process.is_alive(), log.read_text()

@@ -6,6 +6,7 @@ import re
 import shlex
 import sys
 from asyncio.subprocess import STDOUT, Process
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from course.history import activity_table
 from course.lab.server import temporal_binary
 from course.models import Answer, LoopbackServer, ModelEndpoint, OfflineModel
 from tests import desk_process
-from tests.desk_process import ROOT, here, retried, says, server
+from tests.desk_process import ROOT, ForkedProgram, here, retried, says, server
 from tests.lab_helpers import until
 
 __all__ = ["here", "server"]  # fixtures
@@ -65,6 +66,24 @@ async def ended(process: Process) -> int:
     return process.returncode
 
 
+@contextlib.asynccontextmanager
+async def serving(folder: Path) -> AsyncIterator[ForkedProgram]:
+    """The page's worker, when it serves. The first test runs its command; a Python for each would import for seconds."""
+    command, file = shlex.split(OWN_SERVER[1])
+    assert command == "python"
+    said = folder / "said"
+    said.unlink(missing_ok=True)  # an earlier one's
+    with ForkedProgram(said, file) as worker:
+        await until(lambda: worker.says("Serving plant-care."), "the worker serves", 120)
+        yield worker
+
+
+async def stopped(worker: ForkedProgram) -> int | None:
+    worker.process.terminate()
+    await until(lambda: worker.code is not None, "the worker has ended", 60)
+    return worker.code
+
+
 def changed(file: Path, old: str, new: str) -> None:
     text = file.read_text()
     assert old in text
@@ -110,18 +129,15 @@ async def test_a_forgotten_activity_is_waited_for_until_a_worker_has_it(mine: Pa
     whole = (mine / "worker.py").read_text()
     changed(mine / "worker.py", "activities=[watering, note]", "activities=[]")
     chat = (await Client.connect(server)).get_workflow_handle("nora")
-    async with running(OWN_SERVER[1]) as broken:
-        await says(broken, "Serving plant-care.")
-        async with running(client("nora")) as waiting:
-            await says(waiting, "nora waits for a reply.")
-            await until(lambda: retried(chat, "note"), "the note is tried again")
-            assert await ended(broken) == 0
-            assert waiting.returncode is None
-            (mine / "worker.py").write_text(whole)
-            async with running(OWN_SERVER[1]) as worker:
-                await says(worker, "Serving plant-care.")
-                await says(waiting, REPLY)
-                assert await ended(worker) == 0
+    async with serving(mine) as broken, running(client("nora")) as waiting:
+        await says(waiting, "nora waits for a reply.")
+        await until(lambda: retried(chat, "note"), "the note is tried again")
+        assert await stopped(broken) == 0
+        assert waiting.returncode is None
+        (mine / "worker.py").write_text(whole)
+        async with serving(mine) as worker:
+            await says(waiting, REPLY)
+            assert await stopped(worker) == 0
 
 
 async def test_a_signal_lets_what_runs_come_to_its_end(mine: Path, server: str) -> None:
@@ -134,14 +150,12 @@ async def test_a_signal_lets_what_runs_come_to_its_end(mine: Path, server: str) 
         "        time.sleep(0.05)\n"
         '    with Path(__file__).with_name("messages.txt").open("a") as file:\n',
     )
-    async with running(OWN_SERVER[1]) as worker:
-        await says(worker, "Serving plant-care.")
-        async with running(client("olga")) as waiting:
-            await until((mine / "begun").exists, "the note has begun")
-            worker.terminate()
-            (mine / "go_on").touch()
-            assert await asyncio.wait_for(worker.wait(), 60) == 0
-            waiting.kill()
+    async with serving(mine) as worker, running(client("olga")) as waiting:
+        await until((mine / "begun").exists, "the note has begun")
+        worker.process.terminate()
+        (mine / "go_on").touch()
+        assert await stopped(worker) == 0
+        waiting.kill()
     chat = (await Client.connect(server)).get_workflow_handle("olga")
     [note, *_] = activity_table(await chat.fetch_history()).to_dict("records")
     await chat.terminate()  # the next worker would go on with it
@@ -161,10 +175,9 @@ async def test_a_name_in_the_environment_is_a_live_model_whose_calls_may_take_lo
     )
     with ModelEndpoint(OfflineModel()) as endpoint:
         monkeypatch.setenv("OPENAI_BASE_URL", endpoint.url)
-        async with running(OWN_SERVER[1]) as worker:
-            await says(worker, "Serving plant-care.")
+        async with serving(mine) as worker:
             assert REPLY in await output_of(client("rosa"))
-            assert await ended(worker) == 0
+            assert await stopped(worker) == 0
         assert endpoint.requests == 2
     history = await (await Client.connect(server)).get_workflow_handle("rosa").fetch_history()
     asked = [event.activity_task_scheduled_event_attributes for event in history.events]
@@ -194,10 +207,9 @@ async def test_the_pages_line_speaks_chat_completions(mine: Path, monkeypatch: p
         "from temporalio.client",
         "from agents import OpenAIChatCompletionsModel\nfrom openai import AsyncOpenAI\nfrom temporalio.client",
     )
-    async with running(OWN_SERVER[1]) as worker:
-        await says(worker, "Serving plant-care.")
+    async with serving(mine) as worker:
         assert said["content"] in await output_of(client("sara"))
-        assert await ended(worker) == 0
+        assert await stopped(worker) == 0
     endpoint.stop()
 
 

@@ -138,6 +138,9 @@ class Server:
             cannot = f" at {binary} cannot run on this machine: {error}. Run `make clean setup` to install it again."
             raise LabError(f"The Temporal server{says.get(type(error), cannot)}") from None
         note_process(folder, self.process.pid)
+        if self._link:  # its program runs
+            self._link.with_suffix(".empty").touch()
+            self._link.with_suffix(".empty").replace(self._link)  # at no moment is there none
 
     async def is_up(self) -> bool:
         """Waits until its services listen, each on its port; False when it has ended, or 20 s are over.
@@ -148,12 +151,9 @@ class Server:
         Who listens is read from the process. To connect would not do: another process may have been faster, and a
         connection from a port of the system's choice to one on which nobody listens may be with itself.
         """
-        await until(lambda: not self.running or self.ports[0] in self._listening(), 20, every=0.02)
-        if self._link:
-            self._link.with_suffix(".empty").touch()
-            self._link.with_suffix(".empty").replace(self._link)  # at no moment is there none
+        await until(lambda: not self.running or self.ports[0] in self._listening(), 20, every=0.05)
         services = SERVICES + bool(self.ui_url)
-        await until(lambda: not self.running or len(self._listening()) >= services, 2, every=0.02)
+        await until(lambda: not self.running or len(self._listening()) >= services, 2, every=0.05)
         return self.running and self.ports[0] in self._listening()
 
     def _listening(self) -> set[int]:
