@@ -73,10 +73,13 @@ def link_to(binary: Path, link: Path) -> Path | None:
     """Makes a second name of the server's program, for one start. None where that cannot be, as on another disk.
 
     The server's own workers tell their code apart by an MD5 of the program's file, of 150 MB: half of what a start
-    costs. They look for the file by the name under which it was started, when it already listens. By then that name
-    is an empty file's.
+    costs. They look for the file by the name under which it was started, when all else listens. By then that name is
+    an empty file's. A script is read by its name as it starts, so it has no second one.
     """
     try:
+        with binary.open("rb") as file:
+            if file.read(2) == b"#!":
+                return None
         link.unlink(missing_ok=True)
         link.hardlink_to(binary)
     except OSError:
