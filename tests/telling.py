@@ -114,17 +114,24 @@ async def _play(seen: dict[str, Any]) -> None:
     async def failed() -> list[str]:
         return task_failures(await al.history())
 
+    async def refused() -> int:
+        table = await lab.metrics("temporal_request_failure_total")
+        return int(table[table.operation == "RespondWorkflowTaskCompleted"].value.sum())
+
+    async def refused_again() -> bool:
+        return await refused() > before
+
     seen["not known"] = (await until(failed, "a failed task"))[0]
+    await until(refused, "the worker has counted it")
     await scrape("refused")
+    before = await refused()
     await until(lambda: listed(lab.client, "TemporalReportedProblems IS NOT NULL"), "listed as frozen")
+    await until(refused_again, "it is counted again")
     await scrape("refused")
     seen["failed tasks by the metric"] = len(
         await lab.metrics("temporal_workflow_task_execution_failed_total")
     )
-    refused = await lab.metrics("temporal_request_failure_total")
-    seen["refused tasks by the metric"] = int(
-        refused[refused.operation == "RespondWorkflowTaskCompleted"].value.sum()
-    )
+    seen["refused tasks by the metric"] = await refused()
     seen["made known"] = [await make_known(lab.client), await make_known(lab.client)]
     await until(lambda: listed(lab.client, "DeskCustomer = 'al'"), "listed", seconds=60)
     await start(args=["bo", Carried(listed=True)], id="bo-1")
