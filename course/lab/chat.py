@@ -38,7 +38,7 @@ from course.lab import compat
 from course.lab.awaiting import awaited
 from course.lab.clock import LONGEST
 from course.lab.errors import LabError, MessageRefused
-from course.lab.record import Record, failure_of, in_flight
+from course.lab.record import TASK_HAS_FAILED, Record, failure_of, in_flight
 from course.lab.replaying import replay
 from course.lab.temporal import Temporal
 from course.lab.workers import Workers
@@ -129,7 +129,7 @@ class Conversation:
                 broken_off = error.status == RPCStatusCode.UNKNOWN and "transport error" in error.message
                 if error.status != RPCStatusCode.UNAVAILABLE and not broken_off:
                     # A task that fails is tried again, and takes the message as soon as a worker can do it.
-                    if "Workflow Task in failed state" not in error.message or await self.record.is_too_big():
+                    if TASK_HAS_FAILED not in error.message or await self.record.is_too_big():
                         raise
                     await asyncio.sleep(0.2)
                 self._temporal.must_run()

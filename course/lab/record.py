@@ -21,6 +21,9 @@ from course.lab.temporal import Temporal
 from course.lab.workers import Workers
 from course.models import slow_model
 
+TASK_HAS_FAILED = "Workflow Task in failed state"
+"""In what the server says to a message for a workflow whose task has failed several times: it takes none until one has completed."""
+
 TOO_BIG = (
     "its workflow task carries more than 2 MiB (payloads too large), so it cannot be handed in, and is tried again. Nothing "
     "recorded so far is lost. If a message is too big, the server gives it up after some tries: send yours again in a minute. "
@@ -210,7 +213,7 @@ class Record:
                 f"This lab's server knows no workflow {self.id!r}. Every lab gives out its ids from 1: `chat.id` is the "
                 "one that lab.converse() chose."
             )
-        if "Workflow Task in failed state" in error.message:
+        if TASK_HAS_FAILED in error.message:
             raises = (
                 "the workflow's own code raises, and its task is tried again and again. Nothing recorded so "
                 "far is lost. Deploy fixed code, and send it again. (The pauses between the tries grow, so "

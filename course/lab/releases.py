@@ -7,6 +7,7 @@ import runpy
 import shutil
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,8 @@ from temporalio.common import VersioningBehavior
 
 from course.lab.errors import LabError
 from course.lab.processes import FORKS
-from course.lab.programs import Program
+from course.lab.programs import PATIENCE, Program
+from course.lab.record import TASK_HAS_FAILED
 from course.models import OfflineModel
 
 if TYPE_CHECKING:
@@ -76,11 +78,16 @@ class Releases:
         return await self._run(["client.py", customer, text], self._project, {})
 
     async def send(self, text: str, *customers: str) -> pd.DataFrame:
-        """Sends a message of each customer's, and waits for the reply; returns `ran` of them."""
+        """Sends a message of each customer's, and waits for the reply; returns `ran` of them.
+
+        A workflow that was frozen refuses messages until it has been tried again, which may take a moment under the right
+        code, too. So a refused message is sent again, for `PATIENCE` seconds. Raises LabError when there is no reply.
+        """
         for customer in customers:
-            client = await self.ask(customer, text)
-            if await client.ends():
-                raise LabError(f"{customer} got no reply: {client.output}")
+            end = time.monotonic() + PATIENCE
+            while await (client := await self.ask(customer, text)).ends():
+                if TASK_HAS_FAILED not in client.output or time.monotonic() > end:
+                    raise LabError(f"{customer} got no reply: {client.output}")
         return await self.ran(*customers)
 
     async def tests(self) -> Program:

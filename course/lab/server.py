@@ -154,9 +154,9 @@ class Server:
         Who listens is read from the process. To connect would not do: another process may have been faster, and a
         connection from a port of the system's choice to one on which nobody listens may be with itself.
         """
-        await until(lambda: not self.running or self.ports[0] in self._listening(), 20, every=0.05)
+        await until(lambda: not self.running or self.ports[0] in self._listening(), 20, every=0.02)
         services = SERVICES + bool(self.ui_url)
-        await until(lambda: not self.running or len(self._listening()) >= services, 2, every=0.05)
+        await until(lambda: not self.running or len(self._listening()) >= services, 2, every=0.02)
         return self.running and self.ports[0] in self._listening()
 
     def _listening(self) -> set[int]:

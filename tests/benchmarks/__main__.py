@@ -309,9 +309,8 @@ async def bench_clock() -> None:
         real = []
         for _ in range(7):
             chat = await lab.converse(slow.SlowWorkflow, "ada")
-            await (
-                chat.record.quiet()
-            )  # its first attempt has failed: the month is measured, not its beginning
+            # Its first attempt has failed by then: the month is measured, not its beginning.
+            await chat.record.quiet()
             real.append(await seconds(chat.fast_forward(timedelta(days=30))))
             rows = await chat.activities()
             assert rows.attempts.tolist() == [6], rows
