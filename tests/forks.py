@@ -41,8 +41,7 @@ def join(address: str) -> None:
     """Lets this process, and whatever the course forks in it, use the fork server that another one started."""
     server = forkserver._forkserver
     server._forkserver_address = address
-    if server._forkserver_alive_fd is None:
-        server._forkserver_alive_fd = os.open(os.devnull, os.O_RDONLY)  # the starter alone keeps it alive
+    server._forkserver_alive_fd = os.open(os.devnull, os.O_RDONLY)  # the starter alone keeps it alive
     server.ensure_running = forkserver.ensure_running = lambda: None
 
 

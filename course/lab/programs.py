@@ -1,7 +1,7 @@
 """A reader's own programs, run as processes: what a terminal does, for a notebook (01b)."""
 
 import asyncio
-import atexit
+import contextlib
 import os
 import subprocess
 import sys
@@ -9,9 +9,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
+
 from course.lab.chat import Conversation
 from course.lab.errors import LabError
-from course.lab.server import until
+from course.lab.server import note_process, until
 
 if TYPE_CHECKING:
     from course.lab.lab import Lab
@@ -21,10 +23,13 @@ UNTIL_NOBODY_POLLS = 20  # seconds without a failure: then the work waits, and n
 
 
 class Program:
-    """A process that runs one program. It ends with the kernel at the latest."""
+    """A process that runs one program. It ends with its lab at the latest; if the kernel is killed, the next lab ends it."""
 
-    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], log: Path, lab: "Lab") -> None:
         self._process, self._log = process, log
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has ended already
+            note_process(lab.world.folder, process.pid)
+        lab._life.must_end.callback(self._kill)
 
     @property
     def output(self) -> str:
@@ -51,6 +56,10 @@ class Program:
     def stop(self) -> None:
         """Sends SIGTERM, as an operator does."""
         self._process.terminate()
+
+    def _kill(self) -> None:
+        if self.runs:
+            self._process.kill()
 
     async def stopped(self) -> int:
         """Sends SIGTERM and waits for the end; returns the exit code. Raises `LabError` if it does not end within a minute."""
@@ -84,8 +93,7 @@ class Programs:
                 stdout=output,
                 stderr=output,
             )
-        atexit.register(process.kill)
-        return Program(process, log)
+        return Program(process, log, self._lab)
 
     async def changed_worker(self, line: str, instead: str, customer: str) -> str:
         """Starts worker.py with one line changed, and a client of this customer, and waits until something is wrong.

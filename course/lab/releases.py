@@ -1,7 +1,6 @@
 """A reader's project in several releases, each with processes of its own, on one lab's server (lesson 16)."""
 
 import asyncio
-import atexit
 import os
 import runpy
 import shutil
@@ -144,15 +143,14 @@ class Releases:
         arguments = (list(command), str(folder), str(log), environment)
         process: Any = FORKS.Process(target=_become, args=arguments, daemon=True)
         await asyncio.to_thread(process.start)
-        atexit.register(process.kill)
-        return Program(_Forked(process), log)
+        return Program(_Forked(process), log, self._lab)
 
 
 class _Forked:
     """A forked process, as `Program` knows one."""
 
     def __init__(self, process: Any) -> None:
-        self._process = process
+        self._process, self.pid = process, process.pid
         self.terminate, self.kill = process.terminate, process.kill
 
     def poll(self) -> int | None:
