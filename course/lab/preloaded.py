@@ -61,6 +61,7 @@ async def try_workflows() -> None:
         sandbox.prepare_workflow(compat.workflow_definition(each))
 
 
+compat.name_all_code("course")
 asyncio.run(ask_once())
 read_a_model_call()
 draw_once()

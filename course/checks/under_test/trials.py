@@ -33,7 +33,6 @@ from temporalio.worker import Worker
 from course.checks.under_test import mutants
 from course.checks.verdict import shortened
 from course.history import record
-from course.lab import compat
 from course.lab.running import PAYLOADS
 from course.lab.server import ENVIRONMENT, temporal_binary
 
@@ -211,7 +210,6 @@ class _Fork:
 
 def _made_once() -> None:
     """What each test would make again, for its worker and its client, with every run of a suite."""
-    compat.name_all_code("tried")
     configured = OpenAIAgentsPlugin.configure_client
 
     def configure(plugin: OpenAIAgentsPlugin, config: ClientConfig) -> ClientConfig:
