@@ -18,7 +18,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from openai import APIError
-from temporalio.client import Client
+from temporalio.client import Client, GrpcCompression
 
 from course.desk.services import Database
 from course.lab.errors import LabError
@@ -134,7 +134,11 @@ async def _work(settings: WorkerSettings, kill: Sequence[Moment], kernel: Connec
         refusable = OutageProvider(provider, outages)
         plugin = lab_plugin(refusable, settings.model_calls, **settings.plugin_options)
         client = await Client.connect(
-            settings.address, namespace=settings.namespace, plugins=[plugin, *tracing()], runtime=runtime()
+            settings.address,
+            namespace=settings.namespace,
+            plugins=[plugin, *tracing()],
+            runtime=runtime(),
+            grpc_compression=GrpcCompression.NONE,
         )
         interceptors, runner = [OutageInterceptor(services, outages)], Sandbox()
         if kill:

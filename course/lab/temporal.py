@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client, GrpcCompression, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.openai_agents import OpenAIAgentsPlugin
 from temporalio.service import RPCError, RPCStatusCode
@@ -94,6 +94,7 @@ class Temporal:
                     namespace=self.namespace,
                     plugins=[self._plugin, *tracing()],
                     runtime=runtime(),
+                    grpc_compression=GrpcCompression.NONE,  # it would take more than it spares, on one machine
                 )
                 request = DescribeNamespaceRequest(namespace=self.namespace)
                 described = await client.workflow_service.describe_namespace(request)
