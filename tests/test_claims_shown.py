@@ -28,6 +28,7 @@ from course.desk.jobs import WeeklyReportWorkflow
 from course.history import activity_table
 from course.lab import everything, replay
 from course.lab.server import temporal_binary
+from course.lessons.lesson_10.asking import AskingWorkflow
 from course.models import ToolCall
 from tests.claims import workflows
 from tests.claims.register import lessons, text
@@ -288,6 +289,15 @@ async def test_a_child_that_the_history_does_not_know_is_missed_in_a_replay() ->
         match=r"one more step \(Child workflow\) where the history goes on with WorkflowExecutionUpdateCompleted \(send\) of turn 1",
     ):
         await replay(runs, WithChild)
+
+
+async def test_a_child_under_another_id_is_missed_in_a_replay() -> None:
+    recorded = (RECORDED / "asking.json").read_text()
+    runs = json.loads(recorded.replace('"ada-1/refund-1"', '"ada-1/another"'))["runs"]
+    with pytest.raises(
+        LabError, match=r"id of scheduled event 'ada-1/another' does not match .* 'ada-1/refund-1'"
+    ):
+        await replay(runs, AskingWorkflow)
 
 
 async def test_a_schedule_keeps_the_servers_time_whatever_a_conversations_clock_says(lab: Lab) -> None:
