@@ -2,11 +2,14 @@
 
 import ast
 import asyncio
+import copy
 import json
 from collections.abc import Awaitable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from agents import TResponseInputItem
 from temporalio import workflow
 from temporalio.client import WorkflowUpdateRPCTimeoutOrCancelledError
 from temporalio.exceptions import ApplicationError
@@ -15,6 +18,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from course import Lab
 from course.history import growth, growth_table
 from course.lab import LabError, what_comes_first
+from course.lab.running import PAYLOADS
 from course.lessons import lesson_12
 from course.lessons.lesson_12 import (
     TURNS_A_RUN,
@@ -179,6 +183,20 @@ def test_a_window_never_cuts_a_turn() -> None:
     for n in range(12):
         memory = last_turns([*memory, *turn(n)], WINDOW)
         assert memory == [item for m in range(max(0, n - WINDOW + 1), n + 1) for item in turn(m)]
+
+
+async def test_an_agents_message_that_is_read_back_as_the_sdks_type_cannot_be_copied() -> None:
+    """Its parts are read when somebody asks for them. The SDK copies the input of each run, and fails the task."""
+    part = {"type": "output_text", "text": "Yes.", "annotations": []}
+    said = {"type": "message", "id": "1", "role": "assistant", "status": "completed", "content": [part]}
+    carried = [{"role": "user", "content": "Hello!"}, said]
+    payloads = await PAYLOADS.encode([carried])
+    [plain] = await PAYLOADS.decode(payloads, [list[dict[str, Any]]])
+    assert copy.deepcopy(plain) == carried
+    [typed] = await PAYLOADS.decode(payloads, [list[TResponseInputItem]])
+    assert copy.deepcopy(typed[0]) == carried[0]  # a customer's message is a text
+    with pytest.raises(TypeError, match="ValidatorIterator"):
+        copy.deepcopy(typed)
 
 
 # Too big

@@ -191,7 +191,7 @@ class Carried:
 
     turns: int
     memory: list[dict[str, Any]]
-    """Plain dicts: what comes back of a `list[TResponseInputItem]` cannot be copied, and freezes the next turn."""
+    """Plain dicts: an agent's message in a `list[TResponseInputItem]` comes back as something that cannot be copied (lesson 12)."""
     owed: Owed | None
 
 
