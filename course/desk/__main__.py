@@ -1,4 +1,4 @@
-"""A worker of the desk. It serves any Temporal server until it gets SIGTERM or SIGINT (Ctrl+C).
+"""A worker of the desk. It serves until it gets SIGTERM or SIGINT (Ctrl+C).
 
 Where the server is, it reads as every Temporal tool does: from TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE,
 TEMPORAL_API_KEY and TEMPORAL_TLS..., or from a profile (TEMPORAL_PROFILE) in a file (TEMPORAL_CONFIG_FILE).

@@ -115,7 +115,7 @@ def _description(activities: list[Activity], turns: Turns, jumps: list[_Jump]) -
     what = counted(count, "turn") if count or turns.messages else "a workflow without turns"
     words = f"Timeline of {what}. {'; '.join(lanes)}."
     if jumps:
-        words += f" The clock jumped in {len(jumps)} places."
+        words += f" The clock jumped in {counted(len(jumps), 'place')}."
     return words
 
 
