@@ -8,6 +8,8 @@ import anyio
 import httpx2
 import psutil
 import pytest
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import ListTaskQueuePartitionsRequest
 from temporalio.client import WorkflowExecutionStatus
 
 from course import Lab, LabError
@@ -50,6 +52,14 @@ async def test_what_a_started_lab_holds(lab: Lab) -> None:
     assert list(orders[orders.customer == "ada"].order_id) == ["1042", "1043", "1044", "1045", "1046"]
     with pytest.raises(LabError, match=r"There is no table 'nonsense'. There are: turns, "):
         lab.table("nonsense")
+
+
+async def test_no_task_waits_where_no_worker_may_look(lab: Lab) -> None:
+    """In another partition than the root, one that waits for longer than five minutes can be left alone for a minute."""
+    asked = ListTaskQueuePartitionsRequest(namespace="default", task_queue=TaskQueue(name=lab.task_queue))
+    found = await lab.client.workflow_service.list_task_queue_partitions(asked)
+    assert [one.key for one in found.workflow_task_queue_partitions] == [lab.task_queue]
+    assert [one.key for one in found.activity_task_queue_partitions] == [lab.task_queue]
 
 
 async def test_a_stopped_lab_has_ended_and_says_so() -> None:

@@ -34,6 +34,10 @@ HOST = "127.0.0.1"
 SETTINGS = {
     "frontend.WorkflowTimeSkippingEnabled": "true",  # the virtual clock, one a workflow
     "history.timerProcessorMaxTimeShift": '"1ms"',  # a skip waits for 1 ms and not for a second
+    # One partition of a queue, not four. After five minutes without a poll a partition sleeps, with the task that waits in
+    # it; the next worker polls where it likes, and a conversation that was frozen meanwhile may not be tried again for a minute.
+    "matching.numTaskqueueReadPartitions": "1",
+    "matching.numTaskqueueWritePartitions": "1",
     # It lives for a lesson: what looks after a server of years need not begin.
     "worker.executionsScannerEnabled": "false",
     "worker.historyScannerEnabled": "false",
