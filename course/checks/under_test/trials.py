@@ -23,6 +23,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import anyio._backends._asyncio
+import anyio.pytest_plugin  # noqa: F401  (both, so that no run of a suite has to)
 import pytest
 from temporalio.client import ClientConfig
 from temporalio.openai_agents import OpenAIAgentsPlugin
@@ -39,7 +41,7 @@ from course.lab.server import ENVIRONMENT, temporal_binary
 AT_ONCE = 3
 """Runs at a time: most of one is waiting."""
 RECORDED = "recorded.json"
-PLUGINS = ("no:nbval", "no:xdist", "no:hypothesispytest", "no:cacheprovider")
+PLUGINS = ("no:nbval", "no:xdist", "no:hypothesispytest", "no:cacheprovider", "no:unraisableexception")
 
 
 @dataclass
@@ -268,7 +270,7 @@ def _says(report: pytest.TestReport | pytest.CollectReport) -> str:
 def _judged(tests: str, place: Path, tell: Callable[..., None]) -> None:
     files = sorted(map(str, place.glob(tests)))
     options = [word for plugin in PLUGINS for word in ("-p", plugin)]
-    pytest.main(["-x", "-q", f"--rootdir={place}", *options, *files], plugins=[_Teller(tell)])
+    pytest.main(["-x", "-q", "--tb=native", f"--rootdir={place}", *options, *files], plugins=[_Teller(tell)])
 
 
 # Yesterday's conversation
