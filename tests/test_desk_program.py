@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from temporalio.api.enums.v1 import TimeoutType
 from temporalio.client import Client
 
 from course.desk.__main__ import main
@@ -230,9 +229,7 @@ async def test_a_signal_in_a_workflow_task_and_in_a_model_call_repeats_nothing(
     ]
     history = await chat.fetch_history()
     assert set(dict(attempts(history)).values()) == {1}
-    # None was in the hands of a worker that went: at most, one waited for the worker that had had the last one.
-    timeouts = {one.timeout_type for one in attributes(history, "workflow_task_timed_out")}
-    assert timeouts <= {TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_START}
+    # A workflow task may have waited for a worker that had gone, or been handed to one that was going: it was late, no more.
     assert attributes(history, "workflow_task_failed") == []
     assert {one.deployment_version.build_id for one in attributes(history, "workflow_task_completed")} == {
         "v1"
