@@ -42,6 +42,28 @@ def pytest_configure(config: pytest.Config) -> None:
         forks.join(config.workerinput["forks"])
 
 
+WAITING = {"test_versions.py", "test_server_sweep.py"}
+"""They mostly wait: first, beside whatever computes."""
+LONG = {
+    "test_operations.py",
+    "test_lab_processes.py",
+    "test_owners.py",
+    "test_long_run.py",
+    "test_lesson_13.py",
+}
+"""After the lessons, so that none of pytest's workers is left with one of them at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The order of the files; pytest-xdist hands them out in it. (pytest itself puts paths together that overlap.)"""
+
+    def place(item: pytest.Item) -> int:
+        name = item.path.name
+        return [name in WAITING, name.endswith(".ipynb"), name in LONG, True].index(True)
+
+    items.sort(key=place)
+
+
 def pytest_collection_finish() -> None:
     gc.freeze()
     gc.enable()

@@ -109,7 +109,7 @@ class Record:
         A message that was sent from here and not accepted yet is in flight, too.
         """
         clock = asyncio.get_running_loop().time
-        began, pause = clock(), 0.005
+        began, pause = clock(), 0.01
         while True:
             raw = (await self.describe()).raw_description
             busy = [a.activity_type.name for a in raw.pending_activities if in_flight(a)]
@@ -130,7 +130,7 @@ class Record:
                     print(f"{self.id} is not quiet after {seconds:g} s: {', '.join(busy)} still in flight.")
                 return "busy"
             await asyncio.sleep(pause)
-            pause = min(pause * 1.3, 0.05)  # what has taken long need not be seen at once
+            pause = min(pause * 1.5, 0.1)  # what has taken long need not be seen at once
 
     async def unaccepted(self) -> set[str]:
         """The messages that were sent from here and are neither answered nor on record."""
