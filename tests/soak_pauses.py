@@ -21,7 +21,7 @@ from tests.tools.notebooks import NOTEBOOKS, clean
 SECONDS = 40
 """Twice as long as the server waits for somebody to accept a message."""
 LONG = {name: 330 for name in ("14_watch_it_run.ipynb", "16_ship_it.ipynb")}
-"""Seen in 16: after 305 seconds the frozen conversation refuses the first message that comes with the right code, after 40 it does not."""
+"""Longer than the five minutes after which the server unloads a queue that nobody polls, with the task that waits there."""
 
 LEAVES_SOMETHING = re.compile(
     r"\.(begin|signal|outage|worker_process|deploy|handle|trigger|restart_server)\("

@@ -23,8 +23,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import anyio._backends._asyncio
-import anyio.pytest_plugin  # noqa: F401  (both, so that no run of a suite has to)
+import anyio.pytest_plugin  # noqa: F401  (so that no run of a suite has to)
 import pytest
 from temporalio.client import ClientConfig
 from temporalio.openai_agents import OpenAIAgentsPlugin
