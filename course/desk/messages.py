@@ -1,8 +1,8 @@
 """Which messages a conversation accepts. The sender checks first, the workflow's validator again."""
 
 MAX_MESSAGE = 20_000
-"""Characters. A workflow's update may hold 2 MiB at most, and every model call carries the whole
-conversation: a limit in the validator keeps one message from ending it."""
+"""Characters. A call of an activity may hold 2 MiB at most, and every model call carries the
+conversation: a limit in the validator keeps one message from freezing it."""
 
 
 def check_message(text: object) -> str:
