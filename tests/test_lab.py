@@ -15,6 +15,7 @@ from temporalio.client import WorkflowExecutionStatus
 from course import Lab, LabError
 from course.desk import ConversationWorkflow
 from course.lab import everything
+from course.lab.running import PAYLOADS
 from course.lessons.lesson_01 import HelloWorkflow
 from course.lessons.lesson_02 import ToolsWorkflow
 from course.models import OfflineModel
@@ -147,6 +148,12 @@ async def test_workflow_code_that_exits_ends_no_worker(lab: Lab) -> None:
     assert events["detail"].str.contains("sys.exit() in a workflow would end", regex=False).any()
     other = await lab.converse(lab_strangers.DoesAsTold, "ben")
     assert await other.send("Hello") == "Hello"
+
+
+def test_no_lab_has_a_codec_or_a_storage_that_asks_whose_payload_it_is() -> None:
+    # `Sandbox` answers for the sandbox: asking it takes a fifteenth of a turn.
+    assert PAYLOADS.payload_codec is None
+    assert PAYLOADS.external_storage is None
 
 
 # Somebody else's server
