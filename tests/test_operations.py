@@ -223,6 +223,8 @@ def play(page: Played, mailbox: Mailbox, serve: Callable[[str], None]) -> None:
         if "show" in command:
             page.asked.wait(60)
             page.said["stack of eve"] = (page.asked.returncode, page.asked.stderr.read())
+            again = "temporal workflow stack --workflow-id eve"
+            page.said["stack of eve, later"] = page.until(again, lambda said: "failed state" in said)
 
 
 def until(holds: Callable[[], bool], what: str) -> None:
@@ -282,6 +284,9 @@ def test_a_frozen_workflow_cannot_be_asked() -> None:
     code, said = played().said["stack of eve"]
     assert code == 1
     assert "query timed out before a worker could process it" in said
+    code, said = played().said["stack of eve, later"]
+    assert code == 1
+    assert "Workflow Task in failed state" in said
 
 
 def test_an_activity_that_is_reset_begins_with_its_first_attempt() -> None:
