@@ -1,6 +1,7 @@
 """The lab: its contract, strangers' code, the clock, a conversation."""
 
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -148,6 +149,14 @@ async def test_workflow_code_that_exits_ends_no_worker(lab: Lab) -> None:
     assert events["detail"].str.contains("sys.exit() in a workflow would end", regex=False).any()
     other = await lab.converse(lab_strangers.DoesAsTold, "ben")
     assert await other.send("Hello") == "Hello"
+
+
+async def test_a_message_that_a_busy_kernel_has_not_sent_yet_is_waited_for(lab: Lab) -> None:
+    chat = await lab.converse(ConversationWorkflow, "ada")
+    await chat.activities()
+    asyncio.get_running_loop().call_soon(time.sleep, 2.1)
+    chat.begin("Hello!")
+    assert "save_to_database" in set((await chat.activities()).activity)
 
 
 def test_no_lab_has_a_codec_or_a_storage_that_asks_whose_payload_it_is() -> None:

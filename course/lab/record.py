@@ -1,6 +1,7 @@
 """One conversation on record: what the server has of it, what goes on, and what to say when nothing does."""
 
 import asyncio
+import itertools
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -110,13 +111,14 @@ class Record:
         """
         clock = asyncio.get_running_loop().time
         began, pause = clock(), 0.01
-        while True:
+        for looks in itertools.count():
             raw = (await self.describe()).raw_description
             busy = [a.activity_type.name for a in raw.pending_activities if in_flight(a)]
             if raw.HasField("pending_workflow_task"):
                 busy.append("a workflow task")
-            # A workflow takes ten messages at once: more than these may be on their way for long.
-            if clock() < began + 2 and await self.unaccepted():
+            # A workflow takes ten messages at once: more than these may be on their way for long. (Two seconds alone say
+            # nothing: a busy machine may have spent them before the message left.)
+            if (looks < 20 or clock() < began + 2) and await self.unaccepted():
                 busy.append("a message")
             if not busy:
                 return "quiet"
