@@ -2,10 +2,13 @@
 
 import shutil
 import subprocess
+import warnings
 from pathlib import Path
 
 import pytest
+from temporalio.contrib import opentelemetry as spans
 
+from course.desk import telemetry
 from tests.alerting import RULES, fires, read, rules
 from tests.telling import KEY, told
 
@@ -137,3 +140,15 @@ def test_promtool_reads_the_rules_and_agrees_where_it_is_installed(tmp_path: Pat
         for command in (["check", "rules", "alerts.yml"], ["test", "rules", "cases.yml"]):
             done = subprocess.run([promtool, *command], cwd=tmp_path, capture_output=True, text=True)
             assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_who_asks_for_a_tracer_again_gets_the_one_it_has() -> None:
+    provider = spans.create_tracer_provider(shutdown_on_exit=False)
+    telemetry._keep_tracers(provider)
+    mine = provider.get_tracer("desk", "1")
+    with warnings.catch_warnings():
+        warnings.resetwarnings()
+        assert provider.get_tracer("desk", "1") is mine
+        assert not warnings.filters  # OpenTelemetry would have set one
+    assert provider.get_tracer("desk", "2") is not mine
+    assert provider.get_tracer("desk", "1", attributes={"of": "the team"}) is not mine
