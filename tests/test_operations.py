@@ -30,7 +30,7 @@ from temporalio import activity, workflow
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowUpdateRPCTimeoutOrCancelledError
 from temporalio.common import Priority
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkerTuner
 
@@ -334,6 +334,49 @@ def test_a_wal_that_is_left_behind_is_played_into_the_restored_file(tmp_path: Pa
     assert rows_of(file) == []
     wal.write_bytes(left)
     assert rows_of(file) == [("ada/turn-1", "answered")]
+
+
+@workflow.defn
+class Hearing:
+    @workflow.run
+    async def run(self) -> None:
+        await workflow.wait_condition(lambda: False)
+
+    @workflow.update
+    async def say(self, what: str) -> str:
+        return what
+
+
+async def test_an_update_whose_sender_has_left_may_be_taken_all_the_same(client: Client) -> None:
+    options = {"workflow_runner": UnsandboxedWorkflowRunner()}
+    worker = functools.partial(Worker, client, task_queue="left", workflows=[Hearing], **options)
+    handle = await client.start_workflow(Hearing.run, id="left", task_queue="left")
+    async with worker():
+        await handle.execute_update(Hearing.say, "Hello!", id="first")
+
+    async def waits() -> bool:
+        return (await handle.describe()).raw_description.HasField("pending_workflow_task")
+
+    sender = asyncio.create_task(handle.execute_update(Hearing.say, "Thanks!", id="second"))
+    await eventually(waits, "the server has the update")
+    sender.cancel()
+    with pytest.raises(WorkflowUpdateRPCTimeoutOrCancelledError):
+        await sender
+
+    async def taken() -> list[str]:
+        events = (await handle.fetch_history()).events
+        accepted = [event.workflow_execution_update_accepted_event_attributes for event in events]
+        return [one.protocol_instance_id for one in accepted if one.protocol_instance_id]
+
+    async def is_taken() -> bool:
+        return await taken() == ["first", "second"]
+
+    async with worker():
+        await eventually(is_taken, "the update is accepted, and nobody waits for it")
+        assert await handle.execute_update(Hearing.say, "Thanks!", id="second") == "Thanks!"
+        assert await is_taken()  # under the same id it is the same update
+        await handle.execute_update(Hearing.say, "Thanks!", id="third")
+        assert await taken() == ["first", "second", "third"]
 
 
 # What the page shows
