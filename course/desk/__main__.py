@@ -13,8 +13,8 @@ The desk's own settings are variables of the environment, too:
   MODEL           a live model's name (default: the offline model, which is simulated);
                   OPENAI_API_KEY is its key, OPENAI_BASE_URL another endpoint than OpenAI's
   TEMPORAL_DEPLOYMENT_NAME, TEMPORAL_WORKER_BUILD_ID
-                  make this a worker of a version, as Temporal's Worker Controller sets them: a workflow stays on the
-                  version on which it began. Nothing begins there before the version is made current; --check says how
+                  make this a worker of a version, as Temporal's Worker Controller sets them: a workflow's run stays on
+                  the version on which it began. Nothing begins there before the version is made current; --check says how
                   (default: a worker without a version)
   METRICS_ADDRESS host:port where a Prometheus finds this process's metrics, such as 127.0.0.1:9464;
                   course/desk/alerts.yml has rules for them (default: no metrics)
