@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx2
 
+from course.lab import compat
 from course.lab.processes import FORKS
 
 KEY = "sk-proj-NeverSent-0123456789abcdef"
@@ -40,6 +41,7 @@ def _played() -> tuple[str | None, dict[str, Any]]:
 
 
 def _main(there: Connection, environment: dict[str, str]) -> None:
+    compat.share_the_fork_server()
     os.environ.update(environment | {"OPENAI_API_KEY": KEY})
     seen: dict[str, Any] = {"connected": set()}
 

@@ -2,8 +2,6 @@
 
 import asyncio
 import os
-import subprocess
-import sys
 import threading
 from datetime import timedelta
 from pathlib import Path
@@ -166,11 +164,6 @@ async def test_a_table_of_a_database_that_is_away(tmp_path: Path) -> None:
         away.rename(file)
         assert lab.table("orders")["order_id"][0] == "1042"
         assert (await lab.converse(HelloWorkflow, "ada")).id == "ada-1"
-
-
-def test_a_lab_of_a_fresh_process_makes_the_lessons_tables_too() -> None:
-    code = "from course.lab import world; print('refunds' in world.metadata.tables)"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "True\n"
 
 
 async def test_labs_that_open_a_new_database_at_the_same_moment(database_url: str) -> None:

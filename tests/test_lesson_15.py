@@ -45,7 +45,7 @@ async def test_a_suite_that_hangs_is_stopped_and_its_test_is_named(
 ) -> None:
     monkeypatch.setattr(noticing, "LIMIT_SECONDS", 2.0)
     (tmp_path / "test_it.py").write_text(
-        "def test_a():\n    pass\n\ndef test_b():\n    while True:\n        pass\n"
+        "import time\n\ndef test_a():\n    pass\n\ndef test_b():\n    time.sleep(1000)\n"
     )
     found = await noticed(tmp_path, "the right desk")
     assert list(found["first red test"]) == ["test_b, which did not end"]

@@ -104,7 +104,7 @@ SCRIPT = """
     async def main():
         lab = await Lab.start(workflows=[ConversationWorkflow], ui=False)
         chat = await lab.converse(ConversationWorkflow, "ada")
-        print(chat.id, flush=True)
+        print(chat.id, len(lab.table("refunds")), flush=True)  # a table of the lessons
         try:
             await lab.worker_process()
         except LabError as error:
@@ -124,7 +124,7 @@ def test_a_script_without_a_guard_runs_once_and_a_stop_in_a_turn_is_quiet(tmp_pa
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
-        "ada-1",
+        "ada-1 0",
         "The worker process did not start: it ended with exit code 1. A process that a script starts reads the script "
         "again: put what yours does under `if __name__ == '__main__':`.",
     ]
