@@ -27,10 +27,11 @@ from unittest.mock import patch
 
 import pytest
 from temporalio import activity, workflow
+from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
-from temporalio.client import Client, WorkflowUpdateRPCTimeoutOrCancelledError
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, ResetWorkflowExecutionRequest
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowUpdateRPCTimeoutOrCancelledError
 from temporalio.common import Priority
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkerTuner
 
@@ -208,7 +209,9 @@ def play(page: Played, mailbox: Mailbox, serve: Callable[[str], None]) -> None:
         waits = (is_so for part, is_so in IS_SO.items() if part in command)
         page.said[command] = page.until(command, next(waits, lambda said: True))
         if "--report-task-queue-stats" in command:
-            page.said["the queue"] = page.run("temporal task-queue describe --task-queue juniper")
+            queue = "temporal task-queue describe --task-queue juniper"
+            page.said["the queue"] = page.run(queue)
+            page.said["the queue of v1"] = page.run(f"{queue} --select-build-id juniper:v1")
         if "activity reset" in command:
             page.said["describe, after the activity's reset"] = page.run(describe)
             beside(mailbox.start())
@@ -261,6 +264,9 @@ def test_who_serves_a_version_is_shown_by_the_version_and_not_by_the_queue() -> 
     assert code == 0
     assert re.search(r"UNVERSIONED +workflow +0", said)
     assert not said.partition("RatePerSecond")[2].strip()  # no poller
+    code, said = played().said["the queue of v1"]
+    assert code == 0
+    assert "juniper:v1" in said.partition("RatePerSecond")[2]
 
 
 def test_an_old_version_is_said_to_be_draining() -> None:
@@ -377,6 +383,45 @@ async def test_an_update_whose_sender_has_left_may_be_taken_all_the_same(client:
         assert await is_taken()  # under the same id it is the same update
         await handle.execute_update(Hearing.say, "Thanks!", id="third")
         assert await taken() == ["first", "second", "third"]
+
+
+@pytest.mark.parametrize("mistake", ["cancel", "terminate", "reset"])
+async def test_a_run_that_was_ended_by_mistake_goes_on_from_before_that(client: Client, mistake: str) -> None:
+    options = {"workflow_runner": UnsandboxedWorkflowRunner()}
+    async with Worker(client, task_queue=mistake, workflows=[Hearing], **options):
+        started = await client.start_workflow(Hearing.run, id=mistake, task_queue=mistake)
+        await started.execute_update(Hearing.say, "Hello!", id="first")
+        await started.execute_update(Hearing.say, "Thanks!", id="second")
+        old = client.get_workflow_handle(mistake, run_id=started.result_run_id)
+        events = (await old.fetch_history()).events
+        done = "workflow_task_completed_event_attributes"
+        first, *_, last = (one.event_id for one in events if one.HasField(done))
+
+        async def reset(event: int) -> None:
+            run = WorkflowExecution(workflow_id=mistake, run_id=old.run_id)
+            asked = ResetWorkflowExecutionRequest(
+                namespace=client.namespace,
+                workflow_execution=run,
+                workflow_task_finish_event_id=event,
+                request_id=f"{mistake} {event}",
+            )
+            await client.workflow_service.reset_workflow_execution(asked)
+
+        mistakes = {"cancel": old.cancel, "terminate": old.terminate, "reset": lambda: reset(first)}
+        await mistakes[mistake]()
+
+        async def is_over() -> bool:
+            return (await old.describe()).status is not WorkflowExecutionStatus.RUNNING
+
+        await eventually(is_over, "the run is over")
+        latest = client.get_workflow_handle(mistake)
+        mistaken = (await latest.describe()).run_id
+        await reset(last)
+        new = await latest.describe()
+        assert new.status is WorkflowExecutionStatus.RUNNING
+        assert new.run_id != mistaken
+        kept = (await latest.fetch_history()).events[:last]
+        assert any(one.HasField("workflow_execution_update_completed_event_attributes") for one in kept)
 
 
 # What the page shows
