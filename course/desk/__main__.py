@@ -5,7 +5,7 @@ TEMPORAL_API_KEY and TEMPORAL_TLS..., or from a profile (TEMPORAL_PROFILE) in a 
 
 The desk's own settings are variables of the environment, too:
   TASK_QUEUE      the queue to serve (default: juniper)
-  DATABASE_URL    any SQLAlchemy URL (default: sqlite:///desk.db)
+  DATABASE_URL    a SQLAlchemy URL of SQLite or PostgreSQL (default: sqlite:///desk.db)
   SMTP_ADDRESS    host:port of the mail server (default: 127.0.0.1:25)
   WEBHOOK_URL     where notices of the channel webhook are posted; the desk itself sends mail
                   (default: http://127.0.0.1:8080/)
@@ -21,7 +21,7 @@ The desk's own settings are variables of the environment, too:
   TRACES_URL      where traces are sent, OTLP over HTTP, such as http://127.0.0.1:4318/v1/traces; they hold
                   what customers write (default: no traces)
 
-A setting that is wrong, or a Temporal server that does not answer, ends it with a sentence and exit code 2.
+A setting that is wrong, or a Temporal server that does not answer at the start, ends it with a sentence and exit code 2.
 A database, a mail server or a webhook that does not answer is waited for: what needs it is tried again,
 a record for ever, a notice for three days, a tool for five minutes.
 """

@@ -74,7 +74,7 @@ def storable(value: Any) -> Any:
 class Database:
     """A connection pool on one database, with the desk's tables in it.
 
-    `url` is any SQLAlchemy URL: `sqlite:///desk.db`, `postgresql+psycopg://user:password@host/name`.
+    `url` is a SQLAlchemy URL: `sqlite:///desk.db`, `postgresql+psycopg://user:password@host/name`.
     `patience` is how many seconds SQLite waits for another writer.
     """
 
