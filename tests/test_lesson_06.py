@@ -1,9 +1,11 @@
 """Lesson 06: what the model's failures do to a conversation, and how a frozen one goes on."""
 
+import threading
 from collections import Counter
 from typing import Any
 
 import pytest
+from temporalio import activity
 from temporalio.client import WorkflowExecutionStatus
 
 from course import Lab, LabError
@@ -96,13 +98,33 @@ async def test_a_guardrail_before_the_model_costs_no_model_call_and_the_next_mes
 ) -> None:
     lab.model.mistakes = Mistakes()
     chat = await lab.converse(guarded, "ada")
-    assert "I am sorry" in await chat.send("My card is 4111-1111-1111-1111.")
+    assert "I am sorry" in await chat.send("My card is 4111111111111111.")
     calls = [row for row in (await chat.activities()).activity if row != "has_card_number"]
     assert calls == ["invoke_model_activity"] * asked
     assert "Order 1042" in await chat.send(QUESTION)
     record = await chat.activities(times=True)
     seen = record[record.activity == "invoke_model_activity"].input.astype(str)
     assert seen.str.contains("1111").tolist() == [True] * asked + [False] * 2
+
+
+async def test_beside_a_slow_guardrail_the_models_tools_run() -> None:
+    looked_up = threading.Event()
+
+    @activity.defn(name="has_card_number")
+    def checks_slowly(text: str) -> bool:
+        return looked_up.wait(20)
+
+    @activity.defn(name="look_up_order")
+    def look_up_order(customer: dict[str, str], order: str) -> str:
+        looked_up.set()
+        return "no such order"
+
+    options = {"workflows": [GuardedBesideWorkflow], "activities": [checks_slowly, look_up_order]}
+    async with await Lab.start(**options, ui=False) as lab:
+        chat = await lab.converse(GuardedBesideWorkflow, "ada")
+        assert "I am sorry" in await chat.send("Where is order 1042? My card is 4111111111111111.")
+        assert [*(await chat.activities()).activity][:2] == ["has_card_number", "invoke_model_activity"]
+        assert looked_up.is_set()
 
 
 @pytest.mark.parametrize(
