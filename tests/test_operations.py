@@ -416,11 +416,15 @@ async def test_a_run_that_was_ended_by_mistake_goes_on_from_before_that(client: 
         await eventually(is_over, "the run is over")
         latest = client.get_workflow_handle(mistake)
         mistaken = (await latest.describe()).run_id
+        if mistake == "reset":  # the others leave no run that hears
+            await latest.execute_update(Hearing.say, "Hello again!", id="third")
         await reset(last)
         new = await latest.describe()
         assert new.status is WorkflowExecutionStatus.RUNNING
         assert new.run_id != mistaken
-        kept = (await latest.fetch_history()).events[:last]
+        whole = (await latest.fetch_history()).events
+        assert "third" not in str(whole)  # nor is it handed over
+        kept = whole[:last]
         assert any(one.HasField("workflow_execution_update_completed_event_attributes") for one in kept)
 
 

@@ -288,6 +288,7 @@ async def test_a_weeks_report_and_the_cleanup(services: Received) -> None:
         row = {"conversation": conversation, "turn": day, "message": "Hello!", "outcome": outcome, **at}
         await run(activities.save_to_database, key, row)
     await run(activities.generate_report, "ada-1", {"turns": []})
+    await run(activities.process_batch, "ada-1/turn-3", ["Where is order 1042?"], 1)
     for _ in range(2):
         file = await run(activities.write_weekly_report, "2026-11-02")
         counted = [row for row in services.database.rows("reports") if row["task_id"] == "week-2026-11-02"]
@@ -310,6 +311,11 @@ async def test_a_weeks_report_and_the_cleanup(services: Received) -> None:
         "cleo-1/turn-1": None,
     }
     assert [path.name for path in services.reports.glob("ada*.html")] == []
+    # What the cleanup leaves of ada-1, who asks to be forgotten.
+    assert "<td>ada-1</td>" in (services.reports / file).read_text()
+    assert "ada-1" in {row["conversation"] for row in services.database.rows("turns") if not row["message"]}
+    [batch] = services.database.rows("batches")
+    assert (batch["task_id"], batch["topics"], batch["orders"]) == ("ada-1/turn-3", "order", "1042")
 
 
 def test_a_report_is_escaped_and_opens(tmp_path: Path) -> None:
