@@ -55,7 +55,8 @@ itself, and is read so unless a result looks like a call. A result that cannot b
   since the Agents SDK asks again only when every call has its output; after any other model call they are
   in doubt. Local activities leave neither arguments nor a note, so they are never `agent`.
 - Hosted tools and function tools without activities leave nothing of their own.
-- A result that names a later activity beside an object (a plan, a routing rule) looks like a model's answer: `unknown`.
+- A result that names, beside an object, a later activity (a plan, a routing rule) or what its input describes
+  with a JSON schema (a structured output) looks like a model's answer: `unknown`.
 - A foreign agent is not seen if its model calls leave no activity with such a form: a graph whose node binds
   the tools and whose next node runs them all under one name; a model call in a child workflow; a local one,
   unless its tools are activities by their own names; an answer that is no call, and that the workflow's code

@@ -114,7 +114,7 @@ class Lab(Measured, Versioned, AbstractAsyncContextManager["Lab"]):
             model_calls: Timeouts and retries of a model call. Default: `course.desk.plugin.MODEL_CALLS`. They
                 are the process's: with two labs in one kernel, those of the lab that was started last hold.
             mcp_servers, sandbox_clients: As `OpenAIAgentsPlugin` takes them.
-            database_url: Any SQLAlchemy URL, or `postgresql` for a PostgreSQL server of this lab's own, which goes with
+            database_url: A SQLAlchemy URL of SQLite or PostgreSQL, or `postgresql` for a server of this lab's own, which goes with
                 it (it needs no container, and works for root, too). Default: SQLite in the lab's own folder. Labs may share
                 a database: no two conversations get the same id there. Orders, stock and refunds are then everybody's.
             ui: Whether the server brings its Web UI.
