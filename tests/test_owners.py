@@ -79,6 +79,8 @@ async def answered(lab: Lab, desk: type, chat: Conversation, message: str) -> No
             approval = lab.conversation(number).handle
             await approval.execute_update("decide", VERDICT)
             await approval.result()
+    if waiting:
+        await chat.activities()  # what was decided is done, before the next message comes
 
 
 async def told(lab: Lab, desk: type, customer: str, order: str) -> tuple[list[str], list[Any]]:
