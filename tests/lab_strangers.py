@@ -137,6 +137,10 @@ class DoesAsTold:
                 ]
                 ended = await asyncio.gather(*tries, return_exceptions=True)
                 return ", ".join(str(end.__cause__ if isinstance(end, Exception) else end) for end in ended)
+            case "hourly":  # some work after an hour, and thirty days later again
+                for pause in (timedelta(hours=1), timedelta(days=30)):
+                    await workflow.sleep(pause)
+                    await workflow.execute_activity(take_time, float(rest), start_to_close_timeout=minute)
             case "children":  # the second starts when the first has slept for three hours
                 id = workflow.info().workflow_id
                 slept = [

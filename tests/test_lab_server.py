@@ -6,7 +6,8 @@ import socket
 import sys
 import tempfile
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -21,8 +22,9 @@ from course.lab import Conversation
 from course.lab.server import SERVICES, Server, link_to, temporal_binary
 from course.lab.temporal import Temporal
 from course.lessons.lesson_01 import HelloWorkflow
+from tests import dev_server, lab_strangers
 from tests.desk_process import server
-from tests.lab_helpers import scheduled
+from tests.lab_helpers import attributes, scheduled, until
 
 __all__ = ["server"]  # a fixture
 
@@ -283,3 +285,33 @@ async def test_a_server_without_a_virtual_clock(server: str) -> None:
             await chat.fast_forward(HOUR)
         assert await chat.close() == 2
     await Client.connect(server)  # it is not the lab's to end
+
+
+async def timer_of(chat: Conversation) -> bool:
+    return bool(attributes(await chat.history(), "timer_started"))
+
+
+async def test_a_move_that_ends_in_the_midst_of_work_goes_no_further() -> None:
+    """By itself, server 1.32 goes on to the next timer. Here it looks once a second whether a move is at its end."""
+    settings = (
+        "frontend.WorkflowTimeSkippingEnabled=true",
+        "history.timerProcessorMaxPollRPS=1",
+        'history.timerProcessorMaxTimeShift="1ms"',
+    )
+    arguments = [part for setting in settings for part in ("--dynamic-config-value", setting)]
+    desk = {"workflows": [lab_strangers.DoesAsTold], "activities": lab_strangers.ACTIVITIES}
+
+    async def too_far(lab: Lab, later: float) -> bool:
+        await asyncio.sleep(later)
+        chat = await lab.converse(lab_strangers.DoesAsTold, "ada")
+        chat.begin("hourly 0.5")  # the work after its timer takes half a second
+        await until(partial(timer_of, chat), "a timer")
+        await asyncio.sleep(0.3)  # so the move's end is that much later than the timer
+        before = datetime.now(UTC)
+        return await chat.fast_forward(HOUR) > before + 2 * HOUR
+
+    async with (
+        await dev_server.start(dev_server_extra_args=[*arguments, "--output", "none"]) as server,
+        await Lab.start(address=dev_server.address_of(server), ui=False, **desk) as lab,
+    ):
+        assert not any(await asyncio.gather(*(too_far(lab, number / 7) for number in range(10))))

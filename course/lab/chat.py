@@ -36,9 +36,9 @@ from course.history import (
 from course.history.questions import in_words
 from course.lab import compat
 from course.lab.awaiting import awaited
-from course.lab.clock import LONGEST
+from course.lab.clock import LONGEST, in_flight
 from course.lab.errors import LabError, MessageRefused
-from course.lab.record import TASK_HAS_FAILED, Record, failure_of, in_flight
+from course.lab.record import TASK_HAS_FAILED, Record, failure_of
 from course.lab.replaying import replay
 from course.lab.temporal import Temporal
 from course.lab.workers import Workers

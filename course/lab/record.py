@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 from temporalio.api.enums.v1 import (
     EventType,
-    PendingActivityState,
     VersioningBehavior,
     WorkflowTaskFailedCause,
 )
@@ -17,6 +16,7 @@ from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, Wor
 from temporalio.service import RPCError, RPCStatusCode
 
 from course.desk.answering import why
+from course.lab.clock import in_flight
 from course.lab.errors import LabError
 from course.lab.temporal import Temporal
 from course.lab.workers import Workers
@@ -250,12 +250,6 @@ def _without_worker(raw: Any, at_work: Sequence[str]) -> str | None:
         f"current, if its code fits: `temporal workflow update-options --workflow-id {raw.workflow_execution_info.execution.workflow_id} "
         "--versioning-override-behavior auto_upgrade`."
     )
-
-
-def in_flight(activity: Any) -> bool:
-    """Running, or about to: not one that waits for its next attempt."""
-    backs_off = activity.attempt > 1 and activity.HasField("last_failure")
-    return not (activity.state == PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED and backs_off)
 
 
 def _continued_from(history: WorkflowHistory) -> str:
