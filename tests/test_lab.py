@@ -1,7 +1,6 @@
 """The lab: its contract, strangers' code, the clock, a conversation."""
 
 import asyncio
-import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -151,10 +150,17 @@ async def test_workflow_code_that_exits_ends_no_worker(lab: Lab) -> None:
     assert await other.send("Hello") == "Hello"
 
 
-async def test_a_message_that_a_busy_kernel_has_not_sent_yet_is_waited_for(lab: Lab) -> None:
+async def test_a_message_that_has_not_arrived_yet_is_waited_for(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     chat = await lab.converse(ConversationWorkflow, "ada")
-    await chat.activities()
-    asyncio.get_running_loop().call_soon(time.sleep, 2.1)
+    deliver = chat._deliver
+
+    async def later(*message: str) -> str:
+        await asyncio.sleep(3)
+        return await deliver(*message)
+
+    monkeypatch.setattr(chat, "_deliver", later)
     chat.begin("Hello!")
     assert "save_to_database" in set((await chat.activities()).activity)
 

@@ -93,7 +93,7 @@ class Conversation:
         except ValueError as error:
             raise MessageRefused(str(error)) from None
         message_id = str(uuid.uuid4())
-        self.record.on_their_way.add(message_id)
+        self.record.unanswered.add(message_id)
         return Reply(self._send(text, timeout, message_id))
 
     async def _send(self, text: str, timeout: float, message_id: str) -> str:
@@ -114,7 +114,7 @@ class Conversation:
         except RPCError as error:
             raise await self.record.unreachable(error) from None
         finally:
-            self.record.on_their_way.discard(message_id)
+            self.record.unanswered.discard(message_id)
 
     async def _deliver(self, text: str, message_id: str) -> str:
         """Sends a message, again and again while the server is away: under the same id it is one turn.

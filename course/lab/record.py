@@ -1,7 +1,6 @@
 """One conversation on record: what the server has of it, what goes on, and what to say when nothing does."""
 
 import asyncio
-import itertools
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -25,6 +24,9 @@ from course.models import slow_model
 TASK_HAS_FAILED = "Workflow Task in failed state"
 """In what the server says to a message for a workflow whose task has failed several times: it takes none until one has completed."""
 
+AT_ONCE = 10
+"""Messages that a workflow takes; more wait until it has answered one."""
+
 TOO_BIG = (
     "its workflow task carries more than 2 MiB (payloads too large), so it cannot be handed in, and is tried again. Nothing "
     "recorded so far is lost. If a message is too big, the server gives it up after some tries: send yours again in a minute. "
@@ -37,8 +39,10 @@ class Record:
 
     def __init__(self, temporal: Temporal, workers: Workers, id: str) -> None:
         self.id = id
-        self.on_their_way: set[str] = set()
-        """Messages that were sent from here and neither answered nor seen on record yet."""
+        self.unanswered: set[str] = set()
+        """Messages that were sent from here."""
+        self._accepted: set[str] = set()
+        """Those of them that are on record."""
         self._temporal, self._workers = temporal, workers
         self._earlier: dict[str, WorkflowHistory] = {}  # runs that are over do not change any more
         self._told: dict[str, list[tuple[Any, ...]]] = {}
@@ -111,14 +115,12 @@ class Record:
         """
         clock = asyncio.get_running_loop().time
         began, pause = clock(), 0.01
-        for looks in itertools.count():
+        while True:
             raw = (await self.describe()).raw_description
             busy = [a.activity_type.name for a in raw.pending_activities if in_flight(a)]
             if raw.HasField("pending_workflow_task"):
                 busy.append("a workflow task")
-            # A workflow takes ten messages at once: more than these may be on their way for long. (Two seconds alone say
-            # nothing: a busy machine may have spent them before the message left.)
-            if (looks < 20 or clock() < began + 2) and await self.unaccepted():
+            if await self.unaccepted() and len(self._accepted & self.unanswered) < AT_ONCE:
                 busy.append("a message")
             if not busy:
                 return "quiet"
@@ -136,11 +138,11 @@ class Record:
 
     async def unaccepted(self) -> set[str]:
         """The messages that were sent from here and are neither answered nor on record."""
-        if self.on_their_way:
+        if self.unanswered - self._accepted:
             for event in (await self.history()).events:
                 accepted = event.workflow_execution_update_accepted_event_attributes
-                self.on_their_way.discard(accepted.protocol_instance_id)
-        return self.on_their_way
+                self._accepted.add(accepted.protocol_instance_id)
+        return self.unanswered - self._accepted
 
     async def task_failed(self) -> bool:
         """Whether the last workflow task on record failed. (One that a dead worker held is timed out, not failed.)"""
