@@ -10,7 +10,7 @@ import psutil
 import pytest
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import ListTaskQueuePartitionsRequest
-from temporalio.client import WorkflowExecutionStatus
+from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
 
 from course import Lab, LabError
 from course.desk import ConversationWorkflow
@@ -245,6 +245,23 @@ async def test_children_go_along_and_so_do_those_that_start_on_the_way(lab: Lab)
         assert hours * HOUR <= lasted < hours * HOUR + timedelta(minutes=1)
 
 
+async def test_a_child_that_ends_just_before_its_clock_moves_is_no_error(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chat, skipper = await lab.converse(lab_strangers.DoesAsTold, "family"), lab.temporal.clock._skipper
+    reply, skip = chat.begin("children"), skipper.fast_forward
+    await until(lambda: runs(lab, f"{chat.id}/3"), "the first child")
+
+    async def late(handle: WorkflowHandle[Any, Any], by: timedelta) -> bool:
+        if handle.id == f"{chat.id}/3":
+            await skip(handle, 4 * HOUR)
+        return await skip(handle, by)
+
+    monkeypatch.setattr(skipper, "fast_forward", late)
+    await chat.fast_forward(6 * HOUR)
+    assert await reply == "3 h, 2 h"
+
+
 async def runs(lab: Lab, id: str) -> bool:
     from temporalio.service import RPCError
 
@@ -308,9 +325,9 @@ async def test_a_conversation_that_ends_while_its_clock_is_about_to_move(
 ) -> None:
     chat, move = await lab.converse(ToolsWorkflow, "move"), lab.temporal.clock.move
 
-    async def close_and_move(*arguments: Any) -> None:
+    async def close_and_move(*arguments: Any) -> bool:
         await chat.close()
-        await move(*arguments)
+        return await move(*arguments)
 
     monkeypatch.setattr(lab.temporal.clock, "move", close_and_move)
     with pytest.raises(LabError, match=f"{chat.id} has ended"):

@@ -222,8 +222,9 @@ class Conversation:
             raise LabError(
                 f"fast_forward moves a clock by {LONGEST.days:,} days at most: {duration} is too far."
             )
+        ended = LabError(f"{self.id} has ended, so its clock stands still.")
         if not await self.record.runs():
-            raise LabError(f"{self.id} has ended, so its clock stands still.")
+            raise ended
         if self._temporal.clock is None:
             raise LabError(
                 f"The server at {self._temporal.address} does not let clients move a workflow's clock. "
@@ -234,13 +235,14 @@ class Conversation:
                 async with asyncio.timeout(timeout):
                     if duration > timedelta(0):
                         await self.record.quiet()
-                        await self._temporal.clock.move(self.handle, duration)
+                        if not await self._temporal.clock.move(self.handle, duration):
+                            raise ended
             except TimeoutError:
                 raise await self.record.no_reply(
                     f"The clock of {self.id} did not get {duration} ahead in {timeout:g} s; the move is withdrawn. "
                     "A clock stands while an activity runs."
                 ) from None
-            except RPCError as error:  # it has ended on the way
+            except RPCError as error:
                 raise await self.record.unreachable(error) from None
             await self.record.quiet()
             return await self.record.now()

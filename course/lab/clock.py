@@ -11,7 +11,7 @@ from typing import Any
 
 from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus, WorkflowHandle
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import TimeSkipper, TimeSkippingConfig
 
 from course.lab.compat import hold_clock
@@ -44,16 +44,16 @@ class Clock:
     async def now(self, handle: WorkflowHandle[Any, Any]) -> datetime:
         return (await self._skipper.get_current_time(handle)).replace(tzinfo=UTC)
 
-    async def move(self, handle: WorkflowHandle[Any, Any], by: timedelta) -> None:
+    async def move(self, handle: WorkflowHandle[Any, Any], by: timedelta) -> bool:
         """Moves a workflow's clock and its children's; runs every timer and retry on the way.
 
-        Returns when they are there or have ended. Cancelled, it withdraws the move. A workflow's clock
-        stands while a child of it is open: the children go first, and where one stays open (it waits for
-        a person, say) its parent's clock stays where it is.
+        Returns when they are there or have ended; False if the workflow had ended before. Cancelled, it withdraws the
+        move. A workflow's clock stands while a child of it is open: the children go first, and where one stays open (it
+        waits for a person, say) its parent's clock stays where it is.
         """
         target = await self.now(handle) + by
         own = asyncio.create_task(self._move(handle, target))
-        moves: dict[str, asyncio.Task[None]] = {}
+        moves: dict[str, asyncio.Task[bool]] = {}
         there = {child.id for child in await self._open_children(handle)}
         try:
             while not own.done():
@@ -66,16 +66,17 @@ class Clock:
                 if children and not under_way and await self._any_runs(children):
                     break
                 await asyncio.wait([own, *under_way], timeout=0.05, return_when=asyncio.FIRST_COMPLETED)
-            for task in [own, *moves.values()]:
+            for task in moves.values():
                 if task.done():
                     task.result()
+            return own.result() if own.done() else True
         finally:
             for task in [own, *moves.values()]:
                 task.cancel()
             await asyncio.gather(own, *moves.values(), return_exceptions=True)
 
-    async def _move(self, handle: WorkflowHandle[Any, Any], target: datetime) -> None:
-        """Moves a workflow's own clock.
+    async def _move(self, handle: WorkflowHandle[Any, Any], target: datetime) -> bool:
+        """Moves a workflow's own clock. Returns False if it had ended before.
 
         If a skip's end passes while work is in flight, server 1.32 may go on to the timer that comes next, days ahead
         (`GateByFastForward`; mended later by temporalio/temporal#11373). So a skip begins when nothing is in flight and ends
@@ -83,28 +84,32 @@ class Clock:
         """
         for look in itertools.count():
             description = await self._skipper.client.get_workflow_handle(handle.id).describe()
-            now, ended = _time_in(description), description.status != WorkflowExecutionStatus.RUNNING
-            if now >= target or (ended and look):
-                return
+            if description.status != WorkflowExecutionStatus.RUNNING:
+                return look > 0
+            if (now := _time_in(description)) >= target:
+                return True
             if _work_in_flight(description):
                 await asyncio.sleep(0.01)
                 continue
             due = min(await self._timers(description), default=target)
-            # Each skip runs the retries that wait, at once: where there are any, it is one skip.
-            if due >= target or description.raw_description.pending_activities or ended:
-                return await self._skip(handle, target - now)
             early = target - LAST_STRETCH if due < target - LAST_STRETCH else due - A_MOMENT / 2
-            if early - now > A_MOMENT:
+            # Each skip runs the retries that wait, at once: where there are any, it is one skip.
+            if due >= target or description.raw_description.pending_activities:
+                await self._skip(handle, target - now)
+            elif early - now > A_MOMENT:
                 await self._skip(handle, early - now)
             else:
                 await asyncio.sleep(max((due - now).total_seconds(), 0.01))
 
     async def _skip(self, handle: WorkflowHandle[Any, Any], by: timedelta) -> None:
-        """Cancelled, it leaves the clock where it is."""
+        """Cancelled, it leaves the clock where it is. It does nothing to a workflow that has just ended."""
         if by < A_MOMENT:
             return await asyncio.sleep(by.total_seconds())
         try:
             await self._skipper.fast_forward(handle, by)
+        except RPCError as error:
+            if error.status != RPCStatusCode.NOT_FOUND:
+                raise
         except BaseException:
             # One that has arrived stands; to hold it again would run the next retry at once. A workflow that has ended
             # has no clock to hold.

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Literal
 
 from temporalio.api.enums.v1 import (
@@ -232,8 +232,9 @@ class Record:
     async def _last_words(self) -> str:
         """What the result of an ended conversation tells whoever comes late: its `ending`, if it has one."""
         try:
-            result = await self.handle().result(rpc_timeout=timedelta(seconds=5))
-        except (WorkflowFailureError, RPCError):
+            async with asyncio.timeout(5):
+                result = await self.handle().result()
+        except (WorkflowFailureError, RPCError, TimeoutError):
             return ""
         ending = result.get("ending") if isinstance(result, dict) else None
         return f"{ending} " if isinstance(ending, str) and ending else ""
