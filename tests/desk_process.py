@@ -125,7 +125,7 @@ class Forked:
     ) -> None:
         place = place or (dict(os.environ), Path.cwd())
         self.said = said
-        self.process = FORKS.Process(target=run, args=(*place, said, work, *arguments))
+        self.process = FORKS.Process(target=_run, args=(*place, said, work, *arguments))
 
     def __enter__(self) -> Self:
         self.process.start()
@@ -157,13 +157,12 @@ class ForkedProgram(Forked):
     """What `python FILE` does, in this folder."""
 
     def __init__(self, said: Path, file: str) -> None:
-        super().__init__(said, program, file)
+        super().__init__(said, _program, file)
 
 
-def run(
+def _run(
     environment: dict[str, str], folder: Path, said: Path, work: Callable[..., int], *arguments: Any
 ) -> None:
-    """In the forked process: work in an environment and a folder. What it says goes to a file."""
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
@@ -188,7 +187,7 @@ def _desk(interrupted: bool) -> int:
     return main([])
 
 
-def program(file: str) -> int:
+def _program(file: str) -> int:
     sys.argv = [file]
     sys.path.insert(0, str(Path(file).resolve().parent))
     runpy.run_path(file, run_name="__main__")

@@ -103,10 +103,6 @@ class Forked(FORKS.Process):
     def poll(self) -> int | None:
         return self.exitcode
 
-    @property
-    def returncode(self) -> int | None:
-        return self.exitcode
-
     def wait(self) -> int | None:
         self.join()
         return self.exitcode

@@ -1,17 +1,8 @@
 """Answers to exercise 01b, and what its check says to each."""
 
-import os
 import socket
-import subprocess
-from pathlib import Path
-from types import SimpleNamespace
-from typing import IO
 
-import pytest
-
-from course.checks import lesson_01b
 from course.checks.lesson_01b import Listener
-from tests import desk_process, forks
 from tests.checks.answers import *
 
 ACTIVITIES = "activities=[delivery_time, write_down]"
@@ -173,23 +164,6 @@ RIGHT = {
 }
 
 SAMPLE = {"no activity registered", "a step that the agent decides on", "ended by SIGTERM on the spot"}
-
-
-@pytest.fixture(autouse=True)
-def forked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`make test` starts a Python for the solution. One for each other answer would import for seconds."""
-    if not os.environ.get("SOAK") and "the solution" not in request.node.name:
-        monkeypatch.setattr(lesson_01b, "subprocess", SimpleNamespace(Popen=fork, DEVNULL=subprocess.DEVNULL))
-
-
-def fork(
-    command: list[str], *, cwd: Path, env: dict[str, str], stdout: IO[str], **others: object
-) -> forks.Forked:
-    process = forks.Forked(
-        target=desk_process.run, args=(env, cwd, Path(stdout.name), desk_process.program, command[1])
-    )
-    process.start()
-    return process
 
 
 def test_who_was_called_is_heard() -> None:
