@@ -25,9 +25,9 @@ async def test_a_message_that_was_begun_is_on_record_before_the_clock_moves(
         await asyncio.sleep(0.5)
         return await send(*args, **options)
 
-    async def once_it_is_on_record(*args: Any) -> None:
+    async def once_it_is_on_record(*args: Any) -> bool:
         assert accepted(await chat.history()) == ["Hello!"]
-        await move(*args)
+        return await move(*args)
 
     move = lab.temporal.clock.move
     monkeypatch.setattr(chat.handle, "execute_update", over_a_slow_line)

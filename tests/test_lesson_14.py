@@ -1,5 +1,6 @@
 """Lesson 14 and its page: what a lab tells of itself, and only to whom it was told to. One lab plays it all: `telling.py`."""
 
+import re
 import shutil
 import subprocess
 import warnings
@@ -104,6 +105,13 @@ SICK = {
 def test_a_desk_that_is_sick_in_one_way_fires_the_rule_for_it_and_no_other(way: str) -> None:
     before, after = map(read, told()["scrapes"][way])
     assert {alert for alert, condition in rules().items() if fires(condition, before, after)} == SICK[way]
+
+
+@pytest.mark.parametrize("way", ["replies", "well"])
+def test_the_rule_on_slow_replies_reads_prometheus_3_too(way: str) -> None:
+    """It writes a bucket's limit of 30 as 30.0."""
+    scrapes = [re.sub(r'le="(\d+)"', r'le="\1.0"', text) for text in told()["scrapes"][way]]
+    assert fires(rules()["DeskRepliesSlow"], *map(read, scrapes)) == (way == "replies")
 
 
 def test_a_reply_that_has_not_come_is_in_no_number_of_replies() -> None:

@@ -82,7 +82,9 @@ class Clock:
         (`GateByFastForward`; mended later by temporalio/temporal#11373). So a skip begins when nothing is in flight and ends
         a moment before a timer that is due near the target: this one comes at real pace.
         """
+        clock = asyncio.get_running_loop().time
         for look in itertools.count():
+            began = clock()
             description = await self._skipper.client.get_workflow_handle(handle.id).describe()
             if description.status != WorkflowExecutionStatus.RUNNING:
                 return look > 0
@@ -91,15 +93,17 @@ class Clock:
             if _work_in_flight(description):
                 await asyncio.sleep(0.01)
                 continue
-            due = min(await self._timers(description), default=target)
-            early = target - LAST_STRETCH if due < target - LAST_STRETCH else due - A_MOMENT / 2
+            due = min(await self._timers(description), default=target + LAST_STRETCH)
+            # A skip begins later than it was asked for, and so ends later.
+            slack = max(A_MOMENT / 2, 4 * timedelta(seconds=clock() - began))
+            early = target - LAST_STRETCH if due < target - LAST_STRETCH else due - slack
             # Each skip runs the retries that wait, at once: where there are any, it is one skip.
-            if due >= target or description.raw_description.pending_activities:
+            if early >= target or description.raw_description.pending_activities:
                 await self._skip(handle, target - now)
             elif early - now > A_MOMENT:
                 await self._skip(handle, early - now)
             else:
-                await asyncio.sleep(max((due - now).total_seconds(), 0.01))
+                await asyncio.sleep(max((min(due, target) - now).total_seconds(), 0.01))
 
     async def _skip(self, handle: WorkflowHandle[Any, Any], by: timedelta) -> None:
         """Cancelled, it leaves the clock where it is. It does nothing to a workflow that has just ended."""
