@@ -77,6 +77,7 @@ class Versions(Desk):
         await until(lambda: rollout.is_made_current("v1"), "v1 is current", 180)
         chat = await sweep.start(ConversationWorkflow, id)
         replies = [await chat.send(self.messages[0], timeout=90)]
+        await chat.record.quiet(90)  # the turn's duties, too: their end would see the new version, and end the run
         await until(lambda: rollout.is_made_current("v2"), "v2 is current", 90)
         replies.append(await chat.send(self.messages[1], timeout=90))
         await renewed(chat, 2)
