@@ -77,7 +77,8 @@ class Versions(Desk):
         await until(lambda: rollout.is_made_current("v1"), "v1 is current", 180)
         chat = await sweep.start(ConversationWorkflow, id)
         replies = [await chat.send(self.messages[0], timeout=90)]
-        await chat.record.quiet(90)  # the turn's duties, too: their end would see the new version, and end the run
+        # The turn's duties, too: a task after them would see the new version, and end the run.
+        await chat.record.quiet(90)
         await until(lambda: rollout.is_made_current("v2"), "v2 is current", 90)
         replies.append(await chat.send(self.messages[1], timeout=90))
         await renewed(chat, 2)
