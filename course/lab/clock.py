@@ -6,10 +6,12 @@ Everything of Temporal's experimental time-skipping API that the course uses is 
 import asyncio
 import contextlib
 import itertools
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from temporalio.api.enums.v1 import PendingActivityState
+from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import TimeSkipper, TimeSkippingConfig
@@ -93,7 +95,11 @@ class Clock:
             if _work_in_flight(description):
                 await asyncio.sleep(0.01)
                 continue
-            due = min(await self._timers(description), default=target + LAST_STRETCH)
+            run = self._skipper.client.get_workflow_handle(handle.id, run_id=description.run_id)
+            events = (await run.fetch_history()).events
+            if len(events) > description.history_length:  # it has gone on between the two looks
+                continue
+            due = min(_timers(events), default=target + LAST_STRETCH)
             # A skip begins later than it was asked for, and so ends later.
             slack = max(A_MOMENT / 2, 4 * timedelta(seconds=clock() - began))
             early = target - LAST_STRETCH if due < target - LAST_STRETCH else due - slack
@@ -121,20 +127,6 @@ class Clock:
                 await hold_clock(self._skipper, handle, HELD)
             raise
 
-    async def _timers(self, description: WorkflowExecutionDescription) -> list[datetime]:
-        """When those that are set by now will fire."""
-        run = self._skipper.client.get_workflow_handle(description.id, run_id=description.run_id)
-        timers: dict[int, datetime] = {}
-        for event in (await run.fetch_history()).events:
-            if event.HasField("timer_started_event_attributes"):
-                timeout = event.timer_started_event_attributes.start_to_fire_timeout.ToTimedelta()
-                timers[event.event_id] = event.event_time.ToDatetime(UTC) + timeout
-            elif event.HasField("timer_fired_event_attributes"):
-                timers.pop(event.timer_fired_event_attributes.started_event_id)
-            elif event.HasField("timer_canceled_event_attributes"):
-                timers.pop(event.timer_canceled_event_attributes.started_event_id)
-        return list(timers.values())
-
     async def _open_children(self, handle: WorkflowHandle[Any, Any]) -> list[WorkflowHandle[Any, Any]]:
         client = self._skipper.client
         description = await client.get_workflow_handle(handle.id).describe()
@@ -152,6 +144,20 @@ def _time_in(description: WorkflowExecutionDescription) -> datetime:
     if extended.HasField("time_skipping_info"):
         return extended.time_skipping_info.current_time.ToDatetime(UTC)
     return datetime.now(UTC)
+
+
+def _timers(events: Iterable[HistoryEvent]) -> list[datetime]:
+    """When those that are set will fire."""
+    timers: dict[int, datetime] = {}
+    for event in events:
+        if event.HasField("timer_started_event_attributes"):
+            timeout = event.timer_started_event_attributes.start_to_fire_timeout.ToTimedelta()
+            timers[event.event_id] = event.event_time.ToDatetime(UTC) + timeout
+        elif event.HasField("timer_fired_event_attributes"):
+            timers.pop(event.timer_fired_event_attributes.started_event_id)
+        elif event.HasField("timer_canceled_event_attributes"):
+            timers.pop(event.timer_canceled_event_attributes.started_event_id)
+    return list(timers.values())
 
 
 def _work_in_flight(description: WorkflowExecutionDescription) -> bool:
