@@ -40,9 +40,9 @@ class Record:
     def __init__(self, temporal: Temporal, workers: Workers, id: str) -> None:
         self.id = id
         self.unanswered: set[str] = set()
-        """Messages that were sent from here."""
+        """Ids of the messages that were sent from here and have no reply yet."""
         self._accepted: set[str] = set()
-        """Those of them that are on record."""
+        """Ids of those that have been seen on record, answered or not."""
         self._temporal, self._workers = temporal, workers
         self._earlier: dict[str, WorkflowHistory] = {}  # runs that are over do not change any more
         self._told: dict[str, list[tuple[Any, ...]]] = {}
